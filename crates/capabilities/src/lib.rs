@@ -1,0 +1,33 @@
+//! The host's side of the WIT interfaces: one folder per capability.
+//!
+//! A capability is what a component was granted of one kind of outside: its folder says what the
+//! manifest may grant ([`Capability::fragment`]), what an instance holds of it, and how its WIT
+//! interfaces are linked through the seam. The list at the end of this file is all there is to
+//! registering one: the linker, the state of an instance, the schema and the docs read it.
+
+mod capability;
+pub mod clocks;
+pub mod config;
+pub mod environment;
+pub mod files;
+pub mod http;
+pub mod keyvalue;
+pub mod random;
+pub mod sockets;
+mod state;
+pub mod stdio;
+
+pub use capability::{About, Capability, Era, Interface, Place};
+pub use state::State;
+
+capability::capabilities! {
+    files: files::Files,
+    environment: environment::Environment,
+    clocks: clocks::Clocks,
+    random: random::Random,
+    stdio: stdio::Stdio,
+    sockets: sockets::Sockets,
+    http: http::Http,
+    config: config::Config,
+    keyvalue: keyvalue::KeyValue,
+}

@@ -1,0 +1,68 @@
+//! The state of an instance: the runtime's part, WASI's, and one part per capability.
+
+use crate::{Grants, Parts};
+use holm_runtime::{Core, InstanceState};
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+
+/// The data of every store that Holm makes.
+pub struct State {
+    core: Core,
+    wasi: Wasi,
+    /// What the capabilities keep.
+    pub parts: Parts,
+}
+
+/// WASI 0.1 keeps its own table of descriptors, so its context is another type.
+enum Wasi {
+    Component { ctx: WasiCtx, table: ResourceTable },
+    Module(Box<WasiP1Ctx>),
+}
+
+impl State {
+    /// The state of a fresh instance of a component.
+    pub fn component(grants: &Grants, core: Core, mut wasi: WasiCtxBuilder) -> wasmtime::Result<Self> {
+        let parts = grants.parts(&core, &mut wasi)?;
+        let ctx = wasi.build();
+        Ok(State { core, wasi: Wasi::Component { ctx, table: ResourceTable::new() }, parts })
+    }
+
+    /// The state of a fresh instance of a 0.1 module.
+    pub fn module(grants: &Grants, core: Core, mut wasi: WasiCtxBuilder) -> wasmtime::Result<Self> {
+        let parts = grants.parts(&core, &mut wasi)?;
+        Ok(State { core, wasi: Wasi::Module(Box::new(wasi.build_p1())), parts })
+    }
+
+    /// The 0.1 context; only instances of 0.1 modules are linked to functions that ask for it.
+    pub(crate) fn p1(&mut self) -> &mut WasiP1Ctx {
+        match &mut self.wasi {
+            Wasi::Module(ctx) => ctx,
+            Wasi::Component { .. } => unreachable!("a component is never linked to 0.1 functions"),
+        }
+    }
+
+    /// The table of resources beside the parts, for capabilities that need both.
+    pub fn table_and_parts(&mut self) -> (&mut ResourceTable, &mut Parts) {
+        let table = match &mut self.wasi {
+            Wasi::Component { table, .. } => table,
+            Wasi::Module(ctx) => ctx.ctx().table,
+        };
+        (table, &mut self.parts)
+    }
+}
+
+impl InstanceState for State {
+    fn core(&mut self) -> &mut Core {
+        &mut self.core
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        match &mut self.wasi {
+            Wasi::Component { ctx, table } => WasiCtxView { ctx, table },
+            Wasi::Module(ctx) => ctx.ctx(),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What every instance carries, whichever capabilities it holds: its record and its budget.
+
+use crate::limits::Budget;
+use crate::receipt::Flows;
+use crate::seam::{Seam, Uses};
+use std::sync::Arc;
+use std::sync::Mutex;
+
+/// The runtime's own part of an instance's state.
+pub struct Core {
+    /// Who calls: the component's name.
+    pub component: Arc<str>,
+    /// What was called, how often, how long.
+    pub seam: Seam,
+    /// What the instance may use, and has used.
+    pub budget: Budget,
+    /// Bytes that crossed, by direction and kind; shared with the streams that move them.
+    pub flows: Arc<Flows>,
+    /// What was asked for and refused; shared with checks that run outside of a host call.
+    pub denials: Denials,
+}
+
+impl Core {
+    /// A fresh record for one instance of `component`.
+    pub fn new(component: Arc<str>, budget: Budget, watch: &Watch) -> Self {
+        Core {
+            component,
+            seam: Seam::new(watch.times, watch.uses.clone()),
+            budget,
+            flows: Arc::new(Flows::default()),
+            denials: Denials::default(),
+        }
+    }
+}
+
+/// What somebody wants to know about an instance beyond the counts that are always kept.
+#[derive(Clone, Default)]
+pub struct Watch {
+    /// Take times at the seam.
+    pub times: bool,
+    /// Note which grants are used.
+    pub uses: Option<Uses>,
+}
+
+/// The state of an instance: the runtime's part plus whatever the capabilities keep.
+pub trait InstanceState: Send + 'static {
+    /// The runtime's part.
+    fn core(&mut self) -> &mut Core;
+}
+
+/// Something a guest asked for and was refused, with the line that would have allowed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// What was asked: `connect to 10.0.0.1:5432`, `open store "sessions"`.
+    pub asked: String,
+    /// The grant's name in the manifest: `net`, `http`, `keyvalue`, `dirs`, `env`.
+    pub grant: &'static str,
+    /// What to write in the manifest, under `[component.NAME.grants]`: `net = ["10.0.0.1:5432"]`.
+    pub line: String,
+    /// The same for `holm run`: `--net 10.0.0.1:5432`.
+    pub flag: String,
+}
+
+/// An instance's denials, in order, each once; a guest that asks in a loop cannot make it grow.
+#[derive(Clone, Default)]
+pub struct Denials(Arc<Mutex<Vec<Denial>>>);
+
+impl Denials {
+    const MOST: usize = 32;
+
+    /// Records a denial.
+    pub fn record(&self, denial: Denial) {
+        let mut list = self.0.lock().unwrap_or_else(|e| e.into_inner());
+        if list.len() < Self::MOST && !list.contains(&denial) {
+            list.push(denial);
+        }
+    }
+
+    /// All denials so far.
+    pub fn list(&self) -> Vec<Denial> {
+        self.0.lock().unwrap_or_else(|e| e.into_inner()).clone()
+    }
+}

@@ -1,0 +1,132 @@
+//! The receipt: what one event cost, and which limit stopped it.
+
+use crate::seam::Seam;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+/// Bytes that crossed the seam, by kind; `in` is into the guest.
+#[derive(Default)]
+pub struct Flows {
+    /// Request bodies read by the guest.
+    pub request_in: AtomicU64,
+    /// Response bodies written by the guest.
+    pub response_out: AtomicU64,
+    /// Outbound HTTP: request bodies sent.
+    pub http_out: AtomicU64,
+    /// Outbound HTTP: response bodies received.
+    pub http_in: AtomicU64,
+    /// Files read.
+    pub files_in: AtomicU64,
+    /// Files written.
+    pub files_out: AtomicU64,
+    /// Standard input read.
+    pub stdio_in: AtomicU64,
+    /// Standard output and error written.
+    pub stdio_out: AtomicU64,
+    /// Sockets: received.
+    pub sockets_in: AtomicU64,
+    /// Sockets: sent.
+    pub sockets_out: AtomicU64,
+    /// Key-value: values read.
+    pub keyvalue_in: AtomicU64,
+    /// Key-value: values written.
+    pub keyvalue_out: AtomicU64,
+}
+
+impl Flows {
+    /// Adds to one of the counters; a name for the only thing that is ever done to them.
+    pub fn add(counter: &AtomicU64, bytes: usize) {
+        counter.fetch_add(bytes as u64, Relaxed);
+    }
+
+    fn rows(&self) -> [(&'static str, &AtomicU64, &AtomicU64); 6] {
+        [
+            ("http-server", &self.request_in, &self.response_out),
+            ("http", &self.http_in, &self.http_out),
+            ("files", &self.files_in, &self.files_out),
+            ("stdio", &self.stdio_in, &self.stdio_out),
+            ("sockets", &self.sockets_in, &self.sockets_out),
+            ("keyvalue", &self.keyvalue_in, &self.keyvalue_out),
+        ]
+    }
+}
+
+/// What an event used.
+#[derive(Clone, Debug, Serialize)]
+pub struct Receipt {
+    /// The component that ran.
+    pub component: String,
+    /// CPU time of its polls, guest and host functions together, in microseconds.
+    pub cpu_us: u64,
+    /// Wall time from taking the instance to giving it back, in microseconds.
+    pub wall_us: u64,
+    /// The most linear memory it held at once, in bytes.
+    pub memory_peak: u64,
+    /// Bytes into the guest.
+    pub bytes_in: u64,
+    /// Bytes out of the guest.
+    pub bytes_out: u64,
+    /// The same by kind: `[in, out]`; kinds without traffic are absent.
+    pub bytes: BTreeMap<&'static str, [u64; 2]>,
+    /// Calls to the outside: interface, then function.
+    pub calls: BTreeMap<&'static str, BTreeMap<&'static str, Calls>>,
+    /// The limit that stopped it, if one did: `cpu`, `memory`, `timeout`, …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<&'static str>,
+}
+
+/// Calls of one host function.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Calls {
+    /// How many.
+    pub count: u64,
+    /// Wall time inside in microseconds; absent unless times were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_us: Option<u64>,
+}
+
+impl Receipt {
+    /// Closes the account of an instance.
+    pub fn close(
+        component: &str,
+        cpu: Duration,
+        wall: Duration,
+        memory_peak: u64,
+        flows: &Flows,
+        seam: &Seam,
+        limit: Option<&'static str>,
+    ) -> Receipt {
+        let mut bytes = BTreeMap::new();
+        let (mut bytes_in, mut bytes_out) = (0, 0);
+        for (kind, into, out) in flows.rows() {
+            let pair = [into.load(Relaxed), out.load(Relaxed)];
+            bytes_in += pair[0];
+            bytes_out += pair[1];
+            if pair != [0, 0] {
+                bytes.insert(kind, pair);
+            }
+        }
+        let mut calls: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+        for tally in seam.tallies() {
+            let function = tally.id.function();
+            let time_us = (!tally.time.is_zero()).then(|| tally.time.as_micros() as u64);
+            calls
+                .entry(function.interface)
+                .or_default()
+                .insert(function.name, Calls { count: tally.calls, time_us });
+        }
+        Receipt {
+            component: component.to_owned(),
+            cpu_us: cpu.as_micros() as u64,
+            wall_us: wall.as_micros() as u64,
+            memory_peak,
+            bytes_in,
+            bytes_out,
+            bytes,
+            calls,
+            limit,
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! The seam: the one known way in which a guest's call leaves the sandbox.
+//!
+//! Every host function, ours or wasmtime-wasi's, is linked through [`cross!`](crate::cross): it is
+//! counted under its own name, timed when somebody asked for times, and may leave a note of which
+//! grant it used. Receipts, traces and the "which grants did this use" report read it here and
+//! nowhere else. When nobody listens a crossing costs one search in a short list.
+
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::{Duration, Instant};
+
+/// A host function: the WIT interface (without version) or the 0.1 module, and its name there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostFn {
+    /// `wasi:filesystem/types`, or `wasi_snapshot_preview1`.
+    pub interface: &'static str,
+    /// `[method]descriptor.read`, or `fd_read`.
+    pub name: &'static str,
+}
+
+/// The number under which a [`HostFn`] is known to this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FnId(u16);
+
+static FUNCTIONS: RwLock<Vec<HostFn>> = RwLock::new(Vec::new());
+
+impl FnId {
+    /// The number of a host function; called while linking, never on the guest's path.
+    pub fn of(interface: &'static str, name: &'static str) -> FnId {
+        let wanted = HostFn { interface, name };
+        let mut all = FUNCTIONS.write().unwrap_or_else(|e| e.into_inner());
+        let index = all.iter().position(|f| *f == wanted).unwrap_or_else(|| {
+            all.push(wanted);
+            all.len() - 1
+        });
+        FnId(u16::try_from(index).unwrap_or(u16::MAX))
+    }
+
+    /// What the number stands for.
+    pub fn function(self) -> HostFn {
+        let all = FUNCTIONS.read().unwrap_or_else(|e| e.into_inner());
+        all.get(usize::from(self.0)).copied().unwrap_or(HostFn { interface: "?", name: "?" })
+    }
+}
+
+/// How often one host function was called by one instance, and how long that took.
+#[derive(Clone, Copy, Debug)]
+pub struct Tally {
+    /// The function.
+    pub id: FnId,
+    /// Calls so far.
+    pub calls: u64,
+    /// Wall time inside; zero unless times were asked for.
+    pub time: Duration,
+}
+
+/// One crossing under way; hand it back to [`Seam::exit`].
+#[must_use]
+#[derive(Clone, Copy)]
+pub struct Crossing {
+    id: FnId,
+    since: Option<Instant>,
+}
+
+/// An instance's record of its crossings.
+#[derive(Default)]
+pub struct Seam {
+    timed: bool,
+    tallies: Vec<Tally>,
+    uses: Option<Uses>,
+}
+
+impl Seam {
+    /// A record that also takes times when `timed`, and notes grants when `uses` is given.
+    pub fn new(timed: bool, uses: Option<Uses>) -> Self {
+        Seam { timed, tallies: Vec::new(), uses }
+    }
+
+    /// The guest has left the sandbox towards `id`.
+    #[inline]
+    pub fn enter(&mut self, id: FnId) -> Crossing {
+        // A guest calls few distinct functions: a linear search beats any map here.
+        match self.tallies.iter_mut().find(|t| t.id == id) {
+            Some(tally) => tally.calls += 1,
+            None => self.tallies.push(Tally { id, calls: 1, time: Duration::ZERO }),
+        }
+        Crossing { id, since: self.timed.then(Instant::now) }
+    }
+
+    /// The call is back in the sandbox.
+    #[inline]
+    pub fn exit(&mut self, crossing: Crossing) {
+        if let Some(since) = crossing.since
+            && let Some(tally) = self.tallies.iter_mut().find(|t| t.id == crossing.id)
+        {
+            tally.time += since.elapsed();
+        }
+    }
+
+    /// Everything counted so far, in order of first call.
+    pub fn tallies(&self) -> &[Tally] {
+        &self.tallies
+    }
+
+    /// Where used grants are noted, when somebody asked.
+    pub fn uses(&self) -> Option<&Uses> {
+        self.uses.as_ref()
+    }
+}
+
+/// The grants that a run really used, shared with streams and socket checks that outlive a call.
+#[derive(Clone, Default)]
+pub struct Uses(Arc<Mutex<std::collections::BTreeSet<Use>>>);
+
+/// One use of a grant: the grant's name in the manifest and the scope that would have been enough.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Use {
+    /// `dirs`, `env`, `net`, `http`, `keyvalue`, …
+    pub grant: &'static str,
+    /// The scope within it, as the manifest writes it: `https://api.example.com`, `default`, …
+    pub scope: String,
+    /// For grants with degrees: the degree (`read`, `write`), else empty.
+    pub access: &'static str,
+}
+
+impl Uses {
+    /// Notes a use; the same use twice is one.
+    pub fn note(&self, grant: &'static str, scope: impl Into<String>, access: &'static str) {
+        let mut set = self.0.lock().unwrap_or_else(|e| e.into_inner());
+        set.insert(Use { grant, scope: scope.into(), access });
+    }
+
+    /// All uses, sorted.
+    pub fn list(&self) -> Vec<Use> {
+        self.0.lock().unwrap_or_else(|e| e.into_inner()).iter().cloned().collect()
+    }
+}
+
+/// Links the functions of one WIT interface through the seam.
+///
+/// ```ignore
+/// cross!(linker, "wasi:clocks/monotonic-clock", "@0.2.12", WasiClocks, State::clocks, {
+///     sync value "now" = monotonic_clock::Host::now {};
+///     async fallible(types::Host::convert_error_code) "[method]descriptor.stat" =
+///         types::HostDescriptor::stat { a };
+///     store value "get-stdin" = stdin::HostWithStore::get_stdin {};      // 0.3, needs the store
+///     concurrent value "wait-for" = monotonic_clock::HostWithStore::wait_for { a };  // 0.3 `async func`
+///     drop "descriptor" Descriptor = types::HostDescriptor::drop;
+/// });
+/// ```
+/// The arguments named in a row are the WIT function's parameters in order (`a, b, c, …`). `unit`,
+/// `value` and `fallible(convert)` say what comes back: nothing, a value, or a `result` whose error
+/// is a trappable error type of the bindings. A row may end in `, note path::to::fn`, which is then
+/// called with `(&mut State, (&a, &b, …))` before the host function.
+#[macro_export]
+macro_rules! cross {
+    ($linker:expr, $iface:literal, $version:literal, $data:ty, $getter:expr, { $($body:tt)* }) => {{
+        let mut instance = $linker.instance(concat!($iface, $version))?;
+        $crate::cross_rows!(instance, $iface, $data, $getter; $($body)*);
+    }};
+}
+
+/// The rows of [`cross!`]; not to be called by itself.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! cross_rows {
+    ($inst:ident, $iface:literal, $data:ty, $getter:expr; ) => {};
+
+    // ---- resources ----
+    ($inst:ident, $iface:literal, $data:ty, $getter:expr; drop $name:literal $ty:ty = $f:path; $($rest:tt)*) => {
+        {
+            let id = $crate::seam::FnId::of($iface, concat!("[resource-drop]", $name));
+            $inst.resource($name, ::wasmtime::component::ResourceType::host::<$ty>(), move |mut cx, rep| {
+                let crossing = $crate::InstanceState::core(cx.data_mut()).seam.enter(id);
+                let r = $f(&mut $getter(cx.data_mut()), ::wasmtime::component::Resource::new_own(rep));
+                $crate::InstanceState::core(cx.data_mut()).seam.exit(crossing);
+                ::wasmtime::ToWasmtimeResult::to_wasmtime_result(r)
+            })?;
+        }
+        $crate::cross_rows!($inst, $iface, $data, $getter; $($rest)*);
+    };
+    ($inst:ident, $iface:literal, $data:ty, $getter:expr; drop async $name:literal $ty:ty = $f:path; $($rest:tt)*) => {
+        {
+            let id = $crate::seam::FnId::of($iface, concat!("[resource-drop]", $name));
+            $inst.resource_async($name, ::wasmtime::component::ResourceType::host::<$ty>(), move |mut cx, rep| {
+                Box::new(async move {
+                    let crossing = $crate::InstanceState::core(cx.data_mut()).seam.enter(id);
+                    let r = $f(&mut $getter(cx.data_mut()), ::wasmtime::component::Resource::new_own(rep)).await;
+                    $crate::InstanceState::core(cx.data_mut()).seam.exit(crossing);
+                    ::wasmtime::ToWasmtimeResult::to_wasmtime_result(r)
+                })
+            })?;
+        }
+        $crate::cross_rows!($inst, $iface, $data, $getter; $($rest)*);
+    };
+    ($inst:ident, $iface:literal, $data:ty, $getter:expr; drop store $name:literal $ty:ty = $f:path; $($rest:tt)*) => {
+        {
+            let id = $crate::seam::FnId::of($iface, concat!("[resource-drop]", $name));
+            $inst.resource($name, ::wasmtime::component::ResourceType::host::<$ty>(), move |mut cx, rep| {
+                let crossing = $crate::InstanceState::core(cx.data_mut()).seam.enter(id);
+                let access = ::wasmtime::component::Access::<_, $data>::new(
+                    ::wasmtime::AsContextMut::as_context_mut(&mut cx), $getter);
+                let r = $f(access, ::wasmtime::component::Resource::new_own(rep));
+                $crate::InstanceState::core(cx.data_mut()).seam.exit(crossing);
+                ::wasmtime::ToWasmtimeResult::to_wasmtime_result(r)
+            })?;
+        }
+        $crate::cross_rows!($inst, $iface, $data, $getter; $($rest)*);
+    };
+
+    // ---- functions ----
+    ($inst:ident, $iface:literal, $data:ty, $getter:expr;
+     sync $kind:ident $(($convert:path))? $name:literal = $f:path { $($arg:ident),* } $(, note $note:path)?; $($rest:tt)*) => {
+        {
+            let id = $crate::seam::FnId::of($iface, $name);
+            $inst.func_wrap($name, move |mut cx: ::wasmtime::StoreContextMut<'_, _>, ($($arg,)*): ($($crate::cross_any!($arg),)*)| {
+                let crossing = $crate::InstanceState::core(cx.data_mut()).seam.enter(id);
+                $( $note(cx.data_mut(), ($(&$arg,)*)); )?
+                let r = $f(&mut $getter(cx.data_mut()), $($arg),*);
+                $crate::InstanceState::core(cx.data_mut()).seam.exit(crossing);
+                $crate::cross_result!($kind $(($convert))?, r, |e| &mut $getter(cx.data_mut()))
+            })?;
+        }
+        $crate::cross_rows!($inst, $iface, $data, $getter; $($rest)*);
+    };
+    ($inst:ident, $iface:literal, $data:ty, $getter:expr;
+     async $kind:ident $(($convert:path))? $name:literal = $f:path { $($arg:ident),* } $(, note $note:path)?; $($rest:tt)*) => {
+        {
+            let id = $crate::seam::FnId::of($iface, $name);
+            $inst.func_wrap_async($name, move |mut cx: ::wasmtime::StoreContextMut<'_, _>, ($($arg,)*): ($($crate::cross_any!($arg),)*)| {
+                Box::new(async move {
+                    let crossing = $crate::InstanceState::core(cx.data_mut()).seam.enter(id);
+                    $( $note(cx.data_mut(), ($(&$arg,)*)); )?
+                    let r = $f(&mut $getter(cx.data_mut()), $($arg),*).await;
+                    $crate::InstanceState::core(cx.data_mut()).seam.exit(crossing);
+                    $crate::cross_result!($kind $(($convert))?, r, |e| &mut $getter(cx.data_mut()))
+                })
+            })?;
+        }
+        $crate::cross_rows!($inst, $iface, $data, $getter; $($rest)*);
+    };
+    ($inst:ident, $iface:literal, $data:ty, $getter:expr;
+     store $kind:ident $(($convert:path))? $name:literal = $f:path { $($arg:ident),* } $(, note $note:path)?; $($rest:tt)*) => {
+        {
+            let id = $crate::seam::FnId::of($iface, $name);
+            $inst.func_wrap($name, move |mut cx: ::wasmtime::StoreContextMut<'_, _>, ($($arg,)*): ($($crate::cross_any!($arg),)*)| {
+                let crossing = $crate::InstanceState::core(cx.data_mut()).seam.enter(id);
+                $( $note(cx.data_mut(), ($(&$arg,)*)); )?
+                let access = ::wasmtime::component::Access::<_, $data>::new(
+                    ::wasmtime::AsContextMut::as_context_mut(&mut cx), $getter);
+                let r = $f(access, $($arg),*);
+                $crate::InstanceState::core(cx.data_mut()).seam.exit(crossing);
+                $crate::cross_result!($kind $(($convert))?, r, |e| &mut $getter(cx.data_mut()))
+            })?;
+        }
+        $crate::cross_rows!($inst, $iface, $data, $getter; $($rest)*);
+    };
+    ($inst:ident, $iface:literal, $data:ty, $getter:expr;
+     concurrent $kind:ident $(($convert:path))? $name:literal = $f:path { $($arg:ident),* } $(, note $note:path)?; $($rest:tt)*) => {
+        {
+            let id = $crate::seam::FnId::of($iface, $name);
+            $inst.func_wrap_concurrent($name, move |cx: &::wasmtime::component::Accessor<_>, ($($arg,)*): ($($crate::cross_any!($arg),)*)| {
+                Box::pin(async move {
+                    let crossing = cx.with(|mut s| {
+                        $( $note(s.data_mut(), ($(&$arg,)*)); )?
+                        $crate::InstanceState::core(s.data_mut()).seam.enter(id)
+                    });
+                    let host = &cx.with_getter::<$data>($getter);
+                    let r = $f(host, $($arg),*).await;
+                    cx.with(|mut s| {
+                        $crate::InstanceState::core(s.data_mut()).seam.exit(crossing);
+                        $crate::cross_result!($kind $(($convert))?, r, |e| &mut $getter(s.data_mut()))
+                    })
+                })
+            })?;
+        }
+        $crate::cross_rows!($inst, $iface, $data, $getter; $($rest)*);
+    };
+}
+
+/// `_` for each argument: the bindings' signature decides the type.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! cross_any {
+    ($arg:ident) => {
+        _
+    };
+}
+
+/// Turns what the bindings return into what the linker wants.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! cross_result {
+    (unit, $r:ident, |$e:ident| $host:expr) => {
+        ::wasmtime::ToWasmtimeResult::to_wasmtime_result($r)
+    };
+    (value, $r:ident, |$e:ident| $host:expr) => {
+        Ok((::wasmtime::ToWasmtimeResult::to_wasmtime_result($r)?,))
+    };
+    (fallible($convert:path), $r:ident, |$e:ident| $host:expr) => {
+        Ok((match $r {
+            Ok(value) => Ok(value),
+            Err($e) => Err(::wasmtime::ToWasmtimeResult::to_wasmtime_result($convert($host, $e))?),
+        },))
+    };
+}
