@@ -39,7 +39,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if args.check {
-        let state = if kept.is_some() { "differs from" } else { "is missing beside" };
+        let state = if kept.is_some() {
+            "differs from"
+        } else {
+            "is missing beside"
+        };
         bail!("{SCHEMA} {state} what `holm schema` prints; run: cargo xtask schema");
     }
     fs::write(&path, printed).with_context(|| format!("cannot write {SCHEMA}"))?;

@@ -60,10 +60,12 @@ pub fn cargo() -> Command {
 }
 
 fn cache() -> PathBuf {
-    let base = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| {
-        let home = env::var_os("HOME").map(PathBuf::from)?;
-        Some(home.join(".cache"))
-    });
+    let base = env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| {
+            let home = env::var_os("HOME").map(PathBuf::from)?;
+            Some(home.join(".cache"))
+        });
     base.unwrap_or_else(env::temp_dir).join("holm")
 }
 
@@ -78,7 +80,10 @@ fn target_dir() -> Result<PathBuf> {
         .output()
         .context("cannot start cargo")?;
     if !output.status.success() {
-        bail!("cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+        bail!(
+            "cargo metadata failed: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
     }
     let metadata: Metadata =
         serde_json::from_slice(&output.stdout).context("cargo metadata printed no JSON")?;

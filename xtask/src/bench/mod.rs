@@ -1,9 +1,13 @@
 //! stub
 #[derive(clap::Parser)]
 pub struct Args {}
-pub fn run(_: Args) -> anyhow::Result<std::process::ExitCode> { Ok(std::process::ExitCode::SUCCESS) }
+pub fn run(_: Args) -> anyhow::Result<std::process::ExitCode> {
+    Ok(std::process::ExitCode::SUCCESS)
+}
 pub mod bare_hyper {
-#[derive(clap::Parser)]
-pub struct Args {}
-pub fn run(_: Args) -> anyhow::Result<std::process::ExitCode> { Ok(std::process::ExitCode::SUCCESS) }
+    #[derive(clap::Parser)]
+    pub struct Args {}
+    pub fn run(_: Args) -> anyhow::Result<std::process::ExitCode> {
+        Ok(std::process::ExitCode::SUCCESS)
+    }
 }

@@ -29,7 +29,8 @@ pub fn find(suite: &Path) -> Result<Vec<Case>> {
 }
 
 fn collect(folder: &Path, programs: &mut Vec<PathBuf>) -> Result<()> {
-    let entries = fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
+    let entries =
+        fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
     for entry in entries {
         let entry = entry.with_context(|| format!("cannot list {}", folder.display()))?;
         let path = entry.path();
@@ -47,11 +48,15 @@ fn read(suite: &Path, wasm: PathBuf) -> Result<Case> {
     let name = wasm.strip_prefix(suite).unwrap_or(&wasm).with_extension("");
     let json = wasm.with_extension("json");
     let spec = if json.exists() {
-        let text = fs::read_to_string(&json)
-            .with_context(|| format!("cannot read {}", json.display()))?;
+        let text =
+            fs::read_to_string(&json).with_context(|| format!("cannot read {}", json.display()))?;
         Spec::parse(&text).with_context(|| format!("{}", json.display()))?
     } else {
         Spec::default()
     };
-    Ok(Case { name: name.to_string_lossy().into_owned(), wasm, spec })
+    Ok(Case {
+        name: name.to_string_lossy().into_owned(),
+        wasm,
+        spec,
+    })
 }

@@ -58,7 +58,10 @@ mod tests {
         let super::super::operation::Operation::Run(run) = &spec.operations[0] else {
             panic!("the first operation runs");
         };
-        let env: Vec<_> = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let env: Vec<_> = env
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
         arguments(&spec, run, &env, Path::new("a.wasm"), root.map(Path::new))
             .iter()
             .map(|argument| argument.to_string_lossy())
@@ -69,7 +72,10 @@ mod tests {
     #[test]
     fn a_command_gets_its_root_and_arguments_and_no_network() {
         let json = r#"{"root": "fs.dir", "args": ["one", "two"]}"#;
-        assert_eq!(line(json, &[], Some("tmp")), "run --dir tmp::/ a.wasm one two");
+        assert_eq!(
+            line(json, &[], Some("tmp")),
+            "run --dir tmp::/ a.wasm one two"
+        );
     }
 
     #[test]

@@ -37,14 +37,17 @@ impl Endpoints {
     pub async fn start(servers: &[Server]) -> Result<Self> {
         let mut started = Self::default();
         for server in servers {
-            let listener =
-                TcpListener::bind("127.0.0.1:0").await.context("no loopback port for a server")?;
+            let listener = TcpListener::bind("127.0.0.1:0")
+                .await
+                .context("no loopback port for a server")?;
             let address = listener.local_addr()?.to_string();
             let variable = format!("HTTP_SERVER_{}", server.name.to_uppercase());
             started.variables.push((variable, address));
             // A closed server keeps its number and lets go of the port: connecting is refused.
             if server.kind == ServerKind::Listening {
-                started._tasks.spawn(serve(listener, Arc::new(routes(server))));
+                started
+                    ._tasks
+                    .spawn(serve(listener, Arc::new(routes(server))));
             }
         }
         Ok(started)
@@ -53,7 +56,11 @@ impl Endpoints {
 
 fn routes(server: &Server) -> Routes {
     let key = |endpoint: &Endpoint| (endpoint.method.to_uppercase(), endpoint.path.clone());
-    server.endpoints.iter().map(|endpoint| (key(endpoint), endpoint.clone())).collect()
+    server
+        .endpoints
+        .iter()
+        .map(|endpoint| (key(endpoint), endpoint.clone()))
+        .collect()
 }
 
 async fn serve(listener: TcpListener, routes: Arc<Routes>) {
@@ -70,8 +77,15 @@ async fn serve(listener: TcpListener, routes: Arc<Routes>) {
 async fn answer(routes: Arc<Routes>, request: Request<Incoming>) -> Result<Reply> {
     let (head, body) = request.into_parts();
     // As on the wire, query included: cases tell `/plain` from `/plain?x=1`.
-    let path = head.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-    let body = body.collect().await.context("the request's body broke off")?;
+    let path = head
+        .uri
+        .path_and_query()
+        .map_or("/", |path| path.as_str())
+        .to_owned();
+    let body = body
+        .collect()
+        .await
+        .context("the request's body broke off")?;
     let trailers = body.trailers().cloned().unwrap_or_default();
     let body = body.to_bytes();
 
@@ -96,7 +110,9 @@ async fn answer(routes: Arc<Routes>, request: Request<Incoming>) -> Result<Reply
         },
     };
     // One request per connection, as the suite's own servers do.
-    reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    reply
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("close"));
     Ok(reply)
 }
 
@@ -110,13 +126,17 @@ fn fixed(response: &EndpointResponse) -> Result<Reply> {
 }
 
 fn whole(status: u16, body: Bytes) -> Result<Reply> {
-    Ok(Response::builder().status(status).body(Full::new(body).boxed())?)
+    Ok(Response::builder()
+        .status(status)
+        .body(Full::new(body).boxed())?)
 }
 
 /// A body without a known length; hyper sends the trailers that the Trailer header announces.
 fn in_chunks(status: u16, chunks: &[String], trailers: &HeaderMap) -> Result<Reply> {
-    let mut frames: Vec<_> =
-        chunks.iter().map(|chunk| Ok(Frame::data(Bytes::from(chunk.clone())))).collect();
+    let mut frames: Vec<_> = chunks
+        .iter()
+        .map(|chunk| Ok(Frame::data(Bytes::from(chunk.clone()))))
+        .collect();
     let mut reply = Response::builder().status(status);
     if !trailers.is_empty() {
         let names: Vec<_> = trailers.keys().map(HeaderName::as_str).collect();
@@ -126,9 +146,7 @@ fn in_chunks(status: u16, chunks: &[String], trailers: &HeaderMap) -> Result<Rep
     Ok(reply.body(BodyExt::boxed(StreamBody::new(stream::iter(frames))))?)
 }
 
-fn fields<'a>(
-    pairs: impl IntoIterator<Item = (&'a String, &'a String)>,
-) -> Result<HeaderMap> {
+fn fields<'a>(pairs: impl IntoIterator<Item = (&'a String, &'a String)>) -> Result<HeaderMap> {
     let mut map = HeaderMap::new();
     for (name, value) in pairs {
         put(&mut map, name, value.as_bytes())?;
@@ -138,6 +156,9 @@ fn fields<'a>(
 
 fn put(map: &mut HeaderMap, name: impl Display, value: &[u8]) -> Result<()> {
     let name = HeaderName::try_from(name.to_string()).context("not a header name")?;
-    map.append(name, HeaderValue::from_bytes(value).context("not a header value")?);
+    map.append(
+        name,
+        HeaderValue::from_bytes(value).context("not a header value")?,
+    );
     Ok(())
 }

@@ -20,7 +20,10 @@ const EXPECTED_FAILURES: &[(&str, &str)] = &[
 
 /// Why the case is expected to fail, if it is
 pub fn reason(name: &str) -> Option<&'static str> {
-    EXPECTED_FAILURES.iter().find(|(case, _)| *case == name).map(|(_, reason)| *reason)
+    EXPECTED_FAILURES
+        .iter()
+        .find(|(case, _)| *case == name)
+        .map(|(_, reason)| *reason)
 }
 
 /// A failing trial for each entry that names no case: a renamed case must not leave a dead entry.
@@ -30,8 +33,10 @@ pub fn stale(cases: &[Case]) -> Vec<Trial> {
         .filter(|(name, _)| !cases.iter().any(|case| case.name == *name))
         .map(|(name, _)| {
             Trial::test(format!("{name} (expected failure)"), || {
-                Err("xtask/src/conformance/expected.rs lists it, but the suite has no such case"
-                    .into())
+                Err(
+                    "xtask/src/conformance/expected.rs lists it, but the suite has no such case"
+                        .into(),
+                )
             })
         })
         .collect()
@@ -44,6 +49,10 @@ mod tests {
     #[test]
     fn sorted_unique_and_with_a_reason() {
         assert!(EXPECTED_FAILURES.is_sorted_by(|a, b| a.0 < b.0));
-        assert!(EXPECTED_FAILURES.iter().all(|(_, reason)| reason.len() > 20));
+        assert!(
+            EXPECTED_FAILURES
+                .iter()
+                .all(|(_, reason)| reason.len() > 20)
+        );
     }
 }

@@ -30,7 +30,11 @@ pub async fn request(authority: &str, request: &Request) -> Result<()> {
 
     let response = sender.send_request(outgoing).await.context("no response")?;
     let (parts, body) = response.into_parts();
-    let body = body.collect().await.context("the response's body broke off")?.to_bytes();
+    let body = body
+        .collect()
+        .await
+        .context("the response's body broke off")?
+        .to_bytes();
     connection.abort();
 
     let expected = &request.response;
@@ -47,6 +51,10 @@ pub async fn request(authority: &str, request: &Request) -> Result<()> {
             actual => bail!("expected header {name}: {value}, got {actual:?}"),
         }
     }
-    ensure!(shown == expected.body.as_str(), "expected body {:?}, got {shown:?}", expected.body);
+    ensure!(
+        shown == expected.body.as_str(),
+        "expected body {:?}, got {shown:?}",
+        expected.body
+    );
     Ok(())
 }

@@ -68,7 +68,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let runtime = Arc::new(Runtime::new().context("cannot start a runtime")?);
 
     let mut trials = expected::stale(&cases);
-    trials.extend(cases.into_iter().map(|case| trial(case, holm.clone(), runtime.clone())));
+    trials.extend(
+        cases
+            .into_iter()
+            .map(|case| trial(case, holm.clone(), runtime.clone())),
+    );
     let arguments = Arguments {
         filter: args.filter,
         format: args.json.then_some(FormatSetting::Json),
@@ -89,9 +93,9 @@ fn judge(outcome: Result<()>, expected: Option<&str>) -> Result<Completion, Fail
     match (outcome, expected) {
         (Ok(()), None) => Ok(Completion::Completed),
         (Err(error), None) => Err(format!("{error:#}").into()),
-        (Err(_), Some(reason)) => {
-            Ok(Completion::ignored_with(format!("expected failure: {reason}")))
-        }
+        (Err(_), Some(reason)) => Ok(Completion::ignored_with(format!(
+            "expected failure: {reason}"
+        ))),
         (Ok(()), Some(reason)) => Err(format!(
             "passes, but xtask/src/conformance/expected.rs lists it as failing ({reason}); \
              take it off the list"

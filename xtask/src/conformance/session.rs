@@ -82,13 +82,21 @@ impl Session<'_> {
             Operation::Run(run) => self.start(run),
             Operation::Read(read) => self.program()?.read(read).await,
             Operation::Write(write) => {
-                let stdin = self.program()?.stdin.as_mut().context("its input is closed")?;
+                let stdin = self
+                    .program()?
+                    .stdin
+                    .as_mut()
+                    .context("its input is closed")?;
                 stdin.write_all(write.payload.as_bytes()).await?;
                 Ok(stdin.flush().await?)
             }
             Operation::Connect(connect) => {
                 let program = self.program()?;
-                let address = program.stdout.line().await.context("it printed no address")?;
+                let address = program
+                    .stdout
+                    .line()
+                    .await
+                    .context("it printed no address")?;
                 let socket = TcpStream::connect(&address)
                     .await
                     .with_context(|| format!("cannot connect to {address:?}, which it printed"))?;
@@ -134,8 +142,13 @@ impl Session<'_> {
             Some(name) => Some(self.workdir.root(&case.wasm.with_file_name(name))?),
             None => None,
         };
-        let own = run.env.iter().map(|(name, value)| (name.clone(), value.clone()));
-        let env: Vec<_> = own.chain(self.endpoints.variables.iter().cloned()).collect();
+        let own = run
+            .env
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone()));
+        let env: Vec<_> = own
+            .chain(self.endpoints.variables.iter().cloned())
+            .collect();
         let arguments = command::arguments(&case.spec, run, &env, &program, root.as_deref());
         self.program = Some(Program::start(self.holm, &arguments, self.workdir.path())?);
         Ok(())
@@ -146,7 +159,9 @@ impl Session<'_> {
     }
 
     fn connection(&mut self, id: &str) -> Result<&mut TcpStream> {
-        self.connections.get_mut(id).with_context(|| format!("no connection {id:?}"))
+        self.connections
+            .get_mut(id)
+            .with_context(|| format!("no connection {id:?}"))
     }
 }
 
@@ -161,11 +176,20 @@ impl Program {
             .stderr(Stdio::piped())
             .kill_on_drop(true);
         let line = format!("{:?}", command.as_std());
-        let mut child = command.spawn().with_context(|| format!("cannot start {line}"))?;
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("cannot start {line}"))?;
         let stdin = child.stdin.take();
         let stdout = Tap::new(child.stdout.take().context("no standard output")?);
         let stderr = Tap::new(child.stderr.take().context("no standard error")?);
-        Ok(Self { line, child, stdin, stdout, stderr, serving: None })
+        Ok(Self {
+            line,
+            child,
+            stdin,
+            stdout,
+            stderr,
+            serving: None,
+        })
     }
 
     async fn read(&mut self, read: &Read) -> Result<()> {
@@ -199,7 +223,11 @@ impl Program {
     }
 
     fn kill(&self, signal: Signal) -> Result<()> {
-        let id = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        let id = self
+            .child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .and_then(Pid::from_raw);
         let signal = match signal {
             Signal::SigInt => Unix::INT,
             Signal::SigTerm => Unix::TERM,
@@ -218,7 +246,11 @@ impl Program {
             if !shown.is_empty() {
                 let text = String::from_utf8_lossy(shown);
                 // Writing to a string cannot fail.
-                let _ = write!(report, "\n  {name}: {}", text.trim_end().replace('\n', "\n    "));
+                let _ = write!(
+                    report,
+                    "\n  {name}: {}",
+                    text.trim_end().replace('\n', "\n    ")
+                );
             }
         }
         report
@@ -227,7 +259,10 @@ impl Program {
 
 fn same(source: &str, expected: &str, actual: &[u8]) -> Result<()> {
     let actual = String::from_utf8_lossy(actual);
-    ensure!(actual == expected, "expected {expected:?} from its {source}, got {actual:?}");
+    ensure!(
+        actual == expected,
+        "expected {expected:?} from its {source}, got {actual:?}"
+    );
     Ok(())
 }
 

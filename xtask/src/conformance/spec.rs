@@ -130,7 +130,13 @@ pub struct EndpointResponse {
 impl Default for EndpointResponse {
     fn default() -> Self {
         let (headers, trailers) = Default::default();
-        Self { status: 200, headers, body: String::new(), chunks: None, trailers }
+        Self {
+            status: 200,
+            headers,
+            body: String::new(),
+            chunks: None,
+            trailers,
+        }
     }
 }
 
@@ -177,20 +183,39 @@ impl Default for Spec {
 
 impl From<Legacy> for Spec {
     fn from(legacy: Legacy) -> Self {
-        let Legacy { args, env, root, exit_code, stdout, stderr } = legacy;
+        let Legacy {
+            args,
+            env,
+            root,
+            exit_code,
+            stdout,
+            stderr,
+        } = legacy;
         let all = |id, payload: Option<String>| {
-            payload.map(|payload| Operation::Read(Read { id, payload, to_end: true }))
+            payload.map(|payload| {
+                Operation::Read(Read {
+                    id,
+                    payload,
+                    to_end: true,
+                })
+            })
         };
         let mut operations = vec![Operation::Run(Run { args, env, root })];
         operations.extend(all(Stream::Stdout, stdout));
         operations.extend(all(Stream::Stderr, stderr));
         operations.push(Operation::Wait(Wait { exit_code }));
-        Self { operations, ..Self::default() }
+        Self {
+            operations,
+            ..Self::default()
+        }
     }
 }
 
 fn run_and_wait() -> Vec<Operation> {
-    vec![Operation::Run(Run::default()), Operation::Wait(Wait::default())]
+    vec![
+        Operation::Run(Run::default()),
+        Operation::Wait(Wait::default()),
+    ]
 }
 
 fn get() -> String {

@@ -31,7 +31,11 @@ impl Tap {
                 }
             }
         });
-        Self { chunks, printed: Vec::new(), read: 0 }
+        Self {
+            chunks,
+            printed: Vec::new(),
+            read: 0,
+        }
     }
 
     /// The next bytes: as many as asked for, fewer only at the end
@@ -47,7 +51,9 @@ impl Tap {
         loop {
             let unread = &self.printed[self.read..];
             if let Some(length) = unread.iter().position(|byte| *byte == b'\n') {
-                let line = String::from_utf8_lossy(&unread[..length]).trim_end().to_owned();
+                let line = String::from_utf8_lossy(&unread[..length])
+                    .trim_end()
+                    .to_owned();
                 self.read += length + 1;
                 return Some(line);
             }

@@ -1,7 +1,6 @@
 //! The runner against fake children: shell scripts that stand in for `holm`.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -29,12 +28,22 @@ impl Fake {
         fs::write(suite.join("fs-tests.dir/a.txt"), "text").unwrap();
         fs::write(suite.join("case.wasm"), "").unwrap();
         fs::write(suite.join("case.json"), json).unwrap();
-        let holm = folder.path().join("holm");
-        fs::write(&holm, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&holm, fs::Permissions::from_mode(0o755)).unwrap();
+        let text = folder.path().join("holm.sh");
+        fs::write(&text, format!("#!/bin/sh\n{script}\n")).unwrap();
+        // Not made executable in this process: a fork of another test could hold it open for
+        // writing, and starting it would fail with "text file busy".
+        let mut install = std::process::Command::new("install");
+        install
+            .args(["-m", "755"])
+            .arg(&text)
+            .arg(folder.path().join("holm"));
+        assert!(install.status().unwrap().success());
         let mut cases = cases::find(&folder.path().join("suite")).unwrap();
         assert_eq!(cases[0].name, "wasip3/case");
-        Self { case: cases.remove(0), folder }
+        Self {
+            case: cases.remove(0),
+            folder,
+        }
     }
 
     fn holm(&self) -> PathBuf {
@@ -53,14 +62,27 @@ impl Fake {
 #[tokio::test]
 async fn exit_code_and_whole_output_are_compared() {
     let json = r#"{"stdout": "hello", "exit_code": 33}"#;
-    Fake::new(json, "printf hello; exit 33").run().await.unwrap();
+    Fake::new(json, "printf hello; exit 33")
+        .run()
+        .await
+        .unwrap();
 
-    let error = Fake::new(json, "printf hello; echo oops >&2; exit 1").error().await;
-    assert!(error.contains("step 3, wait: expected exit code 33, got 1"), "{error}");
+    let error = Fake::new(json, "printf hello; echo oops >&2; exit 1")
+        .error()
+        .await;
+    assert!(
+        error.contains("step 3, wait: expected exit code 33, got 1"),
+        "{error}"
+    );
     assert!(error.contains("stderr: oops"), "{error}");
 
-    let error = Fake::new(json, "printf 'hello, more'; exit 33").error().await;
-    assert!(error.contains(r#"expected "hello" from its stdout, got "hello, more""#), "{error}");
+    let error = Fake::new(json, "printf 'hello, more'; exit 33")
+        .error()
+        .await;
+    assert!(
+        error.contains(r#"expected "hello" from its stdout, got "hello, more""#),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -79,7 +101,10 @@ async fn input_is_written_and_both_outputs_are_read() {
         {"type": "write", "id": "stdin", "payload": "ping\n"},
         {"type": "read", "id": "stdout", "payload": "ping"},
         {"type": "read", "id": "stderr", "payload": "ping"}, {"type": "wait"}]}"#;
-    Fake::new(json, "read line; echo $line; echo $line >&2; cat").run().await.unwrap();
+    Fake::new(json, "read line; echo $line; echo $line >&2; cat")
+        .run()
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -123,7 +148,10 @@ async fn a_service_is_asked_and_stopped() {
     };
     Fake::new(&json(201), &script).run().await.unwrap();
     let error = Fake::new(&json(200), &script).error().await;
-    assert!(error.contains("request GET /x?y=1: expected status 200, got 201"), "{error}");
+    assert!(
+        error.contains("request GET /x?y=1: expected status 200, got 201"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -140,20 +168,38 @@ async fn endpoints_answer_in_chunks_with_trailers_and_echo() {
     assert_eq!(server.variables[0].0, "HTTP_SERVER_MAIN");
     let address = &server.variables[0].1;
 
-    let chunks = raw(address, "GET /chunks HTTP/1.1\r\nhost: a\r\nte: trailers\r\n\r\n").await;
-    assert!(chunks.contains("3\r\none\r\n3\r\ntwo\r\n0\r\nx-n: 2\r\n\r\n"), "{chunks}");
+    let chunks = raw(
+        address,
+        "GET /chunks HTTP/1.1\r\nhost: a\r\nte: trailers\r\n\r\n",
+    )
+    .await;
+    assert!(
+        chunks.contains("3\r\none\r\n3\r\ntwo\r\n0\r\nx-n: 2\r\n\r\n"),
+        "{chunks}"
+    );
     let echo = raw(
         address,
         "POST /echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
     )
     .await;
-    assert!(echo.contains("content-length: 2\r\n") && echo.ends_with("\r\n\r\nhi"), "{echo}");
-    let head = raw(address, "GET /head?a=1 HTTP/1.1\r\nhost: a\r\nx-a: b\r\n\r\n").await;
+    assert!(
+        echo.contains("content-length: 2\r\n") && echo.ends_with("\r\n\r\nhi"),
+        "{echo}"
+    );
+    let head = raw(
+        address,
+        "GET /head?a=1 HTTP/1.1\r\nhost: a\r\nx-a: b\r\n\r\n",
+    )
+    .await;
     assert!(head.contains("x-request-path: /head?a=1\r\n"), "{head}");
     assert!(head.contains("x-echo-x-a: b\r\n"), "{head}");
     let missing = raw(address, "GET /head HTTP/1.1\r\nhost: a\r\n\r\n").await;
     assert!(missing.starts_with("HTTP/1.1 404"), "{missing}");
-    assert!(tokio::net::TcpStream::connect(&server.variables[1].1).await.is_err());
+    assert!(
+        tokio::net::TcpStream::connect(&server.variables[1].1)
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]
@@ -162,8 +208,15 @@ async fn a_child_that_hangs_is_killed() {
     let outcome = run_within(&fake.case, &fake.holm(), Duration::from_millis(300)).await;
     let error = format!("{:#}", outcome.unwrap_err());
     assert!(error.starts_with("timed out after 300ms"), "{error}");
-    let pid = error.split("stdout: ").nth(1).expect("the child told its id").trim();
-    assert!(!Path::new(&format!("/proc/{pid}")).exists(), "the child must be gone");
+    let pid = error
+        .split("stdout: ")
+        .nth(1)
+        .expect("the child told its id")
+        .trim();
+    assert!(
+        !Path::new(&format!("/proc/{pid}")).exists(),
+        "the child must be gone"
+    );
 }
 
 #[test]

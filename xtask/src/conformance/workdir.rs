@@ -83,11 +83,17 @@ mod tests {
         let workdir = Workdir::new().unwrap();
         let root = workdir.root(shared.path()).unwrap();
 
-        let mode = fs::metadata(root.join("sub/file")).unwrap().permissions().mode();
+        let mode = fs::metadata(root.join("sub/file"))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o644);
         assert_eq!(fs::read_to_string(root.join("link")).unwrap(), "text");
         assert!(fs::read_link(root.join("link")).is_ok());
         assert!(!root.join("old.cleanup").exists());
-        assert!(shared.path().join("old.cleanup").exists(), "the original is left alone");
+        assert!(
+            shared.path().join("old.cleanup").exists(),
+            "the original is left alone"
+        );
     }
 }

@@ -1,4 +1,6 @@
 //! stub
 #[derive(clap::Parser)]
 pub struct Args {}
-pub fn run(_: Args) -> anyhow::Result<std::process::ExitCode> { Ok(std::process::ExitCode::SUCCESS) }
+pub fn run(_: Args) -> anyhow::Result<std::process::ExitCode> {
+    Ok(std::process::ExitCode::SUCCESS)
+}
