@@ -1,1 +1,52 @@
-//! placeholder
+//! `holm.toml`: parsed and checked, with the place of every mistake kept.
+//!
+//! Plain data: this crate knows no wasmtime, no tokio, and never prints. What a
+//! capability or a trigger adds to the language comes in from above, as a
+//! [`Vocabulary`] of JSON schemas and checks; what the schema says is what is
+//! enforced, so the published schema cannot drift from the program.
+//!
+//! The way of a manifest: [`find`] the file, [`Source::read`] it, [`parse`] it.
+//! Whatever is wrong comes back at once as [`Problems`], which render themselves.
+
+mod bytes;
+mod de;
+mod excerpt;
+mod find;
+mod limits;
+mod manifest;
+mod nearest;
+mod parse;
+mod pattern;
+mod problem;
+mod problems;
+mod quantity;
+mod render;
+mod schema;
+mod source;
+mod span;
+mod syntax;
+mod time;
+mod validate;
+mod value;
+mod vocabulary;
+
+pub use bytes::ByteSize;
+pub use find::find;
+pub use limits::Limits;
+pub use manifest::{
+    Build, Component, ComponentSource, Grant, Manifest, Serve, Store, Tls, Trigger,
+};
+pub use nearest::nearest;
+pub use parse::parse;
+pub use problem::{Problem, Severity};
+pub use problems::Problems;
+pub use quantity::Unreadable;
+pub use schema::schema;
+pub use source::{Position, Source};
+pub use span::{Span, Spanned};
+pub use time::Time;
+pub use value::{Key, Table, Value, ValueKind};
+pub use vocabulary::{Fragment, Vocabulary};
+
+/// The name of the manifest in an app's folder.
+pub const FILE_NAME: &str = "holm.toml";

@@ -1,0 +1,124 @@
+//! Which file is the manifest of what the user named.
+
+use std::path::{Path, PathBuf};
+
+use crate::source::reason;
+use crate::{FILE_NAME, Problem};
+
+/// Manifests of other tools, which we recognise but do not read yet.
+const FOREIGN: [&str; 3] = ["spin.toml", "wasmcloud.toml", "wadm.yaml"];
+
+/// The manifest of an app: a folder's `holm.toml`, or the file itself.
+pub fn find(dir_or_file: &Path) -> Result<PathBuf, Problem> {
+    let shown = dir_or_file.display();
+    let about = std::fs::metadata(dir_or_file).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            let problem = Problem::error(format!("there is no `{shown}`"));
+            problem.help("name the folder of an app, or its manifest")
+        }
+        _ => Problem::error(format!("cannot read `{shown}`: {}", reason(&error))),
+    })?;
+    if about.is_dir() {
+        return in_folder(dir_or_file);
+    }
+    let name = dir_or_file.file_name().and_then(|name| name.to_str());
+    if let Some(name) = name.filter(|name| FOREIGN.contains(name)) {
+        return Err(foreign(name));
+    }
+    if dir_or_file.extension().is_some_and(|ext| ext == "wasm") {
+        let problem = Problem::error(format!("`{shown}` is WebAssembly, not a manifest"));
+        return Err(problem.help(format!("to run it alone, type: holm run {shown}")));
+    }
+    Ok(dir_or_file.to_owned())
+}
+
+fn in_folder(dir: &Path) -> Result<PathBuf, Problem> {
+    let path = dir.join(FILE_NAME);
+    match std::fs::File::open(&path) {
+        Ok(_) => return Ok(path),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            let why = reason(&error);
+            return Err(Problem::error(format!(
+                "cannot read `{}`: {why}",
+                path.display()
+            )));
+        }
+        Err(_) => {}
+    }
+    let mut names: Vec<String> = std::fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    if let Some(name) = names.iter().find(|name| FOREIGN.contains(&name.as_str())) {
+        return Err(foreign(name));
+    }
+    let shown = match dir.as_os_str().is_empty() {
+        true => ".".into(),
+        false => dir.display().to_string(),
+    };
+    let problem = Problem::error(format!("there is no {FILE_NAME} in `{shown}`"));
+    let near = crate::nearest(FILE_NAME, names.iter().map(String::as_str));
+    let wasm = names.iter().find(|name| name.ends_with(".wasm"));
+    Err(if let Some(near) = near {
+        problem.help(format!("found {near}: rename it to {FILE_NAME}"))
+    } else if let Some(wasm) = wasm {
+        let file = dir.join(wasm);
+        problem.help(format!(
+            "found {wasm}: to run it alone, type: holm run {}",
+            file.display()
+        ))
+    } else if let Some(above) = above(dir) {
+        problem.help(format!("found one above it, in `{}`", above.display()))
+    } else {
+        problem.help("to make an app, type: holm new")
+    })
+}
+
+fn above(dir: &Path) -> Option<PathBuf> {
+    let full = std::path::absolute(dir).ok()?;
+    full.ancestors()
+        .skip(1)
+        .find(|dir| dir.join(FILE_NAME).is_file())
+        .map(Path::to_owned)
+}
+
+fn foreign(name: &str) -> Problem {
+    Problem::error(format!("found {name}: not supported yet by this version"))
+        .help(format!("write a {FILE_NAME} beside it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_or_says_what_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        let fail = |path: &Path| find(path).unwrap_err();
+        let says = |problem: Problem| format!("{} | {}", problem.message, problem.help.unwrap());
+
+        assert!(fail(&dir.join("none")).message.starts_with("there is no"));
+        assert!(says(fail(dir)).contains("holm new"));
+
+        std::fs::write(dir.join("app.wasm"), "").unwrap();
+        assert!(says(fail(dir)).contains("found app.wasm"));
+        assert!(says(fail(&dir.join("app.wasm"))).contains("holm run"));
+
+        std::fs::write(dir.join("holm.tml"), "").unwrap();
+        assert!(says(fail(dir)).contains("found holm.tml: rename it"));
+
+        std::fs::write(dir.join("spin.toml"), "").unwrap();
+        assert!(says(fail(dir)).contains("found spin.toml: not supported yet"));
+        assert!(says(fail(&dir.join("spin.toml"))).contains("not supported yet"));
+
+        std::fs::write(dir.join("holm.toml"), "").unwrap();
+        assert_eq!(find(dir).unwrap(), dir.join("holm.toml"));
+        assert_eq!(find(&dir.join("holm.toml")).unwrap(), dir.join("holm.toml"));
+
+        std::fs::create_dir(dir.join("sub")).unwrap();
+        assert!(says(fail(&dir.join("sub"))).contains("found one above"));
+    }
+}

@@ -1,0 +1,165 @@
+//! What a checked manifest says, as plain data.
+
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::{Limits, Problem, Source, Span, Spanned, Value};
+
+/// A manifest that passed every check.
+#[derive(Debug, Clone)]
+pub struct Manifest {
+    /// The text it was read from.
+    pub source: Source,
+    /// The folder of the manifest, absolute; paths in it are relative to this.
+    pub dir: PathBuf,
+    /// Name of the app.
+    pub name: String,
+    /// Version of the app, free text.
+    pub version: Option<String>,
+    /// What the app is, in one line.
+    pub description: Option<String>,
+    /// How it is served.
+    pub serve: Serve,
+    /// The components in the order of the file; names differ.
+    pub components: Vec<Component>,
+    /// What calls them, in the order of the file.
+    pub triggers: Vec<Trigger>,
+    /// Configured stores; an embedded store needs no words.
+    pub stores: Vec<Store>,
+    /// What is probably not meant, but stops nothing.
+    pub warnings: Vec<Problem>,
+}
+
+impl Manifest {
+    /// The component of that name.
+    pub fn component(&self, name: &str) -> Option<&Component> {
+        self.components.iter().find(|c| c.name == name)
+    }
+
+    /// The store of that name, if it is configured.
+    pub fn store(&self, name: &str) -> Option<&Store> {
+        self.stores.iter().find(|store| store.name == name)
+    }
+}
+
+/// A named WebAssembly file with its grants and limits.
+#[derive(Debug, Clone)]
+pub struct Component {
+    /// Its name.
+    pub name: String,
+    /// Where the name was written.
+    pub name_span: Span,
+    /// Where its code is.
+    pub source: Spanned<ComponentSource>,
+    /// What it is, in one line.
+    pub description: Option<String>,
+    /// What it may do, in the order of the file.
+    pub grants: Vec<Grant>,
+    /// Where the grants were written: the place to add one.
+    pub grants_span: Option<Span>,
+    /// What it may use.
+    pub limits: Limits,
+    /// Requests that one instance serves; 1 is a fresh one for each.
+    pub reuse: u32,
+    /// How it is built.
+    pub build: Option<Build>,
+}
+
+impl Component {
+    /// The grant of that name.
+    pub fn grant(&self, name: &str) -> Option<&Grant> {
+        self.grants.iter().find(|grant| grant.name == name)
+    }
+}
+
+/// Where a component's code is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ComponentSource {
+    /// A file, as written: relative to the folder of the manifest.
+    File(PathBuf),
+}
+
+impl ComponentSource {
+    /// The path of the file, given the folder of the manifest.
+    pub fn resolve(&self, dir: &Path) -> PathBuf {
+        match self {
+            Self::File(path) => dir.join(path),
+        }
+    }
+}
+
+/// One permission; the capability of that name reads the value.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    /// Name of the capability.
+    pub name: String,
+    /// Where the name was written.
+    pub name_span: Span,
+    /// The scope.
+    pub value: Value,
+}
+
+/// One source of events; the trigger of that kind reads the value.
+#[derive(Debug, Clone)]
+pub struct Trigger {
+    /// The kind: `http`, `cron`.
+    pub kind: String,
+    /// Its header in the file.
+    pub span: Span,
+    /// Its table.
+    pub value: Value,
+}
+
+/// A configured store.
+#[derive(Debug, Clone)]
+pub struct Store {
+    /// Its name, private to the app.
+    pub name: String,
+    /// Its header in the file.
+    pub span: Span,
+    /// Its `type`.
+    pub kind: String,
+    /// The whole table, `type` included.
+    pub value: Value,
+}
+
+/// How to build a component.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Build {
+    /// A command for the shell.
+    #[schemars(length(min = 1))]
+    #[schemars(example = "cargo build --release --target wasm32-wasip2")]
+    pub command: Spanned<String>,
+    /// The folder it runs in; the default is the folder of the manifest.
+    pub dir: Option<PathBuf>,
+    /// Folders or glob patterns that `holm dev` watches; none means the sources in the
+    /// folder of the command.
+    #[serde(default)]
+    pub watch: Vec<String>,
+}
+
+/// How the app is served.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Serve {
+    /// Address to listen on.
+    #[schemars(example = "127.0.0.1:3000")]
+    pub listen: Option<String>,
+    /// Certificate and key; with them the app is served over TLS.
+    pub tls: Option<Tls>,
+    /// Whether responses carry a `Server-Timing` header.
+    pub server_timing: bool,
+}
+
+/// Certificate and key of a server.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// File of the certificate chain (PEM).
+    pub cert: PathBuf,
+    /// File of the private key (PEM).
+    pub key: PathBuf,
+}

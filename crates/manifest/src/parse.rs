@@ -1,0 +1,292 @@
+//! From text to a checked manifest: syntax, then the schema, then what no schema can say.
+
+use serde_json::Value as Json;
+
+use crate::manifest::{Build, Component, ComponentSource, Grant, Manifest, Serve, Store, Trigger};
+use crate::schema::{pointer, schema};
+use crate::validate::{Place, validate};
+use crate::{
+    Fragment, Key, Limits, Problem, Problems, Source, Span, Spanned, Table, Value, Vocabulary,
+    nearest, syntax,
+};
+
+/// Reads a manifest. All that is wrong comes back at once; what is only odd comes in
+/// [`Manifest::warnings`].
+pub fn parse(source: &Source, vocabulary: &Vocabulary) -> Result<Manifest, Problems> {
+    let refuse = |problems| Problems::new(source.clone(), problems);
+    let root = syntax::read(source).map_err(refuse)?;
+    let Some(table) = root.as_table().filter(|table| !table.is_empty()) else {
+        return Err(refuse(vec![empty()]));
+    };
+    let schema = schema(vocabulary);
+    let mut reader = Reader {
+        vocabulary,
+        schema: &schema,
+        problems: validate(&root, &schema, &schema, &Place::root()),
+    };
+    let mut manifest = reader.manifest(source, table);
+    reader.cross_check(&manifest);
+    if reader.problems.iter().any(Problem::is_error) {
+        return Err(refuse(reader.problems));
+    }
+    manifest.warnings = Problems::new(source.clone(), reader.problems).list;
+    Ok(manifest)
+}
+
+fn empty() -> Problem {
+    Problem::error("the manifest is empty")
+        .help("it needs at least a name and a component:")
+        .note("name = \"my-app\"")
+        .note("[component.web]")
+        .note("source = \"web.wasm\"")
+}
+
+/// Builds the manifest from values that may still be wrong: wrong parts were reported
+/// by the schema and read as their defaults, so that the right parts get their checks.
+struct Reader<'a> {
+    vocabulary: &'a Vocabulary,
+    schema: &'a Json,
+    problems: Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn manifest(&mut self, source: &Source, table: &Table) -> Manifest {
+        // Without a current folder (it was deleted) paths stay as they are.
+        let dir = source.path.parent().unwrap_or(&source.path);
+        let dir = match dir.as_os_str().is_empty() {
+            true => std::env::current_dir().unwrap_or_else(|_| dir.to_owned()),
+            false => std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()),
+        };
+        let tables = |name: &str| table.get(name).and_then(Value::as_table);
+        let components = tables("component").into_iter().flat_map(Table::iter);
+        let components = components
+            .filter_map(|(key, value)| self.component(key, value))
+            .collect();
+        let stores = tables("store").into_iter().flat_map(Table::iter);
+        let stores = stores
+            .filter_map(|(key, value)| self.store(key, value))
+            .collect();
+        Manifest {
+            source: source.clone(),
+            dir,
+            name: text(table, "name").unwrap_or_default(),
+            version: text(table, "version"),
+            description: text(table, "description"),
+            serve: self.serve(table),
+            components,
+            triggers: self.triggers(table),
+            stores,
+            warnings: Vec::new(),
+        }
+    }
+
+    fn component(&mut self, key: &Key, value: &Value) -> Option<Component> {
+        let table = value.as_table()?;
+        let grants = table.get_key_value("grants");
+        let limits = table.get("limits");
+        if let Some(limits) = limits.filter(|limits| self.passes(limits, pointer::LIMITS)) {
+            self.problems.extend(Limits::check(limits));
+        }
+        let build = table.get("build");
+        let build = build.filter(|build| self.passes(build, pointer::BUILD));
+        Some(Component {
+            name: key.name.clone(),
+            name_span: key.span,
+            source: self.source(table),
+            description: text(table, "description"),
+            grants: grants
+                .and_then(|(_, grants)| grants.as_table())
+                .into_iter()
+                .flat_map(Table::iter)
+                .map(|(key, value)| self.grant(key, value))
+                .collect(),
+            grants_span: grants.map(|(_, grants)| grants.span),
+            limits: limits
+                .and_then(|limits| limits.parse().ok())
+                .unwrap_or_default(),
+            reuse: table
+                .get("reuse")
+                .and_then(Value::as_integer)
+                .and_then(|count| u32::try_from(count).ok())
+                .unwrap_or(1),
+            build: build.and_then(|build| self.read::<Build>(build)),
+        })
+    }
+
+    fn source(&mut self, table: &Table) -> Spanned<ComponentSource> {
+        let value = table.get("source");
+        let text = value.and_then(Value::as_str).unwrap_or_default();
+        let span = value.map_or(Span::default(), |value| value.span);
+        if let Some(problem) = value.and_then(check_source) {
+            self.problems.push(problem.at(span));
+        }
+        Spanned::new(ComponentSource::File(text.into()), span)
+    }
+
+    fn grant(&mut self, key: &Key, value: &Value) -> Grant {
+        let known = find(&self.vocabulary.grants, &key.name);
+        self.check(known, value, &pointer::grant(&key.name));
+        Grant {
+            name: key.name.clone(),
+            name_span: key.span,
+            value: value.clone(),
+        }
+    }
+
+    fn triggers(&mut self, table: &Table) -> Vec<Trigger> {
+        let mut triggers = Vec::new();
+        for fragment in &self.vocabulary.triggers {
+            let values = table.get(fragment.name).and_then(Value::as_array);
+            for value in values.unwrap_or_default() {
+                self.check(Some(fragment), value, &pointer::trigger(fragment.name));
+                triggers.push(Trigger {
+                    kind: fragment.name.to_owned(),
+                    span: value.span,
+                    value: value.clone(),
+                });
+            }
+        }
+        triggers.sort_by_key(|trigger| trigger.span.start);
+        triggers
+    }
+
+    fn store(&mut self, key: &Key, value: &Value) -> Option<Store> {
+        let kind = value.get("type")?.as_str()?;
+        let known = find(&self.vocabulary.stores, kind);
+        self.check(known, value, pointer::STORE);
+        Some(Store {
+            name: key.name.clone(),
+            span: value.span,
+            kind: kind.to_owned(),
+            value: value.clone(),
+        })
+    }
+
+    fn serve(&mut self, table: &Table) -> Serve {
+        let Some(value) = table
+            .get("serve")
+            .filter(|v| self.passes(v, pointer::SERVE))
+        else {
+            return Serve::default();
+        };
+        let listen = value
+            .get("listen")
+            .filter(|listen| !listen.as_str().is_some_and(is_address));
+        if let Some(listen) = listen {
+            self.problems.push(
+                Problem::error("`listen` is not an address")
+                    .at(listen.span)
+                    .label("expected a host and a port")
+                    .help("for example: listen = \"127.0.0.1:3000\""),
+            );
+        }
+        self.read(value).unwrap_or_default()
+    }
+
+    /// What only shows when all parts are known.
+    fn cross_check(&mut self, manifest: &Manifest) {
+        let names = || manifest.components.iter().map(|c| c.name.as_str());
+        let called = |trigger: &Trigger| trigger.value.get("component").cloned();
+        let called: Vec<Value> = manifest.triggers.iter().filter_map(called).collect();
+        for value in &called {
+            let Some(name) = value.as_str().filter(|name| !names().any(|n| n == *name)) else {
+                continue;
+            };
+            let problem =
+                Problem::error(format!("there is no component `{}`", name.escape_debug()))
+                    .at(value.span)
+                    .label("not a component of this app");
+            let help = match nearest(name, names()) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None if manifest.components.is_empty() => "add a table [component.NAME]".into(),
+                None => format!("components: {}", names().collect::<Vec<_>>().join(", ")),
+            };
+            self.problems.push(problem.help(help));
+        }
+        if manifest.triggers.is_empty() {
+            if manifest.components.is_empty() && self.problems.is_empty() {
+                self.problems.push(
+                    Problem::warning("this app has nothing to run: no component, no trigger")
+                        .help("add a table [component.NAME] with `source = \"….wasm\"`"),
+                );
+            }
+            // An app without triggers is a command: `holm run` calls its component.
+            return;
+        }
+        for component in &manifest.components {
+            let name = &component.name;
+            if !called.iter().any(|value| value.as_str() == Some(name)) {
+                self.problems.push(
+                    Problem::warning(format!("no trigger calls component `{name}`"))
+                        .at(component.name_span)
+                        .label("never called"),
+                );
+            }
+        }
+    }
+
+    /// Runs a fragment's own check on a value that passed its schema.
+    fn check(&mut self, fragment: Option<&Fragment>, value: &Value, pointer: &str) {
+        if let Some(fragment) = fragment.filter(|_| self.passes(value, pointer)) {
+            self.problems.extend((fragment.check)(value));
+        }
+    }
+
+    fn passes(&self, value: &Value, pointer: &str) -> bool {
+        let part = self.schema.pointer(pointer);
+        part.is_some_and(|part| validate(value, part, self.schema, &Place::root()).is_empty())
+    }
+
+    /// Reads one of our own types; after the schema passed, a failure is a problem of its own.
+    fn read<T: serde::de::DeserializeOwned>(&mut self, value: &Value) -> Option<T> {
+        value
+            .parse()
+            .map_err(|problem| self.problems.push(problem))
+            .ok()
+    }
+}
+
+fn find<'v>(fragments: &'v [Fragment], name: &str) -> Option<&'v Fragment> {
+    fragments.iter().find(|fragment| fragment.name == name)
+}
+
+fn text(table: &Table, name: &str) -> Option<String> {
+    table.get(name)?.as_str().map(str::to_owned)
+}
+
+/// What is wrong with a `source`; whether the file is there is for those who open it.
+fn check_source(value: &Value) -> Option<Problem> {
+    let text = value.as_str()?;
+    if text.trim().is_empty() {
+        let problem = Problem::error("`source` must not be empty").label("nothing here");
+        return Some(problem.help("for example: source = \"app.wasm\""));
+    }
+    let (scheme, rest) = text.split_once("://")?;
+    Some(match scheme {
+        "oci" | "https" => Problem::error(format!(
+            "`{scheme}://` is not supported yet by this version"
+        ))
+        .label("expected the path of a file")
+        .help("download the file and write its path"),
+        "http" => Problem::error("`http://` is not supported: anybody could change the file")
+            .label("expected the path of a file")
+            .help("download the file and write its path"),
+        "file" => Problem::error("`source` is a path, not a URL")
+            .label("expected the path of a file")
+            .help(format!("write source = {rest:?}")),
+        _ => Problem::error("`source` is a path, not a URL").label("expected the path of a file"),
+    })
+}
+
+/// `host:port`, the host a name, an IPv4 address, or an IPv6 address in brackets.
+fn is_address(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return false;
+    };
+    let bare = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
+    let host_ok = match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
+        Some(inner) => inner.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.chars().all(bare),
+    };
+    host_ok && !port.starts_with('+') && port.parse::<u16>().is_ok()
+}
