@@ -3,6 +3,7 @@
 mod bench;
 mod conformance;
 mod schema;
+mod seam;
 mod tidy;
 mod workspace;
 
@@ -16,6 +17,7 @@ fn main() -> ExitCode {
         Chore::Bench(args) => bench::run(args),
         Chore::Tidy(args) => tidy::run(args),
         Chore::Schema(args) => schema::run(args),
+        Chore::Seam(args) => seam::run(args),
         Chore::BareHyper(args) => bench::bare_hyper::run(args),
     };
     done.unwrap_or_else(|error| {
@@ -42,6 +44,8 @@ enum Chore {
     Tidy(tidy::Args),
     /// Write docs/holm.schema.json
     Schema(schema::Args),
+    /// Write the tables that link WASI 0.2 and 0.3 through the seam
+    Seam(seam::Args),
     /// The bare HTTP server that `bench` measures against
     #[command(hide = true)]
     BareHyper(bench::bare_hyper::Args),

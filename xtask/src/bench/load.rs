@@ -1,0 +1,132 @@
+//! The load: keep-alive connections that each send their next request when the last is answered.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::runtime;
+use tokio::task::JoinSet;
+
+use super::spread::percentile;
+
+/// What one round of load saw
+pub struct Load {
+    /// Requests answered
+    pub requests: usize,
+    /// From the first request to the last answer
+    pub wall: Duration,
+    /// Sorted, in nanoseconds
+    latencies: Vec<u64>,
+}
+
+impl Load {
+    /// The latency that a share of the requests stayed under, in microseconds
+    pub fn latency_us(&self, share: f64) -> f64 {
+        percentile(&self.latencies, share) as f64 / 1e3
+    }
+}
+
+type Sender = SendRequest<Empty<Bytes>>;
+
+/// Connects, calls `before`, sends requests for `time`, and calls `after`: the two calls bracket
+/// the requests without the connecting. All on the calling thread, hence on its core.
+pub fn drive<T>(
+    address: SocketAddr,
+    connections: usize,
+    time: Duration,
+    mut sample: impl FnMut() -> Result<T>,
+) -> Result<(Load, T, T)> {
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let mut senders = Vec::new();
+        for _ in 0..connections {
+            senders.push(connect(address).await?);
+        }
+        let before = sample()?;
+        let start = Instant::now();
+        let mut workers = JoinSet::new();
+        for sender in senders {
+            workers.spawn(work(sender, address, start + time));
+        }
+        let mut latencies = Vec::new();
+        while let Some(worker) = workers.join_next().await {
+            latencies.extend(worker.context("a client stopped")??);
+        }
+        let wall = start.elapsed();
+        let after = sample()?;
+        latencies.sort_unstable();
+        let requests = latencies.len();
+        ensure!(requests > 0, "no request was answered");
+        Ok((
+            Load {
+                requests,
+                wall,
+                latencies,
+            },
+            before,
+            after,
+        ))
+    })
+}
+
+/// One request, for its body: servers that are compared must say the same.
+pub fn body(address: SocketAddr) -> Result<Bytes> {
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async { request(&mut connect(address).await?, address).await })
+}
+
+async fn connect(address: SocketAddr) -> Result<Sender> {
+    let socket = TcpStream::connect(address)
+        .await
+        .context("cannot connect")?;
+    socket.set_nodelay(true)?;
+    let (sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
+    // Its errors show up as errors of the requests.
+    tokio::spawn(async move { drop(connection.await) });
+    Ok(sender)
+}
+
+async fn work(mut sender: Sender, address: SocketAddr, deadline: Instant) -> Result<Vec<u64>> {
+    let mut latencies = Vec::new();
+    let mut start = Instant::now();
+    while start < deadline {
+        request(&mut sender, address).await?;
+        let end = Instant::now();
+        latencies.push(u64::try_from((end - start).as_nanos())?);
+        start = end;
+    }
+    Ok(latencies)
+}
+
+/// A request that fails, or is answered with anything but 200 and a body, spoils the whole round:
+/// refusing is cheaper than working.
+async fn request(sender: &mut Sender, address: SocketAddr) -> Result<Bytes> {
+    let request = Request::get("/")
+        .header("host", address.to_string())
+        .body(Empty::new())?;
+    sender.ready().await.context("the connection was closed")?;
+    let response = sender.send_request(request).await.context("no response")?;
+    let status = response.status();
+    let body = response
+        .into_body()
+        .collect()
+        .await
+        .context("the body broke off")?
+        .to_bytes();
+    ensure!(
+        status == StatusCode::OK && !body.is_empty(),
+        "answered {status} with {:?}",
+        String::from_utf8_lossy(&body)
+    );
+    Ok(body)
+}

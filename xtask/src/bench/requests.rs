@@ -1,0 +1,171 @@
+//! Requests: what one costs the server, and how many and how fast they are answered.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use super::report::Section;
+use super::server::Server;
+use super::{Bench, load};
+
+/// Enough that the server always has a request waiting.
+const CONNECTIONS: usize = 32;
+
+/// What a fresh instance per request may cost, as a share of what wasmtime's own server takes
+const SHARE_OF_PEER_MAX: f64 = 0.8;
+
+const HOLM: &str = "holm up";
+const PEER: &str = "wasmtime serve";
+const BARE: &str = "bare hyper";
+
+/// One server's rounds, a value for each
+#[derive(Default)]
+struct Rounds {
+    cpu_us: Vec<f64>,
+    per_second: Vec<f64>,
+    p50_us: Vec<f64>,
+    p99_us: Vec<f64>,
+}
+
+/// Measures one guest under all servers that can be had.
+pub fn measure(bench: &Bench, guest: &str, wasi: &str) -> Section {
+    let (rounds, time) = match bench.quick {
+        true => (3, Duration::from_secs(1)),
+        false => (7, Duration::from_secs(3)),
+    };
+    let mut section = Section::new(format!(
+        "requests: {guest} (WASI {wasi}), a fresh instance each, {CONNECTIONS} connections, \
+         {rounds} rounds of {} s",
+        time.as_secs()
+    ));
+    match Bench::guest(guest) {
+        Err(missing) => section.notes.push(missing),
+        Ok(guest) => {
+            if let Err(error) = fill(bench, &guest, rounds, time, &mut section) {
+                section.notes.push(format!("not measured: {error:#}"));
+            }
+        }
+    }
+    section
+}
+
+fn fill(
+    bench: &Bench,
+    guest: &Path,
+    rounds: usize,
+    time: Duration,
+    section: &mut Section,
+) -> Result<()> {
+    let servers = start(bench, guest, section)?;
+    let mut measured: Vec<Rounds> = servers.iter().map(|_| Rounds::default()).collect();
+    // Round by round, not server by server: what the machine does meanwhile hits all alike.
+    // The first round only warms caches and pools up.
+    for round in 0..=rounds {
+        for (server, measured) in servers.iter().zip(&mut measured) {
+            let time = if round == 0 { time / 4 } else { time };
+            let driven = bench
+                .cores
+                .as_client(|| load::drive(server.address, CONNECTIONS, time, || server.cpu()))
+                .map_err(|error| error.context(server.name))?;
+            if round > 0 {
+                let (load, before, after) = driven;
+                let cpu = (after - before).as_secs_f64() * 1e6;
+                measured.cpu_us.push(cpu / load.requests as f64);
+                measured
+                    .per_second
+                    .push(load.requests as f64 / load.wall.as_secs_f64());
+                measured.p50_us.push(load.latency_us(0.5));
+                measured.p99_us.push(load.latency_us(0.99));
+            }
+        }
+    }
+
+    for (server, rounds) in servers.iter().zip(&measured) {
+        section.row(server.name, "CPU/request, µs", &rounds.cpu_us);
+        section.row(server.name, "requests/s", &rounds.per_second);
+        section.row(server.name, "latency p50, µs", &rounds.p50_us);
+        section.row(server.name, "latency p99, µs", &rounds.p99_us);
+    }
+    let cpu = |name| {
+        let found = servers.iter().position(|server| server.name == name);
+        found.map_or(&[][..], |index| &measured[index].cpu_us)
+    };
+    section.row(
+        &format!("{HOLM} / {BARE}"),
+        "CPU/request",
+        &ratios(cpu(HOLM), cpu(BARE)),
+    );
+    section.row(
+        &format!("{PEER} / {BARE}"),
+        "CPU/request",
+        &ratios(cpu(PEER), cpu(BARE)),
+    );
+    section.row_with_goal(
+        &format!("{HOLM} / {PEER}"),
+        "CPU/request",
+        &ratios(cpu(HOLM), cpu(PEER)),
+        SHARE_OF_PEER_MAX,
+    );
+    Ok(())
+}
+
+/// Bare hyper always; the others where they are there and start.
+fn start(bench: &Bench, guest: &Path, section: &mut Section) -> Result<Vec<Server>> {
+    let folder = bench.scratch.path();
+    let start = |name, command: &mut Command| {
+        bench
+            .cores
+            .as_server(|| Server::start(name, command.current_dir(folder)))
+    };
+    let mut servers = Vec::new();
+
+    let mut holm = Command::new(&bench.holm);
+    holm.arg("up").arg(guest).args(["--listen", "127.0.0.1:0"]);
+    match start(HOLM, &mut holm) {
+        Ok(server) => servers.push(server),
+        Err(error) => section.notes.push(format!("{HOLM}: {error:#}")),
+    }
+
+    match &bench.wasmtime {
+        Err(why) => section.notes.push(why.clone()),
+        Ok(wasmtime) => {
+            let mut serve = Command::new(wasmtime);
+            serve
+                .args(["serve", "-Wcomponent-model-async", "-Sp3", "-Scli"])
+                // Its default for 0.3 is to reuse an instance; Holm's is a fresh one each.
+                .args(["--max-instance-reuse-count", "1", "--addr", "127.0.0.1:0"])
+                .arg(guest);
+            match start(PEER, &mut serve) {
+                Ok(server) => servers.push(server),
+                Err(error) => section.notes.push(format!("{PEER}: {error:#}")),
+            }
+        }
+    }
+
+    let bodies: Vec<_> = servers
+        .iter()
+        .map(|server| load::body(server.address))
+        .collect::<Result<_>>()?;
+    ensure!(
+        bodies.windows(2).all(|pair| pair[0] == pair[1]),
+        "the servers' answers differ"
+    );
+
+    let mut bare = Command::new(std::env::current_exe()?);
+    bare.arg("bare-hyper");
+    if let Some(body) = bodies.first() {
+        bare.arg("--body").arg(&*String::from_utf8_lossy(body));
+    }
+    servers.push(start(BARE, &mut bare)?);
+    Ok(servers)
+}
+
+/// Round by round; empty where one of the two was not measured
+fn ratios(ours: &[f64], theirs: &[f64]) -> Vec<f64> {
+    ours.iter()
+        .zip(theirs)
+        .map(|(ours, theirs)| ours / theirs)
+        .collect()
+}
