@@ -23,7 +23,11 @@ pub struct Answer {
 
 impl Answer {
     pub fn json(status: u16, body: String) -> Self {
-        Self { status, headers: vec![("content-type", "application/json".into())], body }
+        Self {
+            status,
+            headers: vec![("content-type", "application/json".into())],
+            body,
+        }
     }
 }
 
@@ -48,9 +52,19 @@ fn read(request: IncomingRequest) -> Option<Request> {
     };
     let target = request.path_with_query().unwrap_or_default();
     let path = target.split('?').next().unwrap_or_default().to_owned();
-    let content_type = request.headers().get("content-type").into_iter().next().unwrap_or_default();
+    let content_type = request
+        .headers()
+        .get("content-type")
+        .into_iter()
+        .next()
+        .unwrap_or_default();
     let content_type = String::from_utf8_lossy(&content_type).to_lowercase();
-    let content_type = content_type.split(';').next().unwrap_or_default().trim().to_owned();
+    let content_type = content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_owned();
     let incoming = request.consume().expect("the body is taken once");
     let stream = incoming.stream().expect("the stream is taken once");
     let mut body = Vec::new();
@@ -58,16 +72,25 @@ fn read(request: IncomingRequest) -> Option<Request> {
     if body.len() as u64 > LONGEST_BODY {
         return None;
     }
-    Some(Request { method, path, content_type, body })
+    Some(Request {
+        method,
+        path,
+        content_type,
+        body,
+    })
 }
 
 fn write(answer: Answer, out: ResponseOutparam) {
     let headers = Fields::new();
     for (name, value) in answer.headers {
-        headers.append(name, value.as_bytes()).expect("the header is well formed");
+        headers
+            .append(name, value.as_bytes())
+            .expect("the header is well formed");
     }
     let response = OutgoingResponse::new(headers);
-    response.set_status_code(answer.status).expect("the status is valid");
+    response
+        .set_status_code(answer.status)
+        .expect("the status is valid");
     let body = response.body().expect("the body is taken once");
     ResponseOutparam::set(out, Ok(response));
     let mut stream = body.write().expect("the stream is taken once");

@@ -81,7 +81,11 @@ fn entry_keys(bucket: &Bucket) -> Result<Vec<String>, store::Error> {
     let mut cursor = None;
     loop {
         let page = bucket.list_keys(cursor.as_deref())?;
-        keys.extend(page.keys.into_iter().filter(|key| key.starts_with("entry/")));
+        keys.extend(
+            page.keys
+                .into_iter()
+                .filter(|key| key.starts_with("entry/")),
+        );
         cursor = page.cursor;
         if cursor.is_none() {
             return Ok(keys);
@@ -91,17 +95,27 @@ fn entry_keys(bucket: &Bucket) -> Result<Vec<String>, store::Error> {
 
 fn add(request: &Request) -> Result<Answer, Refusal> {
     let form = request.content_type == "application/x-www-form-urlencoded";
-    let submission = if form { from_form(&request.body)? } else { from_json(&request.body)? };
+    let submission = if form {
+        from_form(&request.body)?
+    } else {
+        from_json(&request.body)?
+    };
     let name = checked("name", &submission.name, LONGEST_NAME)?;
     let message = checked("message", &submission.message, LONGEST_MESSAGE)?;
-    let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-    let entry = json!(Entry { name, message, at }).to_string();
+    let at = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_secs());
+    let entry = serde_json::to_string(&Entry { name, message, at }).expect("plain data");
 
     let bucket = store::open("default")?;
     let number = increment(&bucket, "seq", 1)?;
     bucket.set(&format!("entry/{number:010}"), entry.as_bytes())?;
     if form {
-        return Ok(Answer { status: 303, headers: vec![("location", "/".into())], body: String::new() });
+        return Ok(Answer {
+            status: 303,
+            headers: vec![("location", "/".into())],
+            body: String::new(),
+        });
     }
     Ok(Answer::json(201, entry))
 }
@@ -110,7 +124,10 @@ fn checked<'a>(field: &str, text: &'a str, longest: usize) -> Result<&'a str, Re
     let text = text.trim();
     match text.chars().count() {
         0 => Err(Refusal(400, format!("{field} is empty"))),
-        n if n > longest => Err(Refusal(400, format!("{field} is longer than {longest} characters"))),
+        n if n > longest => Err(Refusal(
+            400,
+            format!("{field} is longer than {longest} characters"),
+        )),
         _ => Ok(text),
     }
 }
@@ -132,5 +149,8 @@ fn from_form(body: &[u8]) -> Result<Submission, Refusal> {
             _ => {}
         }
     }
-    Ok(Submission { name: name.ok_or_else(bad)?, message: message.ok_or_else(bad)? })
+    Ok(Submission {
+        name: name.ok_or_else(bad)?,
+        message: message.ok_or_else(bad)?,
+    })
 }

@@ -1,6 +1,8 @@
 //! The smallest WASI 0.2 HTTP component: answers `hello`.
 use std::io::Write;
-use wasip2::http::types::{Fields, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam};
+use wasip2::http::types::{
+    Fields, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam,
+};
 
 struct Hello;
 wasip2::http::proxy::export!(Hello);

@@ -33,7 +33,10 @@ impl From<ErrorCode> for Failed {
 fn name(code: &ErrorCode) -> String {
     let text = format!("{code:?}");
     let text = text.trim_start_matches("ErrorCode::");
-    text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned()
+    text.split(|c: char| !c.is_alphanumeric())
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn send(query: &Query, request: IncomingRequest) -> Result<Value, Failed> {
@@ -58,16 +61,24 @@ fn send(query: &Query, request: IncomingRequest) -> Result<Value, Failed> {
         other => Method::Other(other.to_owned()),
     };
     outgoing.set_method(&method).map_err(|()| Failed::Url)?;
-    outgoing.set_scheme(Some(&scheme)).map_err(|()| Failed::Url)?;
-    outgoing.set_authority(Some(authority)).map_err(|()| Failed::Url)?;
-    outgoing.set_path_with_query(Some(path)).map_err(|()| Failed::Url)?;
+    outgoing
+        .set_scheme(Some(&scheme))
+        .map_err(|()| Failed::Url)?;
+    outgoing
+        .set_authority(Some(authority))
+        .map_err(|()| Failed::Url)?;
+    outgoing
+        .set_path_with_query(Some(path))
+        .map_err(|()| Failed::Url)?;
 
     let bytes = reply::read_all(request);
     let body = outgoing.body().unwrap();
     let response = outgoing_handler::handle(outgoing, None)?;
     if !bytes.is_empty() {
         let mut stream = body.write().unwrap();
-        stream.write_all(&bytes).map_err(|error| Failed::Body(error.to_string()))?;
+        stream
+            .write_all(&bytes)
+            .map_err(|error| Failed::Body(error.to_string()))?;
     }
     OutgoingBody::finish(body, None)?;
 

@@ -16,15 +16,21 @@ pub fn run(operation: &str, query: &Query) -> Value {
 }
 
 fn text(bytes: Option<Vec<u8>>) -> Value {
-    bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).into()
+    bytes
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .into()
 }
 
 fn try_run(operation: &str, query: &Query) -> Result<Value, Error> {
     let bucket = store::open(query.get("store").unwrap_or("default"))?;
     let key = query.get("key").unwrap_or_default();
     let value = query.get("value").unwrap_or_default().as_bytes();
-    let keys: Vec<String> =
-        query.get("keys").unwrap_or_default().split(',').map(str::to_owned).collect();
+    let keys: Vec<String> = query
+        .get("keys")
+        .unwrap_or_default()
+        .split(',')
+        .map(str::to_owned)
+        .collect();
     Ok(match operation {
         "open" => Value::Null,
         "get" => text(bucket.get(key)?),

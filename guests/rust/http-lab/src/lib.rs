@@ -48,7 +48,7 @@ impl wasip2::exports::http::incoming_handler::Guest for Lab {
                 200,
                 &json!({
                     "method": reply::method_name(&request.method()),
-                    "scheme": request.scheme().map(|s| format!("{s:?}").to_lowercase()),
+                    "scheme": request.scheme().map(reply::scheme_name),
                     "authority": request.authority(),
                     "path": target,
                 }),
@@ -89,7 +89,10 @@ impl wasip2::exports::http::incoming_handler::Guest for Lab {
             "/file" => file(&query, request, reply),
             "/count" => {
                 static COUNT: AtomicU64 = AtomicU64::new(0);
-                reply.text(200, &format!("{}\n", COUNT.fetch_add(1, Ordering::Relaxed) + 1));
+                reply.text(
+                    200,
+                    &format!("{}\n", COUNT.fetch_add(1, Ordering::Relaxed) + 1),
+                );
             }
             "/config" => reply.json(200, &config(&query)),
             "/random" => {
@@ -136,7 +139,9 @@ fn echo(request: IncomingRequest, reply: Reply) {
     let input = body.stream().unwrap();
     loop {
         match input.blocking_read(64 * 1024) {
-            Ok(piece) => out.write_all(&piece).expect("the response's body can be written"),
+            Ok(piece) => out
+                .write_all(&piece)
+                .expect("the response's body can be written"),
             Err(StreamError::Closed) => return out.finish(),
             Err(error) => panic!("the request's body cannot be read: {error}"),
         }
@@ -147,9 +152,13 @@ fn echo(request: IncomingRequest, reply: Reply) {
 fn big(query: &Query, reply: Reply) {
     let mut left = query.number("bytes", 1 << 20);
     let headers = Fields::new();
-    headers.set("content-type", &[b"application/octet-stream".to_vec()]).unwrap();
+    headers
+        .set("content-type", &[b"application/octet-stream".to_vec()])
+        .unwrap();
     if query.number("length", 0) == 1 {
-        headers.set("content-length", &[left.to_string().into_bytes()]).unwrap();
+        headers
+            .set("content-length", &[left.to_string().into_bytes()])
+            .unwrap();
     }
     let mut out = reply.start(200, headers);
     let piece = b"0123456789abcdef".repeat(4096);
@@ -179,14 +188,21 @@ fn sink(request: IncomingRequest, reply: Reply) {
 /// `n` events, `ms` milliseconds apart, each sent at once.
 fn sse(query: &Query, reply: Reply) {
     let headers = Fields::new();
-    headers.set("content-type", &[b"text/event-stream".to_vec()]).unwrap();
-    headers.set("cache-control", &[b"no-cache".to_vec()]).unwrap();
+    headers
+        .set("content-type", &[b"text/event-stream".to_vec()])
+        .unwrap();
+    headers
+        .set("cache-control", &[b"no-cache".to_vec()])
+        .unwrap();
     let mut out = reply.start(200, headers);
     for i in 1..=query.number("n", 5) {
         if i > 1 {
             sleep(query.number("ms", 50) * 1_000_000);
         }
-        if write!(out, "id: {i}\ndata: event {i}\n\n").and_then(|()| out.flush()).is_err() {
+        if write!(out, "id: {i}\ndata: event {i}\n\n")
+            .and_then(|()| out.flush())
+            .is_err()
+        {
             return; // the client has gone
         }
     }
@@ -195,7 +211,9 @@ fn sse(query: &Query, reply: Reply) {
 
 fn trailers(reply: Reply) {
     let headers = Fields::new();
-    headers.set("trailer", &[b"x-lab-trailer".to_vec()]).unwrap();
+    headers
+        .set("trailer", &[b"x-lab-trailer".to_vec()])
+        .unwrap();
     let mut out = reply.start(200, headers);
     out.write_all(b"hello\n").unwrap();
     let trailers = Fields::new();
@@ -225,7 +243,9 @@ fn headers(fields: &Fields) -> Value {
 fn trap(query: &Query, reply: Reply) {
     if query.number("after", 0) == 1 {
         let mut out = reply.start(200, Fields::new());
-        out.write_all(b"a part\n").and_then(|()| out.flush()).unwrap();
+        out.write_all(b"a part\n")
+            .and_then(|()| out.flush())
+            .unwrap();
         panic!("asked to trap in the middle of the response");
     }
     panic!("asked to trap");
@@ -257,8 +277,12 @@ fn config(query: &Query) -> Value {
     use wasi::config::store;
     let result = match query.get("key") {
         Some(key) => store::get(key).map(Value::from),
-        None => store::get_all()
-            .map(|all| all.into_iter().map(|(k, v)| (k, v.into())).collect::<Map<_, _>>().into()),
+        None => store::get_all().map(|all| {
+            all.into_iter()
+                .map(|(k, v)| (k, v.into()))
+                .collect::<Map<_, _>>()
+                .into()
+        }),
     };
     match result {
         Ok(value) => json!({"ok": value}),

@@ -2,7 +2,7 @@
 use serde_json::Value;
 use std::io::{self, Read, Write};
 use wasip2::http::types::{
-    Fields, IncomingRequest, Method, OutgoingBody, OutgoingResponse, ResponseOutparam,
+    Fields, IncomingRequest, Method, OutgoingBody, OutgoingResponse, ResponseOutparam, Scheme,
 };
 use wasip2::io::streams::OutputStream;
 
@@ -18,11 +18,16 @@ impl Query {
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, value)| value.as_str())
     }
 
     pub fn number(&self, name: &str, default: u64) -> u64 {
-        self.get(name).and_then(|value| value.parse().ok()).unwrap_or(default)
+        self.get(name)
+            .and_then(|value| value.parse().ok())
+            .unwrap_or(default)
     }
 
     pub fn pairs(&self) -> &[(String, String)] {
@@ -36,7 +41,9 @@ fn decode(text: &str) -> String {
     let mut out = Vec::with_capacity(bytes.len());
     let mut i = 0;
     while i < bytes.len() {
-        let hex = text.get(i + 1..i + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let hex = text
+            .get(i + 1..i + 3)
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
         match (bytes[i], hex) {
             (b'%', Some(byte)) => {
                 out.push(byte);
@@ -53,14 +60,27 @@ fn decode(text: &str) -> String {
 pub fn method_name(method: &Method) -> String {
     match method {
         Method::Other(name) => name.clone(),
-        known => format!("{known:?}").trim_start_matches("Method::").to_uppercase(),
+        known => format!("{known:?}")
+            .trim_start_matches("Method::")
+            .to_uppercase(),
+    }
+}
+
+pub fn scheme_name(scheme: Scheme) -> String {
+    match scheme {
+        Scheme::Http => "http".into(),
+        Scheme::Https => "https".into(),
+        Scheme::Other(name) => name,
     }
 }
 
 pub fn read_all(request: IncomingRequest) -> Vec<u8> {
     let body = request.consume().unwrap();
     let mut bytes = Vec::new();
-    body.stream().unwrap().read_to_end(&mut bytes).expect("the request's body can be read");
+    body.stream()
+        .unwrap()
+        .read_to_end(&mut bytes)
+        .expect("the request's body can be read");
     bytes
 }
 
@@ -74,15 +94,22 @@ impl Reply {
     /// Sends the head; the body follows through what this returns.
     pub fn start(self, status: u16, headers: Fields) -> Out {
         let response = OutgoingResponse::new(headers);
-        response.set_status_code(status).expect("a status code between 100 and 999");
+        response
+            .set_status_code(status)
+            .expect("a status code between 100 and 999");
         let body = response.body().unwrap();
         ResponseOutparam::set(self.0, Ok(response));
-        Out { stream: body.write().unwrap(), body }
+        Out {
+            stream: body.write().unwrap(),
+            body,
+        }
     }
 
     pub fn bytes(self, status: u16, content_type: &str, bytes: &[u8]) {
         let headers = Fields::new();
-        headers.set("content-type", &[content_type.as_bytes().to_vec()]).unwrap();
+        headers
+            .set("content-type", &[content_type.as_bytes().to_vec()])
+            .unwrap();
         let mut out = self.start(status, headers);
         out.write_all(bytes).unwrap();
         out.finish();
