@@ -57,7 +57,7 @@ impl Bench {
             Ok(path)
         } else {
             Err(format!(
-                "{name} is not in {}; build the guests first",
+                "{name} is not in {}; build it: guests/build",
                 workspace::guests().display()
             ))
         }
