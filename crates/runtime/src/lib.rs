@@ -3,9 +3,19 @@
 //! This is the only crate that makes a wasmtime `Engine`, `Store` or `Linker`. It is generic over
 //! the state of an instance ([`InstanceState`]): it knows no capability and no trigger.
 
+pub mod artifact;
+pub mod call;
 pub mod core;
+pub mod engines;
+pub mod error;
+pub mod fault;
+pub mod invoke;
 pub mod limits;
+pub mod link;
 pub mod receipt;
 pub mod seam;
+mod threads;
 
 pub use crate::core::{Core, Denial, Denials, InstanceState, Watch};
+pub use crate::error::{Error, Kind, Result};
+pub use crate::link::{Host, Offer, Prepared, Runtime};

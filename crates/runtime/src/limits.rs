@@ -31,6 +31,18 @@ impl Limit {
     }
 }
 
+/// The error with which an event ends that a limit stopped.
+#[derive(Clone, Copy, Debug)]
+pub struct LimitHit(pub Limit);
+
+impl std::fmt::Display for LimitHit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the {} limit was reached", self.0.name())
+    }
+}
+
+impl std::error::Error for LimitHit {}
+
 /// What an instance may use. `None`: unlimited.
 #[derive(Clone, Copy, Debug)]
 pub struct Allowance {
@@ -84,7 +96,9 @@ impl ResourceLimiter for Budget {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let total = self.memory.saturating_add((desired as u64).saturating_sub(current as u64));
+        let total = self
+            .memory
+            .saturating_add((desired as u64).saturating_sub(current as u64));
         if total > self.allowance.memory {
             self.meter.hit(Limit::Memory);
             return Ok(false);
@@ -100,7 +114,9 @@ impl ResourceLimiter for Budget {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let total = self.table_elements.saturating_add(desired.saturating_sub(current));
+        let total = self
+            .table_elements
+            .saturating_add(desired.saturating_sub(current));
         if total > self.allowance.table_elements {
             self.meter.hit(Limit::Table);
             return Ok(false);
@@ -182,7 +198,9 @@ impl Meter {
 
 fn thread_cpu_ns() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    (now.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec as u64)
+    (now.tv_sec as u64)
+        .wrapping_mul(1_000_000_000)
+        .wrapping_add(now.tv_nsec as u64)
 }
 
 #[cfg(test)]
@@ -190,7 +208,12 @@ mod tests {
     use super::*;
 
     fn allowance() -> Allowance {
-        Allowance { memory: 100, cpu: Some(Duration::from_millis(5)), timeout: None, table_elements: 10 }
+        Allowance {
+            memory: 100,
+            cpu: Some(Duration::from_millis(5)),
+            timeout: None,
+            table_elements: 10,
+        }
     }
 
     #[test]

@@ -112,10 +112,13 @@ impl Receipt {
         for tally in seam.tallies() {
             let function = tally.id.function();
             let time_us = (!tally.time.is_zero()).then(|| tally.time.as_micros() as u64);
-            calls
-                .entry(function.interface)
-                .or_default()
-                .insert(function.name, Calls { count: tally.calls, time_us });
+            calls.entry(function.interface).or_default().insert(
+                function.name,
+                Calls {
+                    count: tally.calls,
+                    time_us,
+                },
+            );
         }
         Receipt {
             component: component.to_owned(),

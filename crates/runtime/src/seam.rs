@@ -38,7 +38,10 @@ impl FnId {
     /// What the number stands for.
     pub fn function(self) -> HostFn {
         let all = FUNCTIONS.read().unwrap_or_else(|e| e.into_inner());
-        all.get(usize::from(self.0)).copied().unwrap_or(HostFn { interface: "?", name: "?" })
+        all.get(usize::from(self.0)).copied().unwrap_or(HostFn {
+            interface: "?",
+            name: "?",
+        })
     }
 }
 
@@ -72,7 +75,11 @@ pub struct Seam {
 impl Seam {
     /// A record that also takes times when `timed`, and notes grants when `uses` is given.
     pub fn new(timed: bool, uses: Option<Uses>) -> Self {
-        Seam { timed, tallies: Vec::new(), uses }
+        Seam {
+            timed,
+            tallies: Vec::new(),
+            uses,
+        }
     }
 
     /// The guest has left the sandbox towards `id`.
@@ -81,9 +88,16 @@ impl Seam {
         // A guest calls few distinct functions: a linear search beats any map here.
         match self.tallies.iter_mut().find(|t| t.id == id) {
             Some(tally) => tally.calls += 1,
-            None => self.tallies.push(Tally { id, calls: 1, time: Duration::ZERO }),
+            None => self.tallies.push(Tally {
+                id,
+                calls: 1,
+                time: Duration::ZERO,
+            }),
         }
-        Crossing { id, since: self.timed.then(Instant::now) }
+        Crossing {
+            id,
+            since: self.timed.then(Instant::now),
+        }
     }
 
     /// The call is back in the sandbox.
@@ -126,12 +140,21 @@ impl Uses {
     /// Notes a use; the same use twice is one.
     pub fn note(&self, grant: &'static str, scope: impl Into<String>, access: &'static str) {
         let mut set = self.0.lock().unwrap_or_else(|e| e.into_inner());
-        set.insert(Use { grant, scope: scope.into(), access });
+        set.insert(Use {
+            grant,
+            scope: scope.into(),
+            access,
+        });
     }
 
     /// All uses, sorted.
     pub fn list(&self) -> Vec<Use> {
-        self.0.lock().unwrap_or_else(|e| e.into_inner()).iter().cloned().collect()
+        self.0
+            .lock()
+            .unwrap_or_else(|e| e.into_inner())
+            .iter()
+            .cloned()
+            .collect()
     }
 }
 
@@ -149,8 +172,12 @@ impl Uses {
 /// ```
 /// The arguments named in a row are the WIT function's parameters in order (`a, b, c, …`). `unit`,
 /// `value` and `fallible(convert)` say what comes back: nothing, a value, or a `result` whose error
-/// is a trappable error type of the bindings. A row may end in `, note path::to::fn`, which is then
-/// called with `(&mut State, (&a, &b, …))` before the host function.
+/// is a trappable error type of the bindings. A row may end in `, note path::to::before`, which is
+/// called with `(&mut State, (&a, &b, …))` before the host function, and that in
+/// ` => path::to::after`, which gets `(&mut State, what before returned, &mut the result)`.
+///
+/// The rows mirror what `wasmtime::component::bindgen!` writes into its own `add_to_linker`; for
+/// WASI they are written by `cargo xtask seam`.
 #[macro_export]
 macro_rules! cross {
     ($linker:expr, $iface:literal, $version:literal, $data:ty, $getter:expr, { $($body:tt)* }) => {{
@@ -209,13 +236,18 @@ macro_rules! cross_rows {
 
     // ---- functions ----
     ($inst:ident, $iface:literal, $data:ty, $getter:expr;
-     sync $kind:ident $(($convert:path))? $name:literal = $f:path { $($arg:ident),* } $(, note $note:path)?; $($rest:tt)*) => {
+     sync $kind:ident $(($convert:path))? $name:literal = $f:path { $($arg:ident),* } $(, note $note:path $(=> $then:path)?)?; $($rest:tt)*) => {
         {
             let id = $crate::seam::FnId::of($iface, $name);
             $inst.func_wrap($name, move |mut cx: ::wasmtime::StoreContextMut<'_, _>, ($($arg,)*): ($($crate::cross_any!($arg),)*)| {
                 let crossing = $crate::InstanceState::core(cx.data_mut()).seam.enter(id);
-                $( $note(cx.data_mut(), ($(&$arg,)*)); )?
-                let r = $f(&mut $getter(cx.data_mut()), $($arg),*);
+                $(
+                    #[allow(unused_variables, clippy::let_unit_value)]
+                    let memo = $note(cx.data_mut(), ($(&$arg,)*));
+                )?
+                #[allow(unused_mut)]
+                let mut r = $f(&mut $getter(cx.data_mut()), $($arg),*);
+                $($( $then(cx.data_mut(), memo, &mut r); )?)?
                 $crate::InstanceState::core(cx.data_mut()).seam.exit(crossing);
                 $crate::cross_result!($kind $(($convert))?, r, |e| &mut $getter(cx.data_mut()))
             })?;
@@ -223,14 +255,19 @@ macro_rules! cross_rows {
         $crate::cross_rows!($inst, $iface, $data, $getter; $($rest)*);
     };
     ($inst:ident, $iface:literal, $data:ty, $getter:expr;
-     async $kind:ident $(($convert:path))? $name:literal = $f:path { $($arg:ident),* } $(, note $note:path)?; $($rest:tt)*) => {
+     async $kind:ident $(($convert:path))? $name:literal = $f:path { $($arg:ident),* } $(, note $note:path $(=> $then:path)?)?; $($rest:tt)*) => {
         {
             let id = $crate::seam::FnId::of($iface, $name);
             $inst.func_wrap_async($name, move |mut cx: ::wasmtime::StoreContextMut<'_, _>, ($($arg,)*): ($($crate::cross_any!($arg),)*)| {
                 Box::new(async move {
                     let crossing = $crate::InstanceState::core(cx.data_mut()).seam.enter(id);
-                    $( $note(cx.data_mut(), ($(&$arg,)*)); )?
-                    let r = $f(&mut $getter(cx.data_mut()), $($arg),*).await;
+                    $(
+                        #[allow(unused_variables, clippy::let_unit_value)]
+                        let memo = $note(cx.data_mut(), ($(&$arg,)*));
+                    )?
+                    #[allow(unused_mut)]
+                    let mut r = $f(&mut $getter(cx.data_mut()), $($arg),*).await;
+                    $($( $then(cx.data_mut(), memo, &mut r); )?)?
                     $crate::InstanceState::core(cx.data_mut()).seam.exit(crossing);
                     $crate::cross_result!($kind $(($convert))?, r, |e| &mut $getter(cx.data_mut()))
                 })
@@ -239,15 +276,43 @@ macro_rules! cross_rows {
         $crate::cross_rows!($inst, $iface, $data, $getter; $($rest)*);
     };
     ($inst:ident, $iface:literal, $data:ty, $getter:expr;
-     store $kind:ident $(($convert:path))? $name:literal = $f:path { $($arg:ident),* } $(, note $note:path)?; $($rest:tt)*) => {
+     async store $kind:ident $(($convert:path))? $name:literal = $f:path { $($arg:ident),* } $(, note $note:path $(=> $then:path)?)?; $($rest:tt)*) => {
+        {
+            let id = $crate::seam::FnId::of($iface, $name);
+            $inst.func_wrap_async($name, move |mut cx: ::wasmtime::StoreContextMut<'_, _>, ($($arg,)*): ($($crate::cross_any!($arg),)*)| {
+                Box::new(async move {
+                    let crossing = $crate::InstanceState::core(cx.data_mut()).seam.enter(id);
+                    $(
+                        #[allow(unused_variables, clippy::let_unit_value)]
+                        let memo = $note(cx.data_mut(), ($(&$arg,)*));
+                    )?
+                    let access = ::wasmtime::component::Access::<_, $data>::new(
+                        ::wasmtime::AsContextMut::as_context_mut(&mut cx), $getter);
+                    #[allow(unused_mut)]
+                    let mut r = $f(access, $($arg),*).await;
+                    $($( $then(cx.data_mut(), memo, &mut r); )?)?
+                    $crate::InstanceState::core(cx.data_mut()).seam.exit(crossing);
+                    $crate::cross_result!($kind $(($convert))?, r, |e| &mut $getter(cx.data_mut()))
+                })
+            })?;
+        }
+        $crate::cross_rows!($inst, $iface, $data, $getter; $($rest)*);
+    };
+    ($inst:ident, $iface:literal, $data:ty, $getter:expr;
+     store $kind:ident $(($convert:path))? $name:literal = $f:path { $($arg:ident),* } $(, note $note:path $(=> $then:path)?)?; $($rest:tt)*) => {
         {
             let id = $crate::seam::FnId::of($iface, $name);
             $inst.func_wrap($name, move |mut cx: ::wasmtime::StoreContextMut<'_, _>, ($($arg,)*): ($($crate::cross_any!($arg),)*)| {
                 let crossing = $crate::InstanceState::core(cx.data_mut()).seam.enter(id);
-                $( $note(cx.data_mut(), ($(&$arg,)*)); )?
+                $(
+                    #[allow(unused_variables, clippy::let_unit_value)]
+                    let memo = $note(cx.data_mut(), ($(&$arg,)*));
+                )?
                 let access = ::wasmtime::component::Access::<_, $data>::new(
                     ::wasmtime::AsContextMut::as_context_mut(&mut cx), $getter);
-                let r = $f(access, $($arg),*);
+                #[allow(unused_mut)]
+                let mut r = $f(access, $($arg),*);
+                $($( $then(cx.data_mut(), memo, &mut r); )?)?
                 $crate::InstanceState::core(cx.data_mut()).seam.exit(crossing);
                 $crate::cross_result!($kind $(($convert))?, r, |e| &mut $getter(cx.data_mut()))
             })?;
@@ -255,18 +320,21 @@ macro_rules! cross_rows {
         $crate::cross_rows!($inst, $iface, $data, $getter; $($rest)*);
     };
     ($inst:ident, $iface:literal, $data:ty, $getter:expr;
-     concurrent $kind:ident $(($convert:path))? $name:literal = $f:path { $($arg:ident),* } $(, note $note:path)?; $($rest:tt)*) => {
+     concurrent $kind:ident $(($convert:path))? $name:literal = $f:path { $($arg:ident),* } $(, note $note:path $(=> $then:path)?)?; $($rest:tt)*) => {
         {
             let id = $crate::seam::FnId::of($iface, $name);
             $inst.func_wrap_concurrent($name, move |cx: &::wasmtime::component::Accessor<_>, ($($arg,)*): ($($crate::cross_any!($arg),)*)| {
                 Box::pin(async move {
-                    let crossing = cx.with(|mut s| {
-                        $( $note(s.data_mut(), ($(&$arg,)*)); )?
-                        $crate::InstanceState::core(s.data_mut()).seam.enter(id)
-                    });
+                    let crossing = cx.with(|mut s| $crate::InstanceState::core(s.data_mut()).seam.enter(id));
+                    $(
+                        #[allow(unused_variables, clippy::let_unit_value)]
+                        let memo = cx.with(|mut s| $note(s.data_mut(), ($(&$arg,)*)));
+                    )?
                     let host = &cx.with_getter::<$data>($getter);
-                    let r = $f(host, $($arg),*).await;
+                    #[allow(unused_mut)]
+                    let mut r = $f(host, $($arg),*).await;
                     cx.with(|mut s| {
+                        $($( $then(s.data_mut(), memo, &mut r); )?)?
                         $crate::InstanceState::core(s.data_mut()).seam.exit(crossing);
                         $crate::cross_result!($kind $(($convert))?, r, |e| &mut $getter(s.data_mut()))
                     })
@@ -299,7 +367,9 @@ macro_rules! cross_result {
     (fallible($convert:path), $r:ident, |$e:ident| $host:expr) => {
         Ok((match $r {
             Ok(value) => Ok(value),
-            Err($e) => Err(::wasmtime::ToWasmtimeResult::to_wasmtime_result($convert($host, $e))?),
+            Err($e) => Err(::wasmtime::ToWasmtimeResult::to_wasmtime_result($convert(
+                $host, $e,
+            ))?),
         },))
     };
 }

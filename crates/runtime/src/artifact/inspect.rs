@@ -1,0 +1,114 @@
+//! What a file is, for people: form, producers, WIT, and what the engine makes of it.
+
+use super::{Artifact, Code, Content, Form, detect};
+use crate::error::{Error, Result};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// What `holm inspect` tells of a file, besides what its [`Artifact`] says.
+#[derive(Clone, Debug, Serialize)]
+pub struct Inspection {
+    /// `component`, `module`, `precompiled component`, `precompiled module`; text is said to be so.
+    pub form: String,
+    /// The name in its name section.
+    pub name: Option<String>,
+    /// Languages and tools that made it, with versions, from its producers section.
+    pub producers: BTreeMap<String, Vec<String>>,
+    /// Imports and exports as WIT, for components.
+    pub wit: Option<String>,
+    /// The names of what it imports.
+    pub imports: Vec<String>,
+    /// The names of what it exports.
+    pub exports: Vec<String>,
+    /// Whether it carries function names.
+    pub names: bool,
+    /// Whether it carries DWARF, so that backtraces show source lines.
+    pub dwarf: bool,
+}
+
+/// Looks a file over. `bytes` are the file's own, `artifact` is what was made of them.
+pub fn inspect(path: &Path, bytes: &[u8], artifact: &Artifact) -> Result<Inspection> {
+    let (form, binary) = match detect(path, bytes)? {
+        Content::Binary(form, binary) => (form, Some(binary)),
+        Content::Precompiled(form) => (form, None),
+    };
+    let word = match form {
+        Form::Component => "component",
+        Form::Module => "module",
+    };
+    let mut inspection = Inspection {
+        form: match (&binary, bytes.starts_with(b"\0asm")) {
+            (None, _) => format!("precompiled {word}"),
+            (Some(_), false) => format!("{word} (text)"),
+            (Some(_), true) => word.to_owned(),
+        },
+        name: None,
+        producers: BTreeMap::new(),
+        wit: None,
+        imports: artifact.imports(),
+        exports: artifact.exports(),
+        names: false,
+        dwarf: false,
+    };
+    if let Some(binary) = binary {
+        metadata(&binary, &mut inspection);
+        sections(&binary, &mut inspection);
+        if matches!(artifact.code, Code::Component(_)) {
+            inspection.wit = Some(wit(&binary)?);
+        }
+    }
+    Ok(inspection)
+}
+
+/// Producers of all modules within, merged: the outermost is often only the tool that wrapped them.
+fn metadata(binary: &[u8], inspection: &mut Inspection) {
+    let Ok(payload) = wasm_metadata::Payload::from_binary(binary) else {
+        return;
+    };
+    inspection.name = payload.metadata().name.clone();
+    let mut stack = vec![&payload];
+    while let Some(payload) = stack.pop() {
+        if let Some(producers) = &payload.metadata().producers {
+            for (field, values) in producers.iter() {
+                for (name, version) in values.iter() {
+                    let text = if version.is_empty() {
+                        name.clone()
+                    } else {
+                        format!("{name} {version}")
+                    };
+                    let list = inspection.producers.entry(field.clone()).or_default();
+                    if !list.contains(&text) {
+                        list.push(text);
+                    }
+                }
+            }
+        }
+        if let wasm_metadata::Payload::Component { children, .. } = payload {
+            stack.extend(children.iter());
+        }
+    }
+}
+
+fn sections(binary: &[u8], inspection: &mut Inspection) {
+    for payload in wasmparser::Parser::new(0).parse_all(binary).flatten() {
+        if let wasmparser::Payload::CustomSection(section) = payload {
+            match section.name() {
+                "name" | "component-name" => inspection.names = true,
+                ".debug_info" | ".debug_line" => inspection.dwarf = true,
+                _ => {}
+            }
+        }
+    }
+}
+
+fn wit(binary: &[u8]) -> Result<String> {
+    let wrong = |e: String| Error::yours("its types cannot be shown as WIT").caused_by(e);
+    let decoded = wit_component::decode(binary).map_err(|e| wrong(format!("{e:#}")))?;
+    let mut printer = wit_component::WitPrinter::default();
+    printer.emit_docs(true);
+    printer
+        .print(decoded.resolve(), decoded.package(), &[])
+        .map_err(|e| wrong(format!("{e:#}")))?;
+    Ok(printer.output.to_string())
+}

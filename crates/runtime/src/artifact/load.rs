@@ -1,0 +1,317 @@
+//! From a path to machine code: look at it, find its engine, map or compile.
+
+use super::cache::About;
+use super::{Artifact, Cache, Code, Content, Digest, FILE_BYTES_MAX, Form, detect};
+use crate::engines::{EngineKey, Engines, Invalid, Proposals};
+use crate::error::{Error, Result};
+use std::fs::File;
+use std::io::Read as _;
+use std::os::fd::AsRawFd as _;
+use std::path::Path;
+use wasmtime::Engine;
+
+/// How an artifact is to be used.
+#[derive(Clone, Copy, Debug)]
+pub struct LoadOptions {
+    /// The guest can be stopped while it computes (any CPU or wall limit needs this).
+    pub interruptible: bool,
+    /// Instances come from pools.
+    pub pooled: bool,
+    /// Map precompiled files that this user's cache does not vouch for.
+    pub allow_precompiled: bool,
+}
+
+/// Loads artifacts: engines and cache together.
+pub struct Loader {
+    engines: Engines,
+    cache: Cache,
+}
+
+impl Loader {
+    /// A loader over some engines and a cache.
+    pub fn new(engines: Engines, cache: Cache) -> Self {
+        Loader { engines, cache }
+    }
+
+    /// The engines.
+    pub fn engines(&self) -> &Engines {
+        &self.engines
+    }
+
+    /// The cache.
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// Makes a file ready to run.
+    pub fn load(&self, path: &Path, options: LoadOptions) -> Result<Artifact> {
+        let bytes = read(path)?;
+        let digest = Digest::of(&bytes);
+        let size = bytes.len() as u64;
+        let done = |key: EngineKey, code: Code, cached: bool| Artifact {
+            path: path.to_owned(),
+            digest,
+            size,
+            key,
+            proposals: key.proposals,
+            code,
+            cached,
+        };
+        if let Some((key, code)) = self.from_cache(&digest, options)? {
+            return Ok(done(key, code, true));
+        }
+        match detect(path, &bytes)? {
+            Content::Precompiled(form) => {
+                let (key, code) = self.precompiled(path, form, &digest, &bytes, options)?;
+                Ok(done(key, code, true))
+            }
+            Content::Binary(form, binary) => {
+                let key = key_for(path, form, &binary, options)?;
+                let engine = self.engines.get(key)?;
+                let compiled = compile(path, form, &engine, &binary)?;
+                self.cache
+                    .store(&digest, About::new(form, key), &engine, &compiled);
+                // Mapped from the cache's file where there is one: its pages are shared and cost
+                // nothing until they run.
+                let code = match self.cache.code(&digest, &engine) {
+                    Some(file) => map(&engine, form, file),
+                    None => from_memory(&engine, form, &compiled),
+                };
+                let code = code.map_err(|e| {
+                    Error::ours("code that was compiled just now does not load")
+                        .caused_by(format!("{e:#}"))
+                })?;
+                Ok(done(key, code, false))
+            }
+        }
+    }
+
+    /// Compiles a file to machine code and records the result's digest, so that the written file
+    /// runs as it is.
+    pub fn compile_to(&self, path: &Path, output: &Path, options: LoadOptions) -> Result<u64> {
+        let bytes = read(path)?;
+        let (form, binary) = match detect(path, &bytes)? {
+            Content::Binary(form, binary) => (form, binary),
+            Content::Precompiled(_) => {
+                return Err(Error::yours(format!(
+                    "{} is compiled already",
+                    path.display()
+                )));
+            }
+        };
+        let key = key_for(path, form, &binary, options)?;
+        let code = compile(path, form, &self.engines.get(key)?, &binary)?;
+        let wrong = |e: std::io::Error| {
+            Error::yours(format!("cannot write {}", output.display())).caused_by(e.to_string())
+        };
+        let folder = output
+            .parent()
+            .filter(|p| !p.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(wrong)?;
+        std::io::Write::write_all(&mut file, &code).map_err(wrong)?;
+        file.as_file().sync_all().map_err(wrong)?;
+        self.cache.vouch(&Digest::of(&code), key, form)?;
+        file.persist(output).map_err(|e| wrong(e.error))?;
+        Ok(code.len() as u64)
+    }
+
+    fn from_cache(
+        &self,
+        digest: &Digest,
+        options: LoadOptions,
+    ) -> Result<Option<(EngineKey, Code)>> {
+        let Some(about) = self.cache.about(digest) else {
+            return Ok(None);
+        };
+        let key = EngineKey {
+            concurrency: about.concurrency,
+            interruptible: options.interruptible,
+            proposals: Proposals::from_bits(about.proposals),
+            pooled: options.pooled,
+        };
+        let engine = self.engines.get(key)?;
+        let Some(file) = self.cache.code(digest, &engine) else {
+            return Ok(None);
+        };
+        match map(&engine, about.form(), file) {
+            Ok(code) => Ok(Some((key, code))),
+            Err(error) => {
+                tracing::warn!(%error, "cached code does not load; compiling again");
+                self.cache.forget(digest);
+                Ok(None)
+            }
+        }
+    }
+
+    fn precompiled(
+        &self,
+        path: &Path,
+        form: Form,
+        digest: &Digest,
+        bytes: &[u8],
+        options: LoadOptions,
+    ) -> Result<(EngineKey, Code)> {
+        let shown = path.display();
+        let stale = |cause: String| {
+            Error::yours(format!(
+                "{shown} was compiled by another version of Holm, or for another machine"
+            ))
+            .caused_by(cause)
+            .help("compile it again from its .wasm: holm compile FILE.wasm -o FILE.cwasm")
+        };
+        if let Some(vouched) = self.cache.vouched(digest) {
+            let key = EngineKey {
+                pooled: options.pooled,
+                ..vouched.key()
+            };
+            let code = from_memory(&self.engines.get(key)?, form, bytes)
+                .map_err(|e| stale(format!("{e:#}")))?;
+            return Ok((key, code));
+        }
+        if !options.allow_precompiled {
+            return Err(Error::denied(format!(
+                "{shown} is machine code that this user's Holm did not make"
+            ))
+            .help("run the .wasm it came from instead; that is compiled once and cached")
+            .help(
+                "if you trust whoever made it as much as a native program: --allow-precompiled",
+            ));
+        }
+        let mut last = String::new();
+        for concurrency in [false, true] {
+            for interruptible in [true, false] {
+                let proposals = Proposals::default();
+                let key = EngineKey {
+                    concurrency,
+                    interruptible,
+                    proposals,
+                    pooled: options.pooled,
+                };
+                match from_memory(&self.engines.get(key)?, form, bytes) {
+                    Ok(code) => return Ok((key, code)),
+                    Err(error) => last = format!("{error:#}"),
+                }
+            }
+        }
+        Err(stale(last))
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    let shown = path.display();
+    let wrong = |e: std::io::Error| {
+        let error = Error::yours(format!("cannot read {shown}")).caused_by(e.to_string());
+        match e.kind() {
+            std::io::ErrorKind::NotFound => Error::yours(format!("{shown} does not exist")),
+            _ => error,
+        }
+    };
+    let mut file = File::open(path).map_err(wrong)?;
+    let meta = file.metadata().map_err(wrong)?;
+    if meta.is_dir() {
+        return Err(Error::yours(format!("{shown} is a folder"))
+            .help("name the .wasm file; or serve an app with a holm.toml by `holm up`"));
+    }
+    if meta.len() > FILE_BYTES_MAX {
+        return Err(Error::yours(format!(
+            "{shown} has {} MiB; files over {} MiB are not read as WebAssembly",
+            meta.len() >> 20,
+            FILE_BYTES_MAX >> 20
+        )));
+    }
+    let mut bytes = Vec::with_capacity(meta.len() as usize);
+    // A pipe has no length beforehand: stop reading one byte past the limit.
+    file.by_ref()
+        .take(FILE_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(wrong)?;
+    Ok(bytes)
+}
+
+fn key_for(path: &Path, form: Form, binary: &[u8], options: LoadOptions) -> Result<EngineKey> {
+    let shown = path.display();
+    let proposals = Proposals::needed_by(binary).map_err(|invalid| match invalid {
+        Invalid::Proposal(name) => Error::yours(format!(
+            "{shown} needs the proposal {name}, which this engine does not have"
+        )),
+        Invalid::Binary { message, offset } => {
+            Error::yours(format!("{shown} is not valid WebAssembly"))
+                .caused_by(format!("{message} (at offset {offset:#x})"))
+                .help("the file may be cut off or damaged; build or download it again")
+        }
+    })?;
+    let newer = form == Form::Component && names_0_3(binary);
+    Ok(EngineKey {
+        concurrency: proposals.concurrency() || newer,
+        interruptible: options.interruptible,
+        proposals,
+        pooled: options.pooled,
+    })
+}
+
+/// Whether a component imports or exports an interface of WASI 0.3.
+fn names_0_3(binary: &[u8]) -> bool {
+    use wasmparser::{Parser, Payload};
+    let is_0_3 = |name: &str| name.starts_with("wasi:") && name.contains("@0.3.");
+    let mut depth = 0u32;
+    for payload in Parser::new(0).parse_all(binary) {
+        match payload {
+            Ok(Payload::ModuleSection { .. } | Payload::ComponentSection { .. }) => depth += 1,
+            Ok(Payload::End(_)) => depth = depth.saturating_sub(1),
+            Ok(Payload::ComponentImportSection(section)) if depth == 0 => {
+                if section.into_iter().flatten().any(|i| is_0_3(i.name.name)) {
+                    return true;
+                }
+            }
+            Ok(Payload::ComponentExportSection(section)) if depth == 0 => {
+                if section.into_iter().flatten().any(|e| is_0_3(e.name.name)) {
+                    return true;
+                }
+            }
+            Err(_) => return false,
+            _ => {}
+        }
+    }
+    false
+}
+
+fn compile(path: &Path, form: Form, engine: &Engine, binary: &[u8]) -> Result<Vec<u8>> {
+    tracing::info!(file = %path.display(), bytes = binary.len(), "compiling");
+    let compiled = match form {
+        Form::Module => engine.precompile_module(binary),
+        Form::Component => engine.precompile_component(binary),
+    };
+    compiled.map_err(|e| {
+        Error::yours(format!("{} does not compile", path.display())).caused_by(format!("{e:#}"))
+    })
+}
+
+fn map(engine: &Engine, form: Form, file: File) -> wasmtime::Result<Code> {
+    // By its descriptor, so that what was checked is what is mapped.
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    // SAFETY: the file was made by this user's Holm for this very engine and lies in a folder that
+    // only this user can write to; its bytes were checked against their sum through this handle,
+    // and such files are replaced by renaming, never written in place.
+    unsafe {
+        Ok(match form {
+            Form::Module => Code::Module(wasmtime::Module::deserialize_file(engine, path)?),
+            Form::Component => Code::Component(wasmtime::component::Component::deserialize_file(
+                engine, path,
+            )?),
+        })
+    }
+}
+
+fn from_memory(engine: &Engine, form: Form, code: &[u8]) -> wasmtime::Result<Code> {
+    // SAFETY: the bytes were compiled in this process just now, or their digest is recorded as
+    // written by this user's Holm, or the user vouched for them with --allow-precompiled.
+    unsafe {
+        Ok(match form {
+            Form::Module => Code::Module(wasmtime::Module::deserialize(engine, code)?),
+            Form::Component => {
+                Code::Component(wasmtime::component::Component::deserialize(engine, code)?)
+            }
+        })
+    }
+}

@@ -1,0 +1,218 @@
+//! The guest's path: take an instance, arm its limits, call, close the receipt.
+
+use crate::artifact::Generation;
+use crate::core::InstanceState;
+use crate::error::{Error, Result};
+use crate::fault::{Ended, explain};
+use crate::limits::{Limit, LimitHit, Meter};
+use crate::link::{Pre, Prepared};
+use crate::receipt::Receipt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use wasmtime::{Store, UpdateDeadline};
+
+/// Makes the states of a run: one per thread, which is one for nearly everybody.
+pub type MakeState<S> = Arc<dyn Fn() -> wasmtime::Result<S> + Send + Sync>;
+
+impl<S: InstanceState> Prepared<S> {
+    /// Takes a store for a fresh instance, its limits armed.
+    pub fn store(&self, state: S) -> wasmtime::Result<Store<S>> {
+        let engine = match &self.pre {
+            Pre::Module(pre) => pre.module().engine(),
+            Pre::Component(pre) => pre.engine(),
+            Pre::Threads(module, _) => module.engine(),
+        };
+        let mut store = Store::try_new(engine, state)?;
+        store.limiter(|state| &mut state.core().budget);
+        if self.artifact.key.interruptible {
+            let meter = store.data_mut().core().budget.meter.clone();
+            store.set_epoch_deadline(1);
+            // A tick only asks; the answer is the event's own CPU clock.
+            store.epoch_deadline_callback(move |_| {
+                if meter.over_cpu() {
+                    meter.hit(Limit::Cpu);
+                    return Err(LimitHit(Limit::Cpu).into());
+                }
+                Ok(UpdateDeadline::Yield(1))
+            });
+        }
+        Ok(store)
+    }
+
+    /// Runs the program in it: `_start` or `wasi:cli/run`. Gives the exit code, or what went wrong.
+    pub async fn run(&self, make: MakeState<S>) -> (Result<i32>, Option<Receipt>) {
+        let began = Instant::now();
+        let mut store = match make().and_then(|state| self.store(state)) {
+            Ok(store) => store,
+            Err(error) => return (Err(cannot_start(&error)), None),
+        };
+        let meter = store.data_mut().core().budget.meter.clone();
+        let timeout = store.data_mut().core().budget.allowance().timeout;
+        let result = metered(&meter, timeout, self.start(&mut store, make)).await;
+        let ended = match result {
+            Ok(()) => Ended::Exit(0),
+            Err(error) => explain(error, store.data_mut().core()),
+        };
+        let receipt = close(store.data_mut(), began);
+        let result = match ended {
+            Ended::Exit(code) => Ok(code),
+            Ended::Fault(error) => Err(*error),
+        };
+        (result, Some(receipt))
+    }
+
+    async fn start(&self, store: &mut Store<S>, make: MakeState<S>) -> wasmtime::Result<()> {
+        match &self.pre {
+            Pre::Module(pre) => {
+                let instance = pre.instantiate_async(&mut *store).await?;
+                start_module(store, instance).await
+            }
+            Pre::Threads(module, linker) => crate::threads::run(store, module, linker, make).await,
+            Pre::Component(pre) => {
+                let instance = pre.instantiate_async(&mut *store).await?;
+                let Some((index, generation)) =
+                    self.export(store, &instance, "wasi:cli/run@", "run")
+                else {
+                    return Err(NotAProgram.into());
+                };
+                let run = instance
+                    .get_typed_func::<(), (std::result::Result<(), ()>,)>(&mut *store, index)?;
+                let (outcome,) = match generation {
+                    Generation::P2 => run.call_async(&mut *store, ()).await?,
+                    Generation::P3 => {
+                        store
+                            .run_concurrent(async |store| run.call_concurrent(store, ()).await)
+                            .await??
+                    }
+                };
+                outcome.map_err(|()| wasmtime_wasi::I32Exit(1).into())
+            }
+        }
+    }
+
+    /// An exported function by its interface's name without the version.
+    pub(crate) fn export(
+        &self,
+        store: &mut Store<S>,
+        instance: &wasmtime::component::Instance,
+        interface: &str,
+        function: &str,
+    ) -> Option<(wasmtime::component::ComponentExportIndex, Generation)> {
+        let name = self
+            .artifact
+            .exports()
+            .into_iter()
+            .find(|name| name.starts_with(interface))?;
+        let generation = if name.contains("@0.3") {
+            Generation::P3
+        } else {
+            Generation::P2
+        };
+        let outer = instance.get_export_index(&mut *store, None, &name)?;
+        let index = instance.get_export_index(&mut *store, Some(&outer), function)?;
+        Some((index, generation))
+    }
+}
+
+/// Starts a 0.1 module: `_initialize` where it is a reactor, then `_start`.
+pub(crate) async fn start_module<S: Send>(
+    store: &mut Store<S>,
+    instance: wasmtime::Instance,
+) -> wasmtime::Result<()> {
+    if let Some(initialize) = instance.get_func(&mut *store, "_initialize") {
+        initialize
+            .typed::<(), ()>(&*store)?
+            .call_async(&mut *store, ())
+            .await?;
+    }
+    let start = instance
+        .get_func(&mut *store, "_start")
+        .or_else(|| instance.get_func(&mut *store, ""));
+    match start {
+        Some(start) => {
+            start
+                .typed::<(), ()>(&*store)?
+                .call_async(&mut *store, ())
+                .await
+        }
+        None => Err(NotAProgram.into()),
+    }
+}
+
+/// The file exports nothing that `holm run` could start.
+#[derive(Debug)]
+pub(crate) struct NotAProgram;
+
+impl std::fmt::Display for NotAProgram {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("it exports neither `_start` nor `wasi:cli/run`")
+    }
+}
+
+impl std::error::Error for NotAProgram {}
+
+/// An instance could not be made: pools that are full, memory that is short.
+pub fn cannot_start(error: &wasmtime::Error) -> Error {
+    Error::ours("no instance could be made").caused_by(format!("{error:#}"))
+}
+
+/// Closes the account of an event.
+pub fn close<S: InstanceState>(state: &mut S, began: Instant) -> Receipt {
+    let core = state.core();
+    Receipt::close(
+        &core.component,
+        core.budget.meter.spent(),
+        began.elapsed(),
+        core.budget.memory_peak(),
+        &core.flows,
+        &core.seam,
+        core.budget.meter.limit_hit().map(Limit::name),
+    )
+}
+
+/// Drives an event on its own clocks: CPU time is counted over its polls, wall time by a timer.
+pub async fn metered<T>(
+    meter: &Arc<Meter>,
+    timeout: Option<Duration>,
+    event: impl Future<Output = wasmtime::Result<T>>,
+) -> wasmtime::Result<T> {
+    let polls = Metered {
+        meter: meter.clone(),
+        event,
+    };
+    let Some(timeout) = timeout else {
+        return polls.await;
+    };
+    match tokio::time::timeout(timeout, polls).await {
+        Ok(result) => result,
+        Err(_) => {
+            meter.hit(Limit::Timeout);
+            Err(LimitHit(Limit::Timeout).into())
+        }
+    }
+}
+
+struct Metered<F> {
+    meter: Arc<Meter>,
+    event: F,
+}
+
+impl<F: Future> Future for Metered<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        // SAFETY: `event` is structurally pinned: it is never moved out of `self`, `Metered` has no
+        // `Drop`, and it is `Unpin` only when `F` is. `meter` is not pinned.
+        let (meter, event) = unsafe {
+            let this = self.get_unchecked_mut();
+            (&this.meter, Pin::new_unchecked(&mut this.event))
+        };
+        meter.poll_begins();
+        let poll = event.poll(cx);
+        meter.poll_ends();
+        poll
+    }
+}

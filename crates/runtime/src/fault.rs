@@ -1,0 +1,171 @@
+//! What a guest's end means: an exit code, or an error that a person can act on.
+
+use crate::call::NotAProgram;
+use crate::core::Core;
+use crate::error::{Error, Frame};
+use crate::limits::{Limit, LimitHit};
+use std::time::Duration;
+use wasmtime::{Trap, WasmBacktrace};
+
+/// How a guest's run ended.
+pub enum Ended {
+    /// It exited, with this code.
+    Exit(i32),
+    /// It failed.
+    Fault(Box<Error>),
+}
+
+/// Frames shown of a backtrace: enough to find the place, few enough to read.
+const FRAMES_MAX: usize = 30;
+
+/// Explains the engine's error.
+pub fn explain(error: wasmtime::Error, core: &mut Core) -> Ended {
+    if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
+        return Ended::Exit(exit.0);
+    }
+    if error.downcast_ref::<NotAProgram>().is_some() {
+        let error = Error::yours(format!(
+            "{} is not a program: {NotAProgram}",
+            core.component
+        ))
+        .help("call one of its functions: holm run --invoke 'name(args)' FILE")
+        .help("or serve it, if it handles HTTP: holm up FILE");
+        return Ended::Fault(Box::new(error));
+    }
+    let limit = match error.downcast_ref::<LimitHit>() {
+        Some(LimitHit(limit)) => Some(*limit),
+        // A guest whose memory was refused usually traps soon after, in its own allocator.
+        None => core.budget.meter.limit_hit(),
+    };
+    let mut fault = match limit {
+        Some(limit) => over(limit, core),
+        None => trapped(&error, core),
+    };
+    fault.limit = limit;
+    fault.backtrace = error
+        .downcast_ref::<WasmBacktrace>()
+        .map(frames)
+        .unwrap_or_default();
+    fault.denials = core.denials.list();
+    Ended::Fault(Box::new(fault))
+}
+
+fn over(limit: Limit, core: &Core) -> Error {
+    let allowance = core.budget.allowance();
+    let who = &core.component;
+    let time =
+        |t: Option<Duration>| t.map_or("none".into(), |t| holm_manifest::Time(t).to_string());
+    let (what, value, flag) = match limit {
+        Limit::Memory => (
+            "wanted more memory than its limit",
+            holm_manifest::ByteSize(allowance.memory).to_string(),
+            "--memory",
+        ),
+        Limit::Cpu => ("used up its CPU time", time(allowance.cpu), "--cpu"),
+        Limit::Timeout => (
+            "took longer than its timeout",
+            time(allowance.timeout),
+            "--timeout",
+        ),
+        Limit::Table => (
+            "wanted more table elements than its limit",
+            allowance.table_elements.to_string(),
+            "",
+        ),
+    };
+    let error = Error::guest(format!("{who} {what} ({value})"));
+    let error = error.help(format!(
+        "raise it in the manifest: limits = {{ {} = … }}",
+        limit.name()
+    ));
+    if flag.is_empty() {
+        error
+    } else {
+        error.help(format!("or for `holm run`: {flag}"))
+    }
+}
+
+fn trapped(error: &wasmtime::Error, core: &Core) -> Error {
+    let who = &core.component;
+    match error.downcast_ref::<Trap>() {
+        Some(trap) => {
+            let fault = Error::guest(format!("{who} trapped: {}", words(*trap)));
+            match hint(*trap) {
+                Some(hint) => fault.help(hint),
+                None => fault,
+            }
+        }
+        None => {
+            // The outermost context is the backtrace; the root says what happened.
+            Error::guest(format!("{who} failed: {}", error.root_cause()))
+        }
+    }
+}
+
+fn words(trap: Trap) -> String {
+    let text = trap.to_string();
+    text.strip_prefix("wasm trap: ").unwrap_or(&text).to_owned()
+}
+
+fn hint(trap: Trap) -> Option<&'static str> {
+    Some(match trap {
+        Trap::UnreachableCodeReached => {
+            "a panic or an abort in the guest; its message, if it left one, is above"
+        }
+        Trap::StackOverflow => {
+            "recursion without end, or more stack than the engine gives (512 KiB)"
+        }
+        Trap::MemoryOutOfBounds => {
+            "a bad pointer in the guest; build it with debug info for source lines"
+        }
+        _ => return None,
+    })
+}
+
+fn frames(backtrace: &WasmBacktrace) -> Vec<Frame> {
+    backtrace
+        .frames()
+        .iter()
+        .flat_map(|frame| {
+            let plain = || match frame.func_name() {
+                Some(name) => demangle(name),
+                None => format!("<function {}>", frame.func_index()),
+            };
+            let module = frame.module().name().map(str::to_owned);
+            let offset = frame.module_offset();
+            if frame.symbols().is_empty() {
+                return vec![Frame {
+                    function: plain(),
+                    module,
+                    place: None,
+                    offset,
+                }];
+            }
+            frame
+                .symbols()
+                .iter()
+                .map(|symbol| Frame {
+                    function: symbol.name().map(demangle).unwrap_or_else(plain),
+                    module: module.clone(),
+                    place: symbol
+                        .file()
+                        .map(|file| place(file, symbol.line(), symbol.column())),
+                    offset,
+                })
+                .collect()
+        })
+        .take(FRAMES_MAX)
+        .collect()
+}
+
+fn place(file: &str, line: Option<u32>, column: Option<u32>) -> String {
+    match (line, column) {
+        (Some(line), Some(column)) => format!("{file}:{line}:{column}"),
+        (Some(line), None) => format!("{file}:{line}"),
+        _ => file.to_owned(),
+    }
+}
+
+fn demangle(name: &str) -> String {
+    format!("{:#}", rustc_demangle::demangle(name))
+}

@@ -1,0 +1,273 @@
+//! From an artifact to something that can be instantiated: its imports matched with what is offered.
+
+use crate::artifact::{Artifact, Code, Loader};
+use crate::core::{Denial, InstanceState};
+use crate::engines::EngineKey;
+use crate::error::{Error, Result};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use wasmtime::{Engine, Linker, component};
+
+/// A WIT interface that the host provides.
+#[derive(Clone, Copy, Debug)]
+pub struct Offer {
+    /// `wasi:keyvalue/store`.
+    pub interface: &'static str,
+    /// The versions provided.
+    pub versions: &'static [&'static str],
+    /// The grant that governs it, with a line that would grant it.
+    pub grant: Option<(&'static str, &'static str)>,
+    /// Importing it without the grant is refused when the component is loaded.
+    pub refuse_ungranted: bool,
+}
+
+/// The state of an instance, and the host functions that work on it.
+pub trait Host: InstanceState + Sized {
+    /// Links all WIT interfaces; those of 0.3 only where the engine has concurrency.
+    fn link_component(
+        linker: &mut component::Linker<Self>,
+        concurrency: bool,
+    ) -> wasmtime::Result<()>;
+    /// Links all 0.1 functions.
+    fn link_module(linker: &mut Linker<Self>) -> wasmtime::Result<()>;
+    /// What is linked, for errors.
+    fn offers() -> Vec<Offer>;
+}
+
+/// Engines, cache and linkers: what every event starts from.
+pub struct Runtime<S: 'static> {
+    loader: Loader,
+    linkers: Mutex<HashMap<EngineKey, Linkers<S>>>,
+}
+
+struct Linkers<S: 'static> {
+    module: Arc<Linker<S>>,
+    component: Arc<component::Linker<S>>,
+}
+
+/// An artifact whose imports are resolved; instances come out of it in microseconds.
+pub struct Prepared<S: 'static> {
+    /// What it is.
+    pub artifact: Artifact,
+    pub(crate) pre: Pre<S>,
+}
+
+/// A pre-instance of either form.
+pub(crate) enum Pre<S: 'static> {
+    Module(wasmtime::InstancePre<S>),
+    Component(component::InstancePre<S>),
+    /// A module whose memory is shared between threads: each run links anew, with its own memory.
+    Threads(wasmtime::Module, Arc<Linker<S>>),
+}
+
+impl<S: Host> Runtime<S> {
+    /// A runtime over a loader.
+    pub fn new(loader: Loader) -> Self {
+        Runtime {
+            loader,
+            linkers: Mutex::default(),
+        }
+    }
+
+    /// The loader.
+    pub fn loader(&self) -> &Loader {
+        &self.loader
+    }
+
+    /// Matches an artifact's imports. `granted` tells whether the component `name` holds a grant.
+    pub fn prepare(
+        &self,
+        artifact: Artifact,
+        name: &str,
+        granted: &dyn Fn(&str) -> bool,
+    ) -> Result<Prepared<S>> {
+        check_grants::<S>(&artifact, name, granted)?;
+        let (module, component) = self.linkers(&artifact)?;
+        let pre = match &artifact.code {
+            Code::Component(code) => Pre::Component(
+                component
+                    .instantiate_pre(code)
+                    .map_err(|e| unmatched::<S>(&artifact, &e))?,
+            ),
+            Code::Module(code) if crate::threads::shares_memory(code) => {
+                Pre::Threads(code.clone(), module)
+            }
+            Code::Module(code) => Pre::Module(
+                module
+                    .instantiate_pre(code)
+                    .map_err(|e| unmatched::<S>(&artifact, &e))?,
+            ),
+        };
+        Ok(Prepared { artifact, pre })
+    }
+
+    fn linkers(&self, artifact: &Artifact) -> Result<(Arc<Linker<S>>, Arc<component::Linker<S>>)> {
+        let mut all = self.linkers.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(linkers) = all.get(&artifact.key) {
+            return Ok((linkers.module.clone(), linkers.component.clone()));
+        }
+        let engine = self.loader.engines().get(artifact.key)?;
+        let linkers = Linkers::<S>::new(&engine, artifact.key.concurrency).map_err(|e| {
+            Error::ours("the host functions do not link").caused_by(format!("{e:#}"))
+        })?;
+        let pair = (linkers.module.clone(), linkers.component.clone());
+        all.insert(artifact.key, linkers);
+        Ok(pair)
+    }
+}
+
+impl<S: Host> Linkers<S> {
+    fn new(engine: &Engine, concurrency: bool) -> wasmtime::Result<Self> {
+        let mut module = Linker::new(engine);
+        S::link_module(&mut module)?;
+        let mut component = component::Linker::new(engine);
+        S::link_component(&mut component, concurrency)?;
+        Ok(Linkers {
+            module: Arc::new(module),
+            component: Arc::new(component),
+        })
+    }
+}
+
+impl<S: 'static> Prepared<S> {
+    /// The pre-instance of a component, for typed bindings.
+    pub fn component(&self) -> Option<&component::InstancePre<S>> {
+        match &self.pre {
+            Pre::Component(pre) => Some(pre),
+            _ => None,
+        }
+    }
+}
+
+/// Imports whose grant the component does not hold are found here, before anything runs.
+fn check_grants<S: Host>(
+    artifact: &Artifact,
+    name: &str,
+    granted: &dyn Fn(&str) -> bool,
+) -> Result<()> {
+    if !matches!(artifact.code, Code::Component(_)) {
+        return Ok(());
+    }
+    let offers = S::offers();
+    let mut denials: Vec<Denial> = Vec::new();
+    for import in artifact.imports() {
+        let interface = import.split('@').next().unwrap_or(&import);
+        let offer = offers
+            .iter()
+            .find(|o| o.interface == interface && o.refuse_ungranted);
+        let Some(Offer {
+            grant: Some((grant, line)),
+            ..
+        }) = offer
+        else {
+            continue;
+        };
+        if !granted(grant) && !denials.iter().any(|d| d.grant == *grant) {
+            denials.push(Denial {
+                asked: format!("import {import}"),
+                grant,
+                line: (*line).to_owned(),
+                flag: format!("--{grant} …"),
+            });
+        }
+    }
+    if denials.is_empty() {
+        return Ok(());
+    }
+    let asked: Vec<&str> = denials
+        .iter()
+        .map(|d| d.asked.trim_start_matches("import "))
+        .collect();
+    Err(Error::denied(format!(
+        "component `{name}` imports {} and was not granted it",
+        asked.join(", ")
+    ))
+    .with_denials(denials))
+}
+
+/// Says which imports nobody provides, and which versions are provided.
+fn unmatched<S: Host>(artifact: &Artifact, error: &wasmtime::Error) -> Error {
+    let offers = S::offers();
+    let shown = artifact.path.display();
+    let mut help = Vec::new();
+    let mut missing = Vec::new();
+    for import in artifact.imports() {
+        let (interface, version) = import.split_once('@').unwrap_or((&import, ""));
+        let module_offer = matches!(artifact.code, Code::Module(_))
+            && ["wasi_snapshot_preview1.", "wasi_unstable."]
+                .iter()
+                .any(|m| import.starts_with(m));
+        match offers.iter().find(|o| o.interface == interface) {
+            Some(offer) if offer.versions.iter().any(|v| compatible(v, version)) => {}
+            Some(offer) => {
+                help.push(format!(
+                    "provided: {interface}@{}",
+                    offer.versions.join(", @")
+                ));
+                missing.push(import);
+            }
+            None if module_offer => {}
+            None => {
+                let package = interface.split('/').next().unwrap_or(interface);
+                let mut near: Vec<&str> = offers
+                    .iter()
+                    .map(|o| o.interface)
+                    .filter(|i| i.split('/').next() == Some(package))
+                    .collect();
+                near.dedup();
+                if !near.is_empty() {
+                    help.push(format!(
+                        "of {package} these are provided: {}",
+                        near.join(", ")
+                    ));
+                }
+                missing.push(import);
+            }
+        }
+    }
+    let mut result = match missing.as_slice() {
+        [] => Error::yours(format!("{shown} does not fit what this Holm provides"))
+            .caused_by(format!("{error:#}")),
+        [one] => Error::yours(format!(
+            "{shown} imports `{one}`, which this Holm does not provide"
+        )),
+        more => Error::yours(format!(
+            "{shown} imports `{}`, which this Holm does not provide",
+            more.join("`, `")
+        )),
+    };
+    result.help = help;
+    if !missing.is_empty() {
+        result
+            .help
+            .push("`holm inspect FILE` lists all that it imports".into());
+    }
+    result
+}
+
+/// Whether a provided version serves a wanted one: the same minor of the same 0.x, or exactly equal
+/// for drafts.
+fn compatible(provided: &str, wanted: &str) -> bool {
+    if provided == wanted {
+        return true;
+    }
+    if provided.contains('-') || wanted.contains('-') {
+        return false;
+    }
+    let minor = |v: &str| v.rsplit_once('.').map(|(minor, _)| minor.to_owned());
+    minor(provided).is_some() && minor(provided) == minor(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::compatible;
+
+    #[test]
+    fn released_versions_are_compatible_within_a_minor_and_drafts_only_with_themselves() {
+        assert!(compatible("0.2.12", "0.2.0"));
+        assert!(!compatible("0.2.12", "0.3.0"));
+        assert!(!compatible("0.2.0-draft", "0.2.0-draft2"));
+        assert!(compatible("0.2.0-draft2", "0.2.0-draft2"));
+        assert!(!compatible("0.3.2", "0.3.0-rc-2026-01-06"));
+    }
+}
