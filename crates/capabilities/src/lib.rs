@@ -12,6 +12,7 @@ pub mod environment;
 pub mod files;
 pub mod http;
 pub mod keyvalue;
+pub mod network;
 pub mod random;
 pub mod sockets;
 mod state;

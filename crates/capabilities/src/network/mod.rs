@@ -1,0 +1,57 @@
+//! Network policy, shared by sockets and outbound HTTP: which hosts a grant names, and which
+//! addresses a name may turn out to be. Pure data and decisions, and the one resolver.
+//!
+//! Two questions are asked of every connection, in this order. *Is the target named by the grant?*
+//! is decided on the parsed host, never on text ([`Host`], [`NetPolicy`], [`OriginPolicy`]). *May
+//! this address be dialled?* is decided on each address that the name resolved to ([`Range`]): a
+//! public one may; a private one only if the grant names the address itself, or says `"private"`.
+//! A name is resolved once, and the address that was checked is the address that is dialled.
+
+mod host;
+mod net;
+mod origin;
+mod range;
+mod resolve;
+
+#[cfg(test)]
+mod tests;
+
+pub use host::{BadPattern, Host, Name, Port, Target};
+pub use net::{NetPolicy, Pattern, Remembered};
+pub use origin::{Origin, OriginPolicy, Scheme};
+pub use range::Range;
+pub use resolve::{Answer, Resolve, System, look_up};
+
+/// Why a target was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// No part of the grant names it.
+    NotNamed,
+    /// It is named, but the address is in a range that the grant does not open.
+    Closed(Range),
+}
+
+/// The word that opens private ranges.
+pub const PRIVATE: &str = "private";
+/// The word that opens everything.
+pub const ALL: &str = "all";
+
+/// May an address in `range` be dialled that nothing names literally?
+fn opens(private: bool, name: Option<&Name>, range: Range) -> bool {
+    match range {
+        Range::Public => true,
+        Range::Loopback if name.is_some_and(Name::is_localhost) => true,
+        _ => private && range.opened_by_private(),
+    }
+}
+
+/// A list of patterns as a manifest writes it.
+fn toml_list<T: std::fmt::Display>(patterns: &[T], words: &[&str], more: Option<&str>) -> String {
+    let mut items: Vec<String> = patterns
+        .iter()
+        .map(|p| format!("{:?}", p.to_string()))
+        .collect();
+    items.extend(words.iter().chain(more.iter()).map(|w| format!("{w:?}")));
+    items.dedup();
+    format!("[{}]", items.join(", "))
+}
