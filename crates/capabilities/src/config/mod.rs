@@ -1,17 +1,76 @@
-//! Configuration values.
+//! Configuration values, as `wasi:config`.
+//!
+//! ```toml
+//! [component.web.grants]
+//! config = { greeting = "hi" }
+//! ```
+//! A key that the grant does not have is not there for the guest; that is no error.
 
-use crate::{About, Capability, Era, Place, State};
+mod wit;
+
+use crate::{About, Capability, Era, Interface, Place, State};
 use holm_manifest::{Fragment, Problem, Value};
+use holm_runtime::Core;
+use holm_runtime::seam::Uses;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use wasmtime::component::Linker;
 use wasmtime_wasi::WasiCtxBuilder;
 
-/// What a component was granted: see the module.
-pub struct Config;
+/// The keys and values that a component was granted.
+#[derive(Debug)]
+pub struct Config(Arc<BTreeMap<String, String>>);
+
+/// What an instance holds: its grant, and where to note its uses.
+pub struct Instance {
+    values: Arc<BTreeMap<String, String>>,
+    uses: Option<Uses>,
+}
 
 impl Capability for Config {
-    const ABOUT: About = About { name: "config", doc: "Configuration values.", grant: Some("config"), example: None, refuse_ungranted: false, interfaces: &[] };
-    type Instance = ();
-    fn fragment() -> Option<Fragment> { None }
-    fn granted(_value: Option<&Value>, _place: &Place) -> Result<Self, Problem> { Ok(Self) }
-    fn instance(&self, _core: &holm_runtime::Core, _wasi: &mut WasiCtxBuilder) -> wasmtime::Result<()> { Ok(()) }
-    fn link_component(_linker: &mut wasmtime::component::Linker<State>, _era: Era) -> wasmtime::Result<()> { Ok(()) }
+    const ABOUT: About = About {
+        name: "config",
+        doc: "Configuration values.",
+        grant: Some("config"),
+        example: Some("config = { greeting = \"hi\" }"),
+        refuse_ungranted: false,
+        interfaces: &[
+            Interface {
+                name: "wasi:config/store",
+                versions: &["0.2.0-draft", "0.2.0-draft-2024-09-27", "0.2.0-rc.1"],
+            },
+            Interface {
+                name: "wasi:config/runtime",
+                versions: &["0.2.0-draft"],
+            },
+        ],
+    };
+
+    type Instance = Instance;
+
+    fn fragment() -> Option<Fragment> {
+        Some(Fragment {
+            name: "config",
+            doc: "The configuration values that it reads, by key.",
+            example: "config = { greeting = \"hi\" }",
+            schema: schemars::schema_for!(BTreeMap<String, String>),
+            check: |_| Vec::new(),
+        })
+    }
+
+    fn granted(value: Option<&Value>, _place: &Place) -> Result<Self, Problem> {
+        let values = value.map(Value::parse).transpose()?.unwrap_or_default();
+        Ok(Config(Arc::new(values)))
+    }
+
+    fn instance(&self, core: &Core, _wasi: &mut WasiCtxBuilder) -> wasmtime::Result<Instance> {
+        Ok(Instance {
+            values: self.0.clone(),
+            uses: core.seam.uses().cloned(),
+        })
+    }
+
+    fn link_component(linker: &mut Linker<State>, _era: Era) -> wasmtime::Result<()> {
+        wit::link(linker)
+    }
 }

@@ -1,0 +1,368 @@
+//! `wasi:keyvalue` for the guest: store, atomics and batch of `0.2.0-draft2`, and what
+//! `0.2.0-draft` has otherwise ([`draft`](super::draft)).
+
+use super::limits::{self, BATCH_BYTES_MAX, HANDLES_MAX, HELD_BYTES_MAX, PAGE_KEYS_MAX};
+use super::provider::{self, From, Page, Provider, Swap};
+use super::{Instance, View};
+use holm_runtime::receipt::Flows;
+use std::sync::Arc;
+use wasmtime::Result;
+use wasmtime::component::{Resource, ResourceTable};
+
+mod bindings {
+    wasmtime::component::bindgen!({
+        path: "../../wit/wasi-keyvalue@0.2.0-draft2",
+        world: "wasi:keyvalue/imports",
+        imports: { default: async | trappable },
+        with: {
+            "wasi:keyvalue/store.bucket": super::Bucket,
+            "wasi:keyvalue/atomics.cas": super::Cas,
+        },
+    });
+}
+pub use bindings::wasi::keyvalue::{atomics, batch, store};
+use store::Error;
+
+/// A store that a guest has opened.
+#[derive(Debug)]
+pub struct Bucket {
+    store: Arc<str>,
+    pub(super) provider: Arc<dyn Provider>,
+    /// Where the last page of keys ended: how many came before, and the last of them.
+    pub(super) page_end: Option<(u64, String)>,
+}
+
+/// A compare-and-swap that a guest has begun.
+#[derive(Debug)]
+pub struct Cas {
+    store: Arc<str>,
+    provider: Arc<dyn Provider>,
+    key: String,
+    current: Option<Vec<u8>>,
+}
+
+impl Cas {
+    fn bytes(&self) -> usize {
+        self.current.as_ref().map_or(0, Vec::len)
+    }
+}
+
+impl View<'_> {
+    fn bucket(&self, bucket: &Resource<Bucket>) -> Result<(Arc<dyn Provider>, Arc<str>)> {
+        let bucket = self.table.get(bucket)?;
+        Ok((bucket.provider.clone(), bucket.store.clone()))
+    }
+
+    /// Runs one operation on a bucket, and tells the guest or the log what goes wrong.
+    pub(super) async fn on<T, F>(
+        &mut self,
+        bucket: &Resource<Bucket>,
+        checked: Result<(), provider::Error>,
+        f: impl FnOnce(Arc<dyn Provider>) -> F,
+    ) -> Result<Result<T, Error>>
+    where
+        F: Future<Output = Result<T, provider::Error>>,
+    {
+        let (provider, store) = self.bucket(bucket)?;
+        let done = match checked {
+            Ok(()) => f(provider).await,
+            Err(error) => Err(error),
+        };
+        Ok(done.map_err(|error| self.part.tell(&store, error)))
+    }
+
+    fn hold(&mut self, cas: Cas) -> Result<Result<Resource<Cas>, Error>> {
+        let bytes = cas.bytes();
+        if self.part.held + bytes > HELD_BYTES_MAX {
+            return Ok(Err(Error::Other(format!(
+                "the values of all open cas handles are over the limit of {HELD_BYTES_MAX} bytes"
+            ))));
+        }
+        Ok(match self.part.push(self.table, cas)? {
+            Ok(cas) => {
+                self.part.held += bytes;
+                Ok(cas)
+            }
+            Err(error) => Err(error),
+        })
+    }
+
+    fn release(&mut self, cas: Resource<Cas>) -> Result<Cas> {
+        let cas = self.table.delete(cas)?;
+        self.part.handles -= 1;
+        self.part.held -= cas.bytes();
+        Ok(cas)
+    }
+
+    async fn begin(
+        &mut self,
+        store: Arc<str>,
+        provider: Arc<dyn Provider>,
+        key: String,
+    ) -> Result<Result<Resource<Cas>, Error>> {
+        match provider.get(&key).await {
+            Ok(current) => self.hold(Cas {
+                store,
+                provider,
+                key,
+                current,
+            }),
+            Err(error) => Ok(Err(self.part.tell(&store, error))),
+        }
+    }
+}
+
+impl Instance {
+    fn push<T: Send + 'static>(
+        &mut self,
+        table: &mut ResourceTable,
+        resource: T,
+    ) -> Result<Result<Resource<T>, Error>> {
+        if self.handles >= HANDLES_MAX {
+            return Ok(Err(Error::Other(format!(
+                "more than {HANDLES_MAX} buckets and cas handles at once"
+            ))));
+        }
+        let resource = table.push(resource)?;
+        self.handles += 1;
+        Ok(Ok(resource))
+    }
+
+    /// An error as the guest sees it; what it must not see goes to the log.
+    fn tell(&self, store: &str, error: provider::Error) -> Error {
+        if let Some(detail) = error.detail {
+            tracing::error!(
+                component = &*self.component,
+                store,
+                detail,
+                "{}",
+                error.told
+            );
+        }
+        Error::Other(error.told)
+    }
+}
+
+impl store::Host for View<'_> {
+    async fn open(&mut self, identifier: String) -> Result<Result<Resource<Bucket>, Error>> {
+        let name = if identifier.is_empty() {
+            "default"
+        } else {
+            &identifier
+        };
+        let Some(store) = self.part.granted.get(name) else {
+            return Ok(Err(self.part.deny(name)));
+        };
+        let store = store.clone();
+        if let Some(uses) = &self.part.uses {
+            uses.note("keyvalue", name, "");
+        }
+        match store.provider().await {
+            Ok(provider) => {
+                let bucket = Bucket {
+                    store: store.name().clone(),
+                    provider,
+                    page_end: None,
+                };
+                self.part.push(self.table, bucket)
+            }
+            Err(error) => Ok(Err(self.part.tell(store.name(), error))),
+        }
+    }
+}
+
+impl store::HostBucket for View<'_> {
+    async fn get(
+        &mut self,
+        bucket: Resource<Bucket>,
+        key: String,
+    ) -> Result<Result<Option<Vec<u8>>, Error>> {
+        let value = self
+            .on(&bucket, limits::key(&key), async |store| {
+                store.get(&key).await
+            })
+            .await?;
+        if let Ok(Some(value)) = &value {
+            Flows::add(&self.part.flows.keyvalue_in, value.len());
+        }
+        Ok(value)
+    }
+
+    async fn set(
+        &mut self,
+        bucket: Resource<Bucket>,
+        key: String,
+        value: Vec<u8>,
+    ) -> Result<Result<(), Error>> {
+        let (bytes, checked) = (
+            value.len(),
+            limits::key(&key).and_then(|()| limits::value(&value)),
+        );
+        let set = self
+            .on(&bucket, checked, async |store| store.set(key, value).await)
+            .await?;
+        if set.is_ok() {
+            Flows::add(&self.part.flows.keyvalue_out, bytes);
+        }
+        Ok(set)
+    }
+
+    async fn delete(&mut self, bucket: Resource<Bucket>, key: String) -> Result<Result<(), Error>> {
+        let checked = limits::key(&key);
+        self.on(&bucket, checked, async |store| store.delete(key).await)
+            .await
+    }
+
+    async fn exists(
+        &mut self,
+        bucket: Resource<Bucket>,
+        key: String,
+    ) -> Result<Result<bool, Error>> {
+        self.on(&bucket, limits::key(&key), async |store| {
+            store.exists(&key).await
+        })
+        .await
+    }
+
+    async fn list_keys(
+        &mut self,
+        bucket: Resource<Bucket>,
+        cursor: Option<String>,
+    ) -> Result<Result<store::KeyResponse, Error>> {
+        // The cursor is the last key of the page before.
+        let from = cursor.map_or(From::Start, From::After);
+        let page = self.on(&bucket, Ok(()), async |store| {
+            store.list_keys(from, PAGE_KEYS_MAX).await
+        });
+        Ok(page.await?.map(|Page { keys, more }| store::KeyResponse {
+            cursor: keys.last().filter(|_| more).cloned(),
+            keys,
+        }))
+    }
+
+    async fn drop(&mut self, bucket: Resource<Bucket>) -> Result<()> {
+        self.table.delete(bucket)?;
+        self.part.handles -= 1;
+        Ok(())
+    }
+}
+
+impl atomics::Host for View<'_> {
+    async fn increment(
+        &mut self,
+        bucket: Resource<Bucket>,
+        key: String,
+        delta: i64,
+    ) -> Result<Result<i64, Error>> {
+        const RANGE: std::ops::RangeInclusive<i128> = i64::MIN as i128..=i64::MAX as i128;
+        let checked = limits::key(&key);
+        let sum = async |store: Arc<dyn Provider>| store.increment(key, delta.into(), RANGE).await;
+        Ok(self.on(&bucket, checked, sum).await?.map(|sum| sum as i64))
+    }
+
+    async fn swap(
+        &mut self,
+        cas: Resource<Cas>,
+        value: Vec<u8>,
+    ) -> Result<Result<(), atomics::CasError>> {
+        let cas = self.release(cas)?;
+        if let Err(error) = limits::value(&value) {
+            return Ok(Err(atomics::CasError::StoreError(
+                self.part.tell(&cas.store, error),
+            )));
+        }
+        let bytes = value.len();
+        Ok(
+            match cas
+                .provider
+                .swap(cas.key.clone(), cas.current.clone(), value)
+                .await
+            {
+                Ok(Swap::Done) => {
+                    Flows::add(&self.part.flows.keyvalue_out, bytes);
+                    Ok(())
+                }
+                // A fresh handle that holds what is there now, as the WIT asks.
+                Ok(Swap::Changed(current)) => Err(match self.hold(Cas { current, ..cas })? {
+                    Ok(cas) => atomics::CasError::CasFailed(cas),
+                    Err(error) => atomics::CasError::StoreError(error),
+                }),
+                Err(error) => Err(atomics::CasError::StoreError(
+                    self.part.tell(&cas.store, error),
+                )),
+            },
+        )
+    }
+}
+
+impl atomics::HostCas for View<'_> {
+    async fn new(
+        &mut self,
+        bucket: Resource<Bucket>,
+        key: String,
+    ) -> Result<Result<Resource<Cas>, Error>> {
+        let (provider, store) = self.bucket(&bucket)?;
+        if let Err(error) = limits::key(&key) {
+            return Ok(Err(self.part.tell(&store, error)));
+        }
+        self.begin(store, provider, key).await
+    }
+
+    async fn current(&mut self, cas: Resource<Cas>) -> Result<Result<Option<Vec<u8>>, Error>> {
+        let cas = self.table.get(&cas)?;
+        Flows::add(&self.part.flows.keyvalue_in, cas.bytes());
+        Ok(Ok(cas.current.clone()))
+    }
+
+    async fn drop(&mut self, cas: Resource<Cas>) -> Result<()> {
+        self.release(cas).map(drop)
+    }
+}
+
+impl batch::Host for View<'_> {
+    async fn get_many(
+        &mut self,
+        bucket: Resource<Bucket>,
+        keys: Vec<String>,
+    ) -> Result<Result<Vec<(String, Option<Vec<u8>>)>, Error>> {
+        let checked = limits::keys(keys.iter().map(String::as_str));
+        let asked = keys.clone();
+        let values = async |store: Arc<dyn Provider>| store.get_many(asked, BATCH_BYTES_MAX).await;
+        let values = self.on(&bucket, checked, values).await?;
+        if let Ok(values) = &values {
+            let bytes = values.iter().flatten().map(Vec::len).sum();
+            Flows::add(&self.part.flows.keyvalue_in, bytes);
+        }
+        Ok(values.map(|values| keys.into_iter().zip(values).collect()))
+    }
+
+    async fn set_many(
+        &mut self,
+        bucket: Resource<Bucket>,
+        entries: Vec<(String, Vec<u8>)>,
+    ) -> Result<Result<(), Error>> {
+        let checked = limits::entries(&entries);
+        let bytes = entries.iter().map(|(_, value)| value.len()).sum();
+        let set = self
+            .on(&bucket, checked, async |store| {
+                store.set_many(entries).await
+            })
+            .await?;
+        if set.is_ok() {
+            Flows::add(&self.part.flows.keyvalue_out, bytes);
+        }
+        Ok(set)
+    }
+
+    async fn delete_many(
+        &mut self,
+        bucket: Resource<Bucket>,
+        keys: Vec<String>,
+    ) -> Result<Result<(), Error>> {
+        let checked = limits::keys(keys.iter().map(String::as_str));
+        self.on(&bucket, checked, async |store| {
+            store.delete_many(keys).await
+        })
+        .await
+    }
+}
