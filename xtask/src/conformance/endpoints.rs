@@ -1,28 +1,17 @@
 //! The HTTP servers that a case wants beside its program.
 
-use std::collections::HashMap;
-use std::convert::Infallible;
-use std::fmt::Display;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use bytes::Bytes;
-use futures::stream;
-use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Full, StreamBody};
-use hyper::body::{Frame, Incoming};
-use hyper::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, TRAILER};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::spec::{Endpoint, EndpointMode, EndpointResponse, Server, ServerKind};
+use super::wire::{Body, Fields, REQUEST_BYTES_MAX, Request, Response};
 
 type Routes = HashMap<(String, String), Endpoint>;
-type Reply = Response<BoxBody<Bytes, Infallible>>;
 
 /// The servers of one case; they stop when this is dropped.
 #[derive(Default)]
@@ -67,98 +56,78 @@ async fn serve(listener: TcpListener, routes: Arc<Routes>) {
     let mut connections = JoinSet::new();
     while let Ok((socket, _)) = listener.accept().await {
         let routes = routes.clone();
-        let answer = service_fn(move |request| answer(routes.clone(), request));
-        let connection = http1::Builder::new().serve_connection(TokioIo::new(socket), answer);
-        // A connection that breaks is the program's to notice.
-        connections.spawn(async move { drop(connection.await) });
+        // A connection that breaks, or carries nonsense, is closed: the program's to notice.
+        connections.spawn(async move { drop(converse(socket, &routes).await) });
     }
 }
 
-async fn answer(routes: Arc<Routes>, request: Request<Incoming>) -> Result<Reply> {
-    let (head, body) = request.into_parts();
-    // As on the wire, query included: cases tell `/plain` from `/plain?x=1`.
-    let path = head
-        .uri
-        .path_and_query()
-        .map_or("/", |path| path.as_str())
-        .to_owned();
-    let body = body
-        .collect()
-        .await
-        .context("the request's body broke off")?;
-    let trailers = body.trailers().cloned().unwrap_or_default();
-    let body = body.to_bytes();
+/// One request per connection, as the suite's own servers have it
+async fn converse(mut socket: TcpStream, routes: &Routes) -> Result<()> {
+    let (input, mut output) = socket.split();
+    let request = Request::read(&mut BufReader::new(input.take(REQUEST_BYTES_MAX))).await?;
+    let head_only = request.method == "HEAD";
+    output
+        .write_all(&answer(routes, request).bytes(head_only))
+        .await?;
+    Ok(output.shutdown().await?)
+}
 
-    let mut reply = match routes.get(&(head.method.to_string(), path.clone())) {
-        None => whole(404, Bytes::new())?,
-        Some(endpoint) => match endpoint.mode {
-            EndpointMode::Static => fixed(&endpoint.response)?,
-            EndpointMode::EchoBody => whole(200, body)?,
-            EndpointMode::EchoHeaders => {
-                let mut reply = whole(200, Bytes::new())?;
-                let echo = reply.headers_mut();
-                put(echo, "x-request-method", head.method.as_str().as_bytes())?;
-                put(echo, "x-request-path", path.as_bytes())?;
-                for (name, value) in &head.headers {
-                    put(echo, format_args!("x-echo-{name}"), value.as_bytes())?;
-                }
-                for (name, value) in &trailers {
-                    put(echo, format_args!("x-trailer-{name}"), value.as_bytes())?;
-                }
-                reply
-            }
+fn answer(routes: &Routes, request: Request) -> Response {
+    // The path is as on the wire, query included: cases tell `/plain` from `/plain?x=1`.
+    let Some(endpoint) = routes.get(&(request.method.clone(), request.path.clone())) else {
+        return Response {
+            status: 404,
+            ..Response::default()
+        };
+    };
+    match endpoint.mode {
+        EndpointMode::Static => fixed(&endpoint.response),
+        EndpointMode::EchoBody => Response {
+            status: 200,
+            body: Body::Whole(request.body),
+            ..Response::default()
         },
-    };
-    // One request per connection, as the suite's own servers do.
-    reply
-        .headers_mut()
-        .insert(CONNECTION, HeaderValue::from_static("close"));
-    Ok(reply)
-}
-
-fn fixed(response: &EndpointResponse) -> Result<Reply> {
-    let mut reply = match &response.chunks {
-        None => whole(response.status, Bytes::from(response.body.clone()))?,
-        Some(chunks) => in_chunks(response.status, chunks, &fields(&response.trailers)?)?,
-    };
-    reply.headers_mut().extend(fields(&response.headers)?);
-    Ok(reply)
-}
-
-fn whole(status: u16, body: Bytes) -> Result<Reply> {
-    Ok(Response::builder()
-        .status(status)
-        .body(Full::new(body).boxed())?)
-}
-
-/// A body without a known length; hyper sends the trailers that the Trailer header announces.
-fn in_chunks(status: u16, chunks: &[String], trailers: &HeaderMap) -> Result<Reply> {
-    let mut frames: Vec<_> = chunks
-        .iter()
-        .map(|chunk| Ok(Frame::data(Bytes::from(chunk.clone()))))
-        .collect();
-    let mut reply = Response::builder().status(status);
-    if !trailers.is_empty() {
-        let names: Vec<_> = trailers.keys().map(HeaderName::as_str).collect();
-        reply = reply.header(TRAILER, names.join(", "));
-        frames.push(Ok(Frame::trailers(trailers.clone())));
+        EndpointMode::EchoHeaders => {
+            let Request {
+                method,
+                path,
+                headers,
+                trailers,
+                ..
+            } = request;
+            let mut echo = vec![
+                ("x-request-method".to_owned(), method),
+                ("x-request-path".to_owned(), path),
+            ];
+            let prefixed = |prefix: &'static str, fields: Fields| {
+                fields
+                    .into_iter()
+                    .map(move |(name, value)| (format!("{prefix}{name}"), value))
+            };
+            echo.extend(prefixed("x-echo-", headers));
+            echo.extend(prefixed("x-trailer-", trailers));
+            Response {
+                status: 200,
+                headers: echo,
+                body: Body::default(),
+            }
+        }
     }
-    Ok(reply.body(BodyExt::boxed(StreamBody::new(stream::iter(frames))))?)
 }
 
-fn fields<'a>(pairs: impl IntoIterator<Item = (&'a String, &'a String)>) -> Result<HeaderMap> {
-    let mut map = HeaderMap::new();
-    for (name, value) in pairs {
-        put(&mut map, name, value.as_bytes())?;
+fn fixed(response: &EndpointResponse) -> Response {
+    let fields = |map: &BTreeMap<String, String>| {
+        map.iter()
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    };
+    let body = match &response.chunks {
+        None => Body::Whole(response.body.clone().into_bytes()),
+        Some(chunks) => Body::Chunks(chunks.clone(), fields(&response.trailers)),
+    };
+    Response {
+        status: response.status,
+        headers: fields(&response.headers),
+        body,
     }
-    Ok(map)
-}
-
-fn put(map: &mut HeaderMap, name: impl Display, value: &[u8]) -> Result<()> {
-    let name = HeaderName::try_from(name.to_string()).context("not a header name")?;
-    map.append(
-        name,
-        HeaderValue::from_bytes(value).context("not a header value")?,
-    );
-    Ok(())
 }

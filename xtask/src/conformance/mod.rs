@@ -11,6 +11,7 @@ mod spec;
 mod tap;
 #[cfg(test)]
 mod tests;
+mod wire;
 mod workdir;
 
 use std::path::PathBuf;
