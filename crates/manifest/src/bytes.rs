@@ -95,7 +95,7 @@ impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, unit) = UNITS
             .into_iter()
-            .find(|(_, unit)| self.0 >= *unit && self.0 % unit == 0)
+            .find(|(_, unit)| self.0 >= *unit && self.0.is_multiple_of(*unit))
             .unwrap_or(("B", 1));
         f.pad(&format!("{} {name}", self.0 / unit))
     }

@@ -42,7 +42,10 @@ impl Excerpt {
             &mut out,
         );
         // A caret needs something to stand under, also at the end of a line or file.
-        out.push_str(" \n");
+        if mark.start == out.len() {
+            out.push(' ');
+        }
+        out.push('\n');
         if let Some(after) = text.get(line_end + 1..).filter(|rest| !rest.is_empty()) {
             let line = after.split('\n').next().unwrap_or_default();
             clip(line, 0, 0, width, &mut out);
@@ -93,6 +96,18 @@ fn clip(line: &str, from: usize, to: usize, width: usize, out: &mut String) -> S
     span.start = span.start.min(out.len());
     span.end = span.end.clamp(span.start, out.len());
     span
+}
+
+/// A message fit for a terminal: it may quote what the user wrote.
+pub(crate) fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for char in text.chars() {
+        match char {
+            '\n' => out.push('\n'),
+            char => show(char, &mut out),
+        }
+    }
+    out
 }
 
 /// Writes one character as something a terminal can be sent.

@@ -188,6 +188,7 @@ impl Reader<'_> {
         let names = || manifest.components.iter().map(|c| c.name.as_str());
         let called = |trigger: &Trigger| trigger.value.get("component").cloned();
         let called: Vec<Value> = manifest.triggers.iter().filter_map(called).collect();
+        let mut misspelt = false;
         for value in &called {
             let Some(name) = value.as_str().filter(|name| !names().any(|n| n == *name)) else {
                 continue;
@@ -202,6 +203,7 @@ impl Reader<'_> {
                 None => format!("components: {}", names().collect::<Vec<_>>().join(", ")),
             };
             self.problems.push(problem.help(help));
+            misspelt = true;
         }
         if manifest.triggers.is_empty() {
             if manifest.components.is_empty() && self.problems.is_empty() {
@@ -215,7 +217,8 @@ impl Reader<'_> {
         }
         for component in &manifest.components {
             let name = &component.name;
-            if !called.iter().any(|value| value.as_str() == Some(name)) {
+            // While a name is wrong, nobody knows which component it was meant to call.
+            if !misspelt && !called.iter().any(|value| value.as_str() == Some(name)) {
                 self.problems.push(
                     Problem::warning(format!("no trigger calls component `{name}`"))
                         .at(component.name_span)

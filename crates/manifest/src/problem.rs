@@ -37,8 +37,8 @@ pub struct Problem {
     pub label: Option<String>,
     /// What to type instead.
     pub help: Option<String>,
-    /// Further facts, a line each.
-    pub notes: Vec<String>,
+    /// Further facts, a line each. Boxed, because problems travel in results.
+    pub notes: Box<[String]>,
 }
 
 impl Problem {
@@ -59,7 +59,7 @@ impl Problem {
             span: None,
             label: None,
             help: None,
-            notes: Vec::new(),
+            notes: Box::default(),
         }
     }
 
@@ -87,7 +87,9 @@ impl Problem {
     /// Adds a fact.
     #[must_use]
     pub fn note(mut self, note: impl Into<String>) -> Self {
-        self.notes.push(note.into());
+        let mut notes = self.notes.into_vec();
+        notes.push(note.into());
+        self.notes = notes.into();
         self
     }
 

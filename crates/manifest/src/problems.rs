@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde_json::json;
 
+use crate::excerpt::plain;
 use crate::{Problem, Severity, Source, render};
 
 /// All problems found in one source, in the order of the file.
@@ -16,10 +17,18 @@ pub struct Problems {
 }
 
 impl Problems {
-    /// Problems of a source, put in the order in which it is read.
+    /// More are not kept: finding the place of each in a large file would take minutes.
+    pub const MAX: usize = 1000;
+
+    /// Problems of a source, put in the order in which it is read; of more than
+    /// [`Self::MAX`] the first errors.
     pub fn new(source: Source, mut list: Vec<Problem>) -> Self {
         // Stable, so that problems at one place stay in the order they were found.
         list.sort_by_key(|problem| problem.span.map_or(0, |span| span.start));
+        if list.len() > Self::MAX {
+            list.retain(Problem::is_error);
+            list.truncate(Self::MAX);
+        }
         Self { source, list }
     }
 
@@ -74,7 +83,7 @@ impl fmt::Display for Problems {
             if problem.severity == Severity::Warning {
                 f.write_str("warning: ")?;
             }
-            f.write_str(&problem.message)?;
+            f.write_str(&plain(&problem.message))?;
         }
         Ok(())
     }

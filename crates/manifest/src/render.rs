@@ -1,10 +1,11 @@
 //! Problems drawn for people: message, file, line, caret, label, help.
 
 use std::fmt;
+use std::path::Path;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceCode};
 
-use crate::excerpt::Excerpt;
+use crate::excerpt::{Excerpt, plain};
 use crate::{Problem, Problems, Severity};
 
 /// Nobody reads more; a file of garbage must not flood the terminal.
@@ -29,7 +30,7 @@ pub(crate) fn render(problems: &Problems, color: bool, width: usize) -> String {
         // Writing to a string fails only if the excerpt contradicts itself; the
         // message must reach the user even then.
         if handler.render_report(&mut out, &drawn).is_err() {
-            out.push_str(&problem.message);
+            out.push_str(&plain(&problem.message));
             out.push('\n');
         }
         out.push('\n');
@@ -47,6 +48,7 @@ fn count(problems: &Problems) -> String {
     let warnings = problems.list.len() - errors;
     let words = |n: usize, word: &str| match n {
         1 => format!("1 {word}"),
+        Problems::MAX.. => format!("{n} or more {word}s"),
         _ => format!("{n} {word}s"),
     };
     match (errors, warnings) {
@@ -59,16 +61,18 @@ fn count(problems: &Problems) -> String {
 /// One problem as the drawing library wants it.
 #[derive(Debug)]
 struct Drawn<'a> {
+    path: &'a Path,
     problem: &'a Problem,
     excerpt: Option<Excerpt>,
 }
 
 impl<'a> Drawn<'a> {
-    fn new(problem: &'a Problem, problems: &Problems, width: usize) -> Self {
+    fn new(problem: &'a Problem, problems: &'a Problems, width: usize) -> Self {
         // Room for the gutter with the line numbers.
         let line = width.saturating_sub(12).max(20);
         let excerpt = |span| Excerpt::new(&problems.source, span, line);
         Self {
+            path: &problems.source.path,
             problem,
             excerpt: problem.span.map(excerpt),
         }
@@ -77,7 +81,11 @@ impl<'a> Drawn<'a> {
 
 impl fmt::Display for Drawn<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.problem.message)
+        // Without an excerpt nothing else names the file.
+        if self.excerpt.is_none() && !self.path.as_os_str().is_empty() {
+            write!(f, "{}: ", self.path.display())?;
+        }
+        f.write_str(&plain(&self.problem.message))
     }
 }
 
@@ -96,10 +104,10 @@ impl Diagnostic for Drawn<'_> {
             .problem
             .help
             .iter()
-            .chain(&self.problem.notes)
+            .chain(self.problem.notes.iter())
             .map(String::as_str)
             .collect();
-        (!lines.is_empty()).then(|| Box::new(lines.join("\n")) as Box<dyn fmt::Display>)
+        (!lines.is_empty()).then(|| Box::new(plain(&lines.join("\n"))) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
@@ -108,7 +116,8 @@ impl Diagnostic for Drawn<'_> {
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let excerpt = self.excerpt.as_ref()?;
-        let label = LabeledSpan::new_primary_with_span(self.problem.label.clone(), excerpt.mark);
+        let label = self.problem.label.as_deref().map(plain);
+        let label = LabeledSpan::new_primary_with_span(label, excerpt.mark);
         Some(Box::new(std::iter::once(label)))
     }
 }

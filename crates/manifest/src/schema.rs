@@ -24,6 +24,7 @@ pub fn schema(vocabulary: &Vocabulary) -> Json {
         "component",
         json!({
             "description": "The components by name: `[component.NAME]`.",
+            "x-example": "[component.web]\nsource = \"web.wasm\"",
             "type": "object",
             "x-noun": "component",
             "propertyNames": name_schema("Name of a component."),
@@ -152,7 +153,10 @@ fn add_type(schema: &mut Json, name: &str, outermost: bool) {
     }
     object.insert("type".into(), "object".into());
     let properties = object.entry("properties").or_insert_with(|| json!({}));
-    properties["type"] = json!({ "const": name, "description": "What kind of store this is." });
+    if let Json::Object(properties) = properties {
+        let kind = json!({ "const": name, "description": "What kind of store this is." });
+        properties.shift_insert(0, "type".into(), kind);
+    }
     if outermost {
         let required = object.entry("required").or_insert_with(|| json!([]));
         if let Json::Array(names) = required

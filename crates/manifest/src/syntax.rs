@@ -2,6 +2,7 @@
 
 use toml::de::{DeTable, DeValue};
 
+use crate::validate::shorten;
 use crate::{Key, Problem, Source, Span, Table, Value, ValueKind};
 
 /// Deeper than any manifest; keeps every later walk over a value off the end of the stack.
@@ -11,26 +12,14 @@ const DEPTH_MAX: usize = 64;
 pub(crate) fn read(source: &Source) -> Result<Value, Vec<Problem>> {
     let (table, errors) = DeTable::parse_recoverable(&source.text);
     if !errors.is_empty() {
-        let mut problems: Vec<Problem> = Vec::new();
-        let mut line = 0;
-        for error in errors {
-            let problem = syntax_error(source, &error);
-            // What follows a syntax error on its line is mostly its echo.
-            let here = problem
-                .span
-                .map_or(0, |span| source.line_start(span.start) + 1);
-            if problems.is_empty() || here != line {
-                problems.push(problem);
-            }
-            line = here;
-        }
-        return Err(problems);
+        return Err(tell(source, &errors));
     }
     let mut problems = Vec::new();
-    let end = source.text.len();
+    // What is missing at the top level is missed at the first line.
+    let first = source.text.lines().next().map_or(0, str::len);
     let root = convert_table(table.get_ref(), 0, &mut problems);
     match problems.is_empty() {
-        true => Ok(Value::new(ValueKind::Table(root), Span::new(end, end))),
+        true => Ok(Value::new(ValueKind::Table(root), Span::new(0, first))),
         false => Err(problems),
     }
 }
@@ -96,12 +85,50 @@ fn too_deep() -> Problem {
         .help(format!("a manifest is nested at most {DEPTH_MAX} deep"))
 }
 
+/// The parser's errors in the order of the file, without those that only echo another:
+/// what follows on the same line, and the keys of a table whose header is there twice.
+fn tell(source: &Source, errors: &[toml::de::Error]) -> Vec<Problem> {
+    let mut errors: Vec<&toml::de::Error> = errors.iter().collect();
+    errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
+    let mut problems: Vec<Problem> = Vec::new();
+    let mut told = None;
+    let mut doubled = None;
+    // The header of the table that the error is in; found going forward, for there can
+    // be as many errors as lines.
+    let mut header = None;
+    let mut seen = 0;
+    for error in errors {
+        let start = error.span().map_or(0, |span| span.start);
+        let line = source.line_start(start);
+        if source.text[line..].starts_with('[') {
+            header = Some(line);
+        } else if let Some(at) = source.text[seen..line.max(seen)].rfind("\n[") {
+            header = Some(seen + at + 1);
+        }
+        seen = line.max(seen);
+        let echo = told == Some(line) || (error.message() == DUPLICATE && doubled == header);
+        if echo && !problems.is_empty() {
+            continue;
+        }
+        if error.message() == DUPLICATE && header == Some(line) {
+            doubled = header;
+        }
+        told = Some(line);
+        problems.push(syntax_error(source, error));
+    }
+    problems
+}
+
+const DUPLICATE: &str = "duplicate key";
+
 /// The parser's error, with a hint for the slips that people make.
 fn syntax_error(source: &Source, error: &toml::de::Error) -> Problem {
     let (what, expected) = match error.message().split_once(", expected ") {
         Some((what, expected)) => (what, Some(expected)),
         None => (error.message(), None),
     };
+    let range = error.span().unwrap_or(0..0);
+    let found = source.text.get(range.clone()).unwrap_or_default();
     if what.contains("recursion limit") || what.contains("cannot recurse") {
         let problem = too_deep();
         return match error.span() {
@@ -109,38 +136,57 @@ fn syntax_error(source: &Source, error: &toml::de::Error) -> Problem {
             None => problem,
         };
     }
-    let help = match what {
-        "string values must be quoted" => Some("put the text between quotes: \"…\""),
-        "duplicate key" => Some("each key and each [table] is written once: rename or merge them"),
-        "key with no value" | "missing value for key" | "missing value" => {
-            Some("write `key = value`")
-        }
-        "invalid unquoted key" => {
-            Some("a key of other characters than A-Z a-z 0-9 _ - needs quotes: \"…\"")
-        }
-        "unclosed table" => Some("close the header with `]`"),
-        "unclosed array table" => Some("close the header with `]]`"),
-        _ => None,
-    };
-    let mut problem = Problem::error(match what {
-        "" => "this is not TOML".to_owned(),
-        _ => format!("this is not TOML: {what}"),
-    });
-    if what == "duplicate key" {
-        problem.message = "this is written twice".to_owned();
-    }
-    let span = error.span().unwrap_or(0..0);
     // An error at the very start still has a place: the first character.
-    let end = match span.end {
+    let end = match range.end {
         0 => source.text.chars().next().map_or(0, char::len_utf8),
         end => end,
     };
-    problem = problem.at(Span::new(span.start, end));
-    if let Some(expected) = expected {
-        problem = problem.label(format!("expected {expected}"));
+    let span = Span::new(range.start, end);
+    let problem = |message: &str| Problem::error(message).at(span);
+    match what {
+        DUPLICATE => {
+            return problem(&format!("`{}` is written twice", shorten(found)))
+                .label("the second one")
+                .help("each key and each [table] is written once: rename or merge them");
+        }
+        QUOTES if found.trim().is_empty() => {
+            return problem("a value is missing")
+                .label("nothing here")
+                .help("write `key = value`");
+        }
+        QUOTES => {
+            return problem("text must be in quotes")
+                .label("expected a value")
+                .help(format!("write {found:?}"));
+        }
+        _ => {}
     }
-    match help {
-        Some(help) => problem.help(help),
+    let problem = problem(&match what {
+        "" => "this is not TOML".to_owned(),
+        _ => format!("this is not TOML: {what}"),
+    });
+    let problem = match expected {
+        Some("newline, `#`") => problem.label("expected the end of the line"),
+        Some("nothing") => problem.label("not expected here"),
+        Some(expected) => problem.label(format!("expected {expected}")),
         None => problem,
-    }
+    };
+    let help = match what {
+        _ if source.text.trim_start().starts_with('{') => {
+            "this looks like JSON, but a manifest is TOML: `key = value`"
+        }
+        "invalid unquoted key" if found == ":" => "write `key = value`",
+        "invalid unquoted key" => {
+            "a key with other characters than A-Z a-z 0-9 _ - needs quotes: \"…\""
+        }
+        "key with no value" | "missing value for key" | "missing value" => "write `key = value`",
+        "invalid float" | "invalid integer" => "if this is text, put it in quotes: \"…\"",
+        "invalid basic string" | "invalid literal string" => "close the quotes",
+        "unclosed table" => "close the header with `]`",
+        "unclosed array table" => "close the header with `]]`",
+        _ => return problem,
+    };
+    problem.help(help)
 }
+
+const QUOTES: &str = "string values must be quoted";

@@ -28,6 +28,8 @@ const UNITS: [(&[&str], u64); 7] = [
     (&["ns", "nanosecond", "nanoseconds"], 1),
 ];
 
+const SECOND: u128 = 1_000_000_000;
+
 /// The name of the schema's format; the validator reads such strings with this type.
 pub(crate) const FORMAT: &str = "time-span";
 
@@ -121,11 +123,14 @@ impl fmt::Display for Time {
         if nanos == 0 {
             return f.pad("0 s");
         }
+        // "60 s" and "24 h" read better than "1 min" and "1 d".
+        let least = |unit: u128| if unit > SECOND { 2 * unit } else { unit };
         let (names, unit) = UNITS
             .into_iter()
-            .find(|(_, unit)| nanos % u128::from(*unit) == 0)
+            .map(|(names, unit)| (names, u128::from(unit)))
+            .find(|(_, unit)| nanos.is_multiple_of(*unit) && nanos >= least(*unit))
             .unwrap_or((&["ns"], 1));
-        f.pad(&format!("{} {}", nanos / u128::from(unit), names[0]))
+        f.pad(&format!("{} {}", nanos / unit, names[0]))
     }
 }
 
@@ -203,6 +208,18 @@ mod tests {
         ] {
             assert!(text.parse::<Time>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn shown_as_people_say_it() {
+        let shown = |millis| Time::millis(millis).to_string();
+        assert_eq!(shown(0), "0 s");
+        assert_eq!(shown(1_000), "1 s");
+        assert_eq!(shown(1_500), "1500 ms");
+        assert_eq!(shown(60_000), "60 s");
+        assert_eq!(shown(90_000), "90 s");
+        assert_eq!(shown(300_000), "5 min");
+        assert_eq!(shown(86_400_000), "24 h");
     }
 
     #[test]

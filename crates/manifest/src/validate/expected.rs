@@ -44,6 +44,9 @@ impl<'s> Walk<'s> {
             (ValueKind::Integer(number), Some(key)) if wants("a string") && words.len() == 1 => {
                 Some(format!("write `{} = \"{number}\"`", key.name))
             }
+            (ValueKind::Datetime(date), Some(key)) if wants("a string") => {
+                Some(format!("write `{} = \"{date}\"`", key.name))
+            }
             (ValueKind::String(text), _) if wants("an array of strings") => {
                 Some(format!("write [{text:?}]"))
             }
@@ -62,9 +65,13 @@ impl<'s> Walk<'s> {
 
     /// A line to write, from the schema's example.
     pub(super) fn example(&self, schema: &'s Json, place: &Place) -> Option<String> {
-        let example = list(self.resolve(schema), "examples").first()?;
         let key = place.key?;
-        Some(format!("for example: {} = {}", key.name, toml(example)))
+        if let Some(example) = list(self.resolve(schema), "examples").first() {
+            return Some(format!("for example: {} = {}", key.name, toml(example)));
+        }
+        // A snippet of TOML, as fragments bring one.
+        let snippet = schema.get("x-example")?.as_str()?.trim();
+        (!snippet.is_empty()).then(|| format!("for example:\n{snippet}"))
     }
 
     /// Adds what `schema` wants, each thing once.

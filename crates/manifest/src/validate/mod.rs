@@ -33,12 +33,18 @@ pub(crate) struct Place<'a> {
     pub(crate) key: Option<&'a Key>,
 }
 
+const ROOT: &str = "the manifest";
+
 impl<'a> Place<'a> {
     pub(crate) fn root() -> Self {
         Self {
-            name: "the manifest".into(),
+            name: ROOT.into(),
             key: None,
         }
+    }
+
+    fn is_root(&self) -> bool {
+        self.key.is_none() && self.name == ROOT
     }
 
     pub(crate) fn key(key: &'a Key) -> Self {
@@ -191,14 +197,16 @@ fn list<'s>(schema: &'s Json, keyword: &str) -> &'s [Json] {
 
 /// Whether the `type` keyword, if there is one, allows this kind of value.
 fn accepts(schema: &Json, value: &Value) -> bool {
-    let allows = |name: &Json| match (name.as_str(), &value.kind) {
-        (Some("string"), ValueKind::String(_) | ValueKind::Datetime(_)) => true,
-        (Some("integer" | "number"), ValueKind::Integer(_)) => true,
-        (Some("number"), ValueKind::Float(_)) => true,
-        (Some("boolean"), ValueKind::Bool(_)) => true,
-        (Some("array"), ValueKind::Array(_)) => true,
-        (Some("object"), ValueKind::Table(_)) => true,
-        _ => false,
+    let allows = |name: &Json| {
+        matches!(
+            (name.as_str(), &value.kind),
+            (Some("string"), ValueKind::String(_))
+                | (Some("integer" | "number"), ValueKind::Integer(_))
+                | (Some("number"), ValueKind::Float(_))
+                | (Some("boolean"), ValueKind::Bool(_))
+                | (Some("array"), ValueKind::Array(_))
+                | (Some("object"), ValueKind::Table(_))
+        )
     };
     match schema.get("type") {
         None => true,

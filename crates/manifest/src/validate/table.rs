@@ -16,6 +16,7 @@ impl<'s> Walk<'s> {
         place: &Place,
     ) {
         let properties = schema.get("properties").and_then(Json::as_object);
+        let mut misspelt = Vec::new();
         let patterns = schema.get("patternProperties").and_then(Json::as_object);
         for (key, inner) in table.iter() {
             let place = Place::key(key);
@@ -41,6 +42,7 @@ impl<'s> Walk<'s> {
                 Some(Json::Bool(false)) => {
                     let problem = self.unknown_key(key, schema);
                     self.problems.push(problem);
+                    misspelt.extend(self.meant(key, schema));
                 }
                 Some(schema) => self.check(inner, schema, &place),
                 None if schema.get("unevaluatedProperties") == Some(&Json::Bool(false))
@@ -53,8 +55,16 @@ impl<'s> Walk<'s> {
             }
         }
         let required = list(schema, "required").iter().filter_map(Json::as_str);
-        for name in required.filter(|name| table.get(name).is_none()) {
-            let problem = self.missing_key(name, value, schema);
+        // A key that is there but misspelt is told once, not also as missing.
+        let absent = |name: &&str| table.get(name).is_none() && !misspelt.contains(name);
+        for name in required.filter(absent) {
+            let mut problem = self.missing_key(name, value, schema);
+            // At the end of the file it would land in the last table.
+            if place.is_root() {
+                problem.help = problem
+                    .help
+                    .map(|help| help.replace("a line:", "a first line:"));
+            }
             self.problems.push(problem);
         }
         let limit = |keyword| schema.get(keyword).and_then(Json::as_u64);
@@ -93,6 +103,13 @@ impl<'s> Walk<'s> {
         let name = shorten(&key.name);
         let problem = Problem::error(format!("`{name}` is no name for a {}", noun(table)));
         self.problems.push(problem.at(key.span).label(label));
+    }
+
+    /// The known key that an unknown one was meant to be.
+    fn meant(&self, key: &Key, schema: &'s Json) -> Option<&'s str> {
+        let mut known = Vec::new();
+        self.keys(schema, &mut known, 0);
+        nearest(&key.name, known.into_iter().map(|(name, _)| name))
     }
 
     pub(super) fn unknown_key(&self, key: &Key, schema: &'s Json) -> Problem {

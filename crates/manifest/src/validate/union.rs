@@ -79,9 +79,12 @@ impl<'s> Walk<'s> {
         };
         let properties = |branch: &'s Json| branch.get("properties").and_then(Json::as_object);
         let fixed = |branch: &'s Json, name: &str| properties(branch)?.get(name)?.get("const");
-        let tag = properties(branches.first()?)?
-            .keys()
-            .find(|name| branches.iter().all(|branch| fixed(branch, name).is_some()))?;
+        let tells_apart = |name: &&String| {
+            let values: Vec<_> = branches.iter().map(|branch| fixed(branch, name)).collect();
+            let differs = |(index, value)| !values[..index].contains(value);
+            values.iter().all(Option::is_some) && values.iter().enumerate().all(differs)
+        };
+        let tag = properties(branches.first()?)?.keys().find(tells_apart)?;
         let Some((key, written)) = table.get_key_value(tag) else {
             return match branches {
                 [only] => Some(vec![self.missing_key(tag, value, only)]),
