@@ -30,7 +30,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let mut stale = Vec::new();
     for table in TABLES {
         let path = folder.join(table.file);
-        let text = table.write(&sources).with_context(|| format!("writing {}", table.file))?;
+        let text = table
+            .write(&sources)
+            .with_context(|| format!("writing {}", table.file))?;
         if fs::read_to_string(&path).is_ok_and(|old| old == text) {
             continue;
         }
@@ -43,7 +45,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
         ([], _) => println!("seam: all {} tables are up to date", TABLES.len()),
         (files, false) => println!("seam: wrote {}", files.join(", ")),
         (files, true) => {
-            eprintln!("seam: out of date, run `cargo xtask seam`: {}", files.join(", "));
+            eprintln!(
+                "seam: out of date, run `cargo xtask seam`: {}",
+                files.join(", ")
+            );
             return Ok(ExitCode::FAILURE);
         }
     }
@@ -113,25 +118,40 @@ const HTTP_P3: Bindings = Bindings {
     module: "wasmtime_wasi_http::p3::bindings",
 };
 
-const CLI: (&str, &str, &[&str]) =
-    ("WasiCli", "State::cli", &["wasmtime_wasi::cli::{WasiCli, WasiCliView as _}"]);
-const CLOCKS: (&str, &str, &[&str]) =
-    ("WasiClocks", "State::clocks", &["wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _}"]);
+const CLI: (&str, &str, &[&str]) = (
+    "WasiCli",
+    "State::cli",
+    &["wasmtime_wasi::cli::{WasiCli, WasiCliView as _}"],
+);
+const CLOCKS: (&str, &str, &[&str]) = (
+    "WasiClocks",
+    "State::clocks",
+    &["wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _}"],
+);
 const FILES: (&str, &str, &[&str]) = (
     "WasiFilesystem",
     "State::filesystem",
-    &["super::watch", "wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _}"],
+    &[
+        "super::watch",
+        "wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _}",
+    ],
 );
-const RANDOM: (&str, &str, &[&str]) =
-    ("WasiRandom", "State::random", &["wasmtime_wasi::random::{WasiRandom, WasiRandomView as _}"]);
+const RANDOM: (&str, &str, &[&str]) = (
+    "WasiRandom",
+    "State::random",
+    &["wasmtime_wasi::random::{WasiRandom, WasiRandomView as _}"],
+);
 const SOCKETS: (&str, &str, &[&str]) = (
     "WasiSockets",
     "State::sockets",
     &["wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView as _}"],
 );
 const TABLE: (&str, &str, &[&str]) = ("Table", "Table::of", &["super::Table"]);
-const HTTP: (&str, &str, &[&str]) =
-    ("WasiHttp", "State::http", &["wasmtime_wasi_http::{WasiHttp, WasiHttpView as _}"]);
+const HTTP: (&str, &str, &[&str]) = (
+    "WasiHttp",
+    "State::http",
+    &["wasmtime_wasi_http::{WasiHttp, WasiHttpView as _}"],
+);
 
 const fn table(
     file: &'static str,
@@ -140,27 +160,75 @@ const fn table(
     (data, getter, uses): (&'static str, &'static str, &'static [&'static str]),
     notes: fn(&str) -> Option<&'static str>,
 ) -> Table {
-    Table { file, bindings, interfaces, data, getter, uses, notes }
+    Table {
+        file,
+        bindings,
+        interfaces,
+        data,
+        getter,
+        uses,
+        notes,
+    }
 }
 
 const TABLES: &[Table] = &[
-    table("environment/wasi_0_2.rs", P2, &["cli/environment", "cli/exit"], CLI, environment),
-    table("environment/wasi_0_3.rs", P3, &["cli/environment", "cli/exit"], CLI, environment),
+    table(
+        "environment/wasi_0_2.rs",
+        P2,
+        &["cli/environment", "cli/exit"],
+        CLI,
+        environment,
+    ),
+    table(
+        "environment/wasi_0_3.rs",
+        P3,
+        &["cli/environment", "cli/exit"],
+        CLI,
+        environment,
+    ),
     table("stdio/wasi_0_2.rs", P2, STDIO, CLI, nothing),
     table("stdio/wasi_0_3.rs", P3, STDIO_P3, CLI, nothing),
-    table("stdio/wasi_io.rs", IO, &["io/error", "io/poll", "io/streams"], TABLE, nothing),
-    table("clocks/wasi_0_2.rs", P2, &["clocks/wall-clock", "clocks/monotonic-clock"], CLOCKS, nothing),
+    table(
+        "stdio/wasi_io.rs",
+        IO,
+        &["io/error", "io/poll", "io/streams"],
+        TABLE,
+        nothing,
+    ),
+    table(
+        "clocks/wasi_0_2.rs",
+        P2,
+        &["clocks/wall-clock", "clocks/monotonic-clock"],
+        CLOCKS,
+        nothing,
+    ),
     table(
         "clocks/wasi_0_3.rs",
         P3,
-        &["clocks/types", "clocks/system-clock", "clocks/monotonic-clock"],
+        &[
+            "clocks/types",
+            "clocks/system-clock",
+            "clocks/monotonic-clock",
+        ],
         CLOCKS,
         nothing,
     ),
     table("random/wasi_0_2.rs", P2, RANDOMS, RANDOM, nothing),
     table("random/wasi_0_3.rs", P3, RANDOMS, RANDOM, nothing),
-    table("files/wasi_0_2.rs", P2, &["filesystem/types", "filesystem/preopens"], FILES, files_0_2),
-    table("files/wasi_0_3.rs", P3, &["filesystem/types", "filesystem/preopens"], FILES, files_0_3),
+    table(
+        "files/wasi_0_2.rs",
+        P2,
+        &["filesystem/types", "filesystem/preopens"],
+        FILES,
+        files_0_2,
+    ),
+    table(
+        "files/wasi_0_3.rs",
+        P3,
+        &["filesystem/types", "filesystem/preopens"],
+        FILES,
+        files_0_3,
+    ),
     table(
         "sockets/wasi_0_2.rs",
         P2,
@@ -183,8 +251,20 @@ const TABLES: &[Table] = &[
         SOCKETS,
         nothing,
     ),
-    table("http/wasi_0_2.rs", HTTP_P2, &["http/types", "http/outgoing-handler"], HTTP, nothing),
-    table("http/wasi_0_3.rs", HTTP_P3, &["http/types", "http/client"], HTTP, nothing),
+    table(
+        "http/wasi_0_2.rs",
+        HTTP_P2,
+        &["http/types", "http/outgoing-handler"],
+        HTTP,
+        nothing,
+    ),
+    table(
+        "http/wasi_0_3.rs",
+        HTTP_P3,
+        &["http/types", "http/client"],
+        HTTP,
+        nothing,
+    ),
 ];
 
 const RANDOMS: &[&str] = &["random/random", "random/insecure", "random/insecure-seed"];
@@ -267,7 +347,11 @@ impl Sources {
             .args(["metadata", "--format-version=1", "--offline"])
             .current_dir(workspace::root())
             .output()?;
-        ensure!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
+        ensure!(
+            output.status.success(),
+            "cargo metadata: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)?;
         let mut found = BTreeMap::new();
         for package in metadata["packages"].as_array().into_iter().flatten() {
@@ -280,7 +364,9 @@ impl Sources {
     }
 
     fn package(&self, name: &str) -> Result<&(PathBuf, String)> {
-        self.0.get(name).with_context(|| format!("{name} is not a dependency"))
+        self.0
+            .get(name)
+            .with_context(|| format!("{name} is not a dependency"))
     }
 }
 
@@ -296,7 +382,9 @@ struct Options {
 impl Options {
     fn read(bindings: Bindings, folder: &Path) -> Result<Options> {
         let text = fs::read_to_string(folder.join(bindings.file))?;
-        let start = text.find(bindings.after).context("the bindgen! call has moved")?;
+        let start = text
+            .find(bindings.after)
+            .context("the bindgen! call has moved")?;
         let call = &text[start..];
         let call = &call[call.find("bindgen!({").context("no bindgen! call")?..];
         let call = &call[..call.find("});").context("a bindgen! call without an end")?];
@@ -305,16 +393,26 @@ impl Options {
             Some(&call[from..from + call[from..].find('}')?])
         };
         let mut options = Options::default();
-        let rules = block("imports").context("no imports")?.lines().map(str::trim);
-        let rules = rules.filter(|line| !line.starts_with("//")).flat_map(|line| line.split(','));
+        let rules = block("imports")
+            .context("no imports")?
+            .lines()
+            .map(str::trim);
+        let rules = rules
+            .filter(|line| !line.starts_with("//"))
+            .flat_map(|line| line.split(','));
         for rule in rules.map(str::trim).filter(|rule| !rule.is_empty()) {
-            let (name, flags) =
-                rule.rsplit_once(": ").with_context(|| format!("not `function: flags`: {rule}"))?;
-            options.imports.insert(name.trim_matches('"').to_owned(), flags.to_owned());
+            let (name, flags) = rule
+                .rsplit_once(": ")
+                .with_context(|| format!("not `function: flags`: {rule}"))?;
+            options
+                .imports
+                .insert(name.trim_matches('"').to_owned(), flags.to_owned());
         }
         for line in block("trappable_error_type").unwrap_or_default().lines() {
             if let Some((name, _)) = line.split_once("=>") {
-                options.errors.push(name.trim().trim_matches('"').to_owned());
+                options
+                    .errors
+                    .push(name.trim().trim_matches('"').to_owned());
             }
         }
         Ok(options)
@@ -324,10 +422,15 @@ impl Options {
     /// interface, by its package, else the default.
     fn flags(&self, interface: &str, function: &str) -> &str {
         let package = interface.split('/').next().unwrap_or_default();
-        [&format!("{interface}.{function}"), interface, package, "default"]
-            .into_iter()
-            .find_map(|key| self.imports.get(key))
-            .map_or("", String::as_str)
+        [
+            &format!("{interface}.{function}"),
+            interface,
+            package,
+            "default",
+        ]
+        .into_iter()
+        .find_map(|key| self.imports.get(key))
+        .map_or("", String::as_str)
     }
 }
 
@@ -335,7 +438,10 @@ impl Table {
     fn write(&self, sources: &Sources) -> Result<String> {
         let (folder, version) = sources.package(self.bindings.package)?;
         let options = Options::read(self.bindings, folder)?;
-        let mut resolve = Resolve { all_features: true, ..Resolve::default() };
+        let mut resolve = Resolve {
+            all_features: true,
+            ..Resolve::default()
+        };
         resolve.push_path(folder.join(self.bindings.wit))?;
 
         let mut body = String::new();
@@ -348,7 +454,10 @@ impl Table {
                 writeln!(body, "    linker.instance(\"wasi:{name}@{wit_version}\")?;")?;
                 continue;
             }
-            modules.entry(package.to_owned()).or_default().push(snake(interface));
+            modules
+                .entry(package.to_owned())
+                .or_default()
+                .push(snake(interface));
             writeln!(
                 body,
                 "    cross!(linker, \"wasi:{name}\", \"@{wit_version}\", {}, {}, {{\n{rows}    }});",
@@ -356,8 +465,19 @@ impl Table {
             )?;
         }
 
-        let mut uses: Vec<String> = self.uses.iter().map(|path| format!("use {path};\n")).collect();
-        uses.extend(["use crate::State;\n", "use holm_runtime::cross;\n", "use wasmtime::component::Linker;\n"].map(String::from));
+        let mut uses: Vec<String> = self
+            .uses
+            .iter()
+            .map(|path| format!("use {path};\n"))
+            .collect();
+        uses.extend(
+            [
+                "use crate::State;\n",
+                "use holm_runtime::cross;\n",
+                "use wasmtime::component::Linker;\n",
+            ]
+            .map(String::from),
+        );
         for (package, mut names) in modules {
             names.sort();
             let list = match names.as_slice() {
@@ -365,20 +485,27 @@ impl Table {
                 many => format!("{{{}}}", many.join(", ")),
             };
             let line = format!("use {}::{package}::{list};\n", self.bindings.module);
-            uses.push(if line.len() <= 101 { line } else { wrapped(&self.bindings, &package, &names) });
+            uses.push(if line.len() <= 101 {
+                line
+            } else {
+                wrapped(&self.bindings, &package, &names)
+            });
         }
+        // rustfmt's order.
         uses.sort_by_key(|line| {
-            let path = line.trim_start_matches("use ").to_owned();
-            (!path.starts_with("super"), !path.starts_with("crate"), path)
-        });
-        // rustfmt's order: crate, then super, then the others.
-        uses.sort_by_key(|line| match line {
-            line if line.starts_with("use crate") => 0,
-            line if line.starts_with("use super") => 1,
-            _ => 2,
+            (
+                !line.starts_with("use super"),
+                !line.starts_with("use crate"),
+                line.clone(),
+            )
         });
 
-        let names = self.interfaces.iter().map(|n| format!("`wasi:{n}`")).collect::<Vec<_>>().join(", ");
+        let names = self
+            .interfaces
+            .iter()
+            .map(|n| format!("`wasi:{n}`"))
+            .collect::<Vec<_>>()
+            .join(", ");
         Ok(format!(
             "// Generated by `cargo xtask seam` from {} {version}; do not edit.\n\
              {}\n{}\n\
@@ -390,9 +517,20 @@ impl Table {
         ))
     }
 
-    fn rows(&self, resolve: &Resolve, options: &Options, id: InterfaceId, name: &str) -> Result<String> {
+    fn rows(
+        &self,
+        resolve: &Resolve,
+        options: &Options,
+        id: InterfaceId,
+        name: &str,
+    ) -> Result<String> {
         let interface = &resolve.interfaces[id];
-        let module = snake(interface.name.as_deref().context("an interface without a name")?);
+        let module = snake(
+            interface
+                .name
+                .as_deref()
+                .context("an interface without a name")?,
+        );
         let mut rows = String::new();
         for (resource, ty) in &interface.types {
             if !matches!(resolve.types[*ty].kind, TypeDefKind::Resource) {
@@ -418,24 +556,36 @@ impl Table {
             let flags = options.flags(name, &function.name);
             let concurrent = matches!(
                 function.kind,
-                FunctionKind::AsyncFreestanding | FunctionKind::AsyncMethod(_) | FunctionKind::AsyncStatic(_)
+                FunctionKind::AsyncFreestanding
+                    | FunctionKind::AsyncMethod(_)
+                    | FunctionKind::AsyncStatic(_)
             );
-            let (kind, with) = match (concurrent, flags.contains("async"), flags.contains("store")) {
+            let (kind, with) = match (concurrent, flags.contains("async"), flags.contains("store"))
+            {
                 (true, _, _) => ("concurrent", "WithStore"),
-                (_, true, true) => bail!("{}: no row for async with the store", function.name),
+                (_, true, true) => ("async store", "WithStore"),
                 (_, true, false) => ("async", ""),
                 (_, false, true) => ("store", "WithStore"),
                 (_, false, false) => ("sync", ""),
             };
-            ensure!(flags.contains("trappable"), "{}: no row without `trappable`", function.name);
+            ensure!(
+                flags.contains("trappable"),
+                "{}: no row without `trappable`",
+                function.name
+            );
             let result = result_form(resolve, options, function)?;
-            let resource = function.kind.resource().and_then(|id| resolve.types[id].name.as_deref());
+            let resource = function
+                .kind
+                .resource()
+                .and_then(|id| resolve.types[id].name.as_deref());
             let method = match function.kind {
                 FunctionKind::Constructor(_) => "new".to_owned(),
                 _ => ident(function.item_name()),
             };
-            let letters: Vec<_> =
-                (b'a'..).take(function.params.len()).map(|b| char::from(b).to_string()).collect();
+            let letters: Vec<_> = (b'a'..)
+                .take(function.params.len())
+                .map(|b| char::from(b).to_string())
+                .collect();
             let arguments = match letters.as_slice() {
                 [] => " {}".to_owned(),
                 some => format!(" {{ {} }}", some.join(", ")),
@@ -443,7 +593,10 @@ impl Table {
             row(
                 &mut rows,
                 &format!("{kind} {result} \"{}\"", function.name),
-                &format!("{module}::Host{}{with}::{method}", resource.map(camel).unwrap_or_default()),
+                &format!(
+                    "{module}::Host{}{with}::{method}",
+                    resource.map(camel).unwrap_or_default()
+                ),
                 &arguments,
                 (self.notes)(&function.name),
             )?;
@@ -453,35 +606,63 @@ impl Table {
 }
 
 /// One row, in at most 100 columns.
-fn row(rows: &mut String, left: &str, right: &str, arguments: &str, note: Option<&str>) -> Result<()> {
-    let note = note.map(|note| format!(", note {note}")).unwrap_or_default();
-    let line = format!("        {left} = {right}{arguments}{note};");
-    if line.len() <= 100 {
-        writeln!(rows, "{line}")?;
-    } else if left.len() + right.len() + arguments.len() + 12 <= 100 {
-        writeln!(rows, "        {left} = {right}{arguments}{};\n", note.replacen(", ", ",\n            ", 1))?;
-        rows.pop();
-    } else {
-        let rest = format!("            {right}{arguments}{note};");
-        let rest = if rest.len() <= 100 { rest } else { rest.replacen(", note", ",\n            note", 1) };
-        writeln!(rows, "        {left} =\n{rest}")?;
-    }
+fn row(
+    rows: &mut String,
+    left: &str,
+    right: &str,
+    arguments: &str,
+    note: Option<&str>,
+) -> Result<()> {
+    let note = note.map(|note| format!("note {note}"));
+    let (same, apart) = match &note {
+        Some(note) => (format!(", {note}"), format!(",\n            {note}")),
+        None => Default::default(),
+    };
+    let shapes = [
+        format!("        {left} = {right}{arguments}{same};"),
+        format!("        {left} = {right}{arguments}{apart};"),
+        format!("        {left} =\n            {right}{arguments}{same};"),
+        format!("        {left} =\n            {right}{arguments}{apart};"),
+    ];
+    let fits = |shape: &&String| shape.lines().all(|line| line.len() <= 100);
+    writeln!(rows, "{}", shapes.iter().find(fits).unwrap_or(&shapes[3]))?;
     Ok(())
 }
 
 /// `unit`, `value`, or `fallible(convert)` when the error is one of the bindings' trappable types.
 fn result_form(resolve: &Resolve, options: &Options, function: &Function) -> Result<String> {
-    let Some(result) = function.result else { return Ok("unit".to_owned()) };
-    let Type::Id(id) = result else { return Ok("value".to_owned()) };
-    let TypeDefKind::Result(result) = &resolve.types[id].kind else { return Ok("value".to_owned()) };
-    let Some(Type::Id(error)) = result.err else { return Ok("value".to_owned()) };
+    let Some(result) = function.result else {
+        return Ok("unit".to_owned());
+    };
+    let Type::Id(id) = result else {
+        return Ok("value".to_owned());
+    };
+    let TypeDefKind::Result(result) = &resolve.types[id].kind else {
+        return Ok("value".to_owned());
+    };
+    let Some(Type::Id(error)) = result.err else {
+        return Ok("value".to_owned());
+    };
     let error = &resolve.types[definition(resolve, error)];
-    let wit_parser::TypeOwner::Interface(owner) = error.owner else { return Ok("value".to_owned()) };
+    let wit_parser::TypeOwner::Interface(owner) = error.owner else {
+        return Ok("value".to_owned());
+    };
     let interface = &resolve.interfaces[owner];
-    let module = interface.name.as_deref().context("an interface without a name")?;
-    let name = error.name.as_deref().context("an error type without a name")?;
-    let package = interface.package.context("an interface without a package")?;
-    let full = format!("wasi:{}/{module}.{name}", resolve.packages[package].name.name);
+    let module = interface
+        .name
+        .as_deref()
+        .context("an interface without a name")?;
+    let name = error
+        .name
+        .as_deref()
+        .context("an error type without a name")?;
+    let package = interface
+        .package
+        .context("an interface without a package")?;
+    let full = format!(
+        "wasi:{}/{module}.{name}",
+        resolve.packages[package].name.name
+    );
     Ok(match options.errors.contains(&full) {
         true => format!("fallible({}::Host::convert_{})", snake(module), snake(name)),
         false => "value".to_owned(),
@@ -501,8 +682,15 @@ fn find(resolve: &Resolve, package: &str, interface: &str) -> Result<(InterfaceI
         .iter()
         .find(|(_, p)| p.name.namespace == "wasi" && p.name.name == package)
         .with_context(|| format!("no package wasi:{package}"))?;
-    let id = found.interfaces.get(interface).with_context(|| format!("no interface {interface}"))?;
-    let version = found.name.version.as_ref().context("a package without a version")?;
+    let id = found
+        .interfaces
+        .get(interface)
+        .with_context(|| format!("no interface {interface}"))?;
+    let version = found
+        .name
+        .version
+        .as_ref()
+        .context("a package without a version")?;
     Ok((*id, version.to_string()))
 }
 

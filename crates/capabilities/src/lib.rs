@@ -17,6 +17,7 @@ pub mod random;
 pub mod sockets;
 mod state;
 pub mod stdio;
+pub mod wasi_0_1;
 
 pub use capability::{About, Capability, Era, Interface, Place};
 pub use state::State;

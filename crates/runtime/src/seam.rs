@@ -181,6 +181,8 @@ impl Uses {
 #[macro_export]
 macro_rules! cross {
     ($linker:expr, $iface:literal, $version:literal, $data:ty, $getter:expr, { $($body:tt)* }) => {{
+        // Only rows that need the store name the data's type; it is an import of all tables.
+        let _ = ::core::marker::PhantomData::<$data>;
         let mut instance = $linker.instance(concat!($iface, $version))?;
         $crate::cross_rows!(instance, $iface, $data, $getter; $($body)*);
     }};
@@ -236,112 +238,120 @@ macro_rules! cross_rows {
 
     // ---- functions ----
     ($inst:ident, $iface:literal, $data:ty, $getter:expr;
-     sync $kind:ident $(($convert:path))? $name:literal = $f:path { $($arg:ident),* } $(, note $note:path $(=> $then:path)?)?; $($rest:tt)*) => {
+     $($form:ident)+ $(($convert:path))? $name:literal = $f:path { $($args:tt)* }
+     $(, note $note:path $(=> $then:path)?)?; $($rest:tt)*) => {
         {
             let id = $crate::seam::FnId::of($iface, $name);
-            $inst.func_wrap($name, move |mut cx: ::wasmtime::StoreContextMut<'_, _>, ($($arg,)*): ($($crate::cross_any!($arg),)*)| {
-                let crossing = $crate::InstanceState::core(cx.data_mut()).seam.enter(id);
+            // The arguments go down twice: to be taken apart, and whole, for the optional note.
+            $crate::cross_row!(
+                [$($form)+ $(($convert))?] $inst, id, $data, $getter, $name, $f, { $($args)* } { $($args)* },
+                [$($note $(=> $then)?)?]
+            );
+        }
+        $crate::cross_rows!($inst, $iface, $data, $getter; $($rest)*);
+    };
+}
+
+/// One function of [`cross!`]; not to be called by itself.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! cross_row {
+    ([sync $kind:ident $(($convert:path))?] $inst:ident, $id:ident, $data:ty, $getter:expr, $name:literal, $f:path,
+     { $($arg:ident),* } $args:tt, [$($note:path $(=> $then:path)?)?]) => {
+        $inst.func_wrap($name, move |mut cx: ::wasmtime::StoreContextMut<'_, _>, ($($arg,)*): ($($crate::cross_any!($arg),)*)| {
+            let crossing = $crate::InstanceState::core(cx.data_mut()).seam.enter($id);
+            $(
+                #[allow(unused_variables, clippy::let_unit_value)]
+                let memo = $crate::cross_note!($note, cx.data_mut(), $args);
+            )?
+            #[allow(unused_mut)]
+            let mut r = $f(&mut $getter(cx.data_mut()), $($arg),*);
+            $($( $then(cx.data_mut(), memo, &mut r); )?)?
+            $crate::InstanceState::core(cx.data_mut()).seam.exit(crossing);
+            $crate::cross_result!($kind $(($convert))?, r, |e| &mut $getter(cx.data_mut()))
+        })?;
+    };
+    ([async $kind:ident $(($convert:path))?] $inst:ident, $id:ident, $data:ty, $getter:expr, $name:literal, $f:path,
+     { $($arg:ident),* } $args:tt, [$($note:path $(=> $then:path)?)?]) => {
+        $inst.func_wrap_async($name, move |mut cx: ::wasmtime::StoreContextMut<'_, _>, ($($arg,)*): ($($crate::cross_any!($arg),)*)| {
+            Box::new(async move {
+                let crossing = $crate::InstanceState::core(cx.data_mut()).seam.enter($id);
                 $(
                     #[allow(unused_variables, clippy::let_unit_value)]
-                    let memo = $note(cx.data_mut(), ($(&$arg,)*));
+                    let memo = $crate::cross_note!($note, cx.data_mut(), $args);
                 )?
                 #[allow(unused_mut)]
-                let mut r = $f(&mut $getter(cx.data_mut()), $($arg),*);
+                let mut r = $f(&mut $getter(cx.data_mut()), $($arg),*).await;
                 $($( $then(cx.data_mut(), memo, &mut r); )?)?
                 $crate::InstanceState::core(cx.data_mut()).seam.exit(crossing);
                 $crate::cross_result!($kind $(($convert))?, r, |e| &mut $getter(cx.data_mut()))
-            })?;
-        }
-        $crate::cross_rows!($inst, $iface, $data, $getter; $($rest)*);
+            })
+        })?;
     };
-    ($inst:ident, $iface:literal, $data:ty, $getter:expr;
-     async $kind:ident $(($convert:path))? $name:literal = $f:path { $($arg:ident),* } $(, note $note:path $(=> $then:path)?)?; $($rest:tt)*) => {
-        {
-            let id = $crate::seam::FnId::of($iface, $name);
-            $inst.func_wrap_async($name, move |mut cx: ::wasmtime::StoreContextMut<'_, _>, ($($arg,)*): ($($crate::cross_any!($arg),)*)| {
-                Box::new(async move {
-                    let crossing = $crate::InstanceState::core(cx.data_mut()).seam.enter(id);
-                    $(
-                        #[allow(unused_variables, clippy::let_unit_value)]
-                        let memo = $note(cx.data_mut(), ($(&$arg,)*));
-                    )?
-                    #[allow(unused_mut)]
-                    let mut r = $f(&mut $getter(cx.data_mut()), $($arg),*).await;
-                    $($( $then(cx.data_mut(), memo, &mut r); )?)?
-                    $crate::InstanceState::core(cx.data_mut()).seam.exit(crossing);
-                    $crate::cross_result!($kind $(($convert))?, r, |e| &mut $getter(cx.data_mut()))
-                })
-            })?;
-        }
-        $crate::cross_rows!($inst, $iface, $data, $getter; $($rest)*);
+    ([store $kind:ident $(($convert:path))?] $inst:ident, $id:ident, $data:ty, $getter:expr, $name:literal, $f:path,
+     { $($arg:ident),* } $args:tt, [$($note:path $(=> $then:path)?)?]) => {
+        $inst.func_wrap($name, move |mut cx: ::wasmtime::StoreContextMut<'_, _>, ($($arg,)*): ($($crate::cross_any!($arg),)*)| {
+            let crossing = $crate::InstanceState::core(cx.data_mut()).seam.enter($id);
+            $(
+                #[allow(unused_variables, clippy::let_unit_value)]
+                let memo = $crate::cross_note!($note, cx.data_mut(), $args);
+            )?
+            let access = ::wasmtime::component::Access::<_, $data>::new(
+                ::wasmtime::AsContextMut::as_context_mut(&mut cx), $getter);
+            #[allow(unused_mut)]
+            let mut r = $f(access, $($arg),*);
+            $($( $then(cx.data_mut(), memo, &mut r); )?)?
+            $crate::InstanceState::core(cx.data_mut()).seam.exit(crossing);
+            $crate::cross_result!($kind $(($convert))?, r, |e| &mut $getter(cx.data_mut()))
+        })?;
     };
-    ($inst:ident, $iface:literal, $data:ty, $getter:expr;
-     async store $kind:ident $(($convert:path))? $name:literal = $f:path { $($arg:ident),* } $(, note $note:path $(=> $then:path)?)?; $($rest:tt)*) => {
-        {
-            let id = $crate::seam::FnId::of($iface, $name);
-            $inst.func_wrap_async($name, move |mut cx: ::wasmtime::StoreContextMut<'_, _>, ($($arg,)*): ($($crate::cross_any!($arg),)*)| {
-                Box::new(async move {
-                    let crossing = $crate::InstanceState::core(cx.data_mut()).seam.enter(id);
-                    $(
-                        #[allow(unused_variables, clippy::let_unit_value)]
-                        let memo = $note(cx.data_mut(), ($(&$arg,)*));
-                    )?
-                    let access = ::wasmtime::component::Access::<_, $data>::new(
-                        ::wasmtime::AsContextMut::as_context_mut(&mut cx), $getter);
-                    #[allow(unused_mut)]
-                    let mut r = $f(access, $($arg),*).await;
-                    $($( $then(cx.data_mut(), memo, &mut r); )?)?
-                    $crate::InstanceState::core(cx.data_mut()).seam.exit(crossing);
-                    $crate::cross_result!($kind $(($convert))?, r, |e| &mut $getter(cx.data_mut()))
-                })
-            })?;
-        }
-        $crate::cross_rows!($inst, $iface, $data, $getter; $($rest)*);
-    };
-    ($inst:ident, $iface:literal, $data:ty, $getter:expr;
-     store $kind:ident $(($convert:path))? $name:literal = $f:path { $($arg:ident),* } $(, note $note:path $(=> $then:path)?)?; $($rest:tt)*) => {
-        {
-            let id = $crate::seam::FnId::of($iface, $name);
-            $inst.func_wrap($name, move |mut cx: ::wasmtime::StoreContextMut<'_, _>, ($($arg,)*): ($($crate::cross_any!($arg),)*)| {
-                let crossing = $crate::InstanceState::core(cx.data_mut()).seam.enter(id);
+    ([async store $kind:ident $(($convert:path))?] $inst:ident, $id:ident, $data:ty, $getter:expr, $name:literal, $f:path,
+     { $($arg:ident),* } $args:tt, [$($note:path $(=> $then:path)?)?]) => {
+        $inst.func_wrap_async($name, move |mut cx: ::wasmtime::StoreContextMut<'_, _>, ($($arg,)*): ($($crate::cross_any!($arg),)*)| {
+            Box::new(async move {
+                let crossing = $crate::InstanceState::core(cx.data_mut()).seam.enter($id);
                 $(
                     #[allow(unused_variables, clippy::let_unit_value)]
-                    let memo = $note(cx.data_mut(), ($(&$arg,)*));
+                    let memo = $crate::cross_note!($note, cx.data_mut(), $args);
                 )?
                 let access = ::wasmtime::component::Access::<_, $data>::new(
                     ::wasmtime::AsContextMut::as_context_mut(&mut cx), $getter);
                 #[allow(unused_mut)]
-                let mut r = $f(access, $($arg),*);
+                let mut r = $f(access, $($arg),*).await;
                 $($( $then(cx.data_mut(), memo, &mut r); )?)?
                 $crate::InstanceState::core(cx.data_mut()).seam.exit(crossing);
                 $crate::cross_result!($kind $(($convert))?, r, |e| &mut $getter(cx.data_mut()))
-            })?;
-        }
-        $crate::cross_rows!($inst, $iface, $data, $getter; $($rest)*);
+            })
+        })?;
     };
-    ($inst:ident, $iface:literal, $data:ty, $getter:expr;
-     concurrent $kind:ident $(($convert:path))? $name:literal = $f:path { $($arg:ident),* } $(, note $note:path $(=> $then:path)?)?; $($rest:tt)*) => {
-        {
-            let id = $crate::seam::FnId::of($iface, $name);
-            $inst.func_wrap_concurrent($name, move |cx: &::wasmtime::component::Accessor<_>, ($($arg,)*): ($($crate::cross_any!($arg),)*)| {
-                Box::pin(async move {
-                    let crossing = cx.with(|mut s| $crate::InstanceState::core(s.data_mut()).seam.enter(id));
-                    $(
-                        #[allow(unused_variables, clippy::let_unit_value)]
-                        let memo = cx.with(|mut s| $note(s.data_mut(), ($(&$arg,)*)));
-                    )?
-                    let host = &cx.with_getter::<$data>($getter);
-                    #[allow(unused_mut)]
-                    let mut r = $f(host, $($arg),*).await;
-                    cx.with(|mut s| {
-                        $($( $then(s.data_mut(), memo, &mut r); )?)?
-                        $crate::InstanceState::core(s.data_mut()).seam.exit(crossing);
-                        $crate::cross_result!($kind $(($convert))?, r, |e| &mut $getter(s.data_mut()))
-                    })
+    ([concurrent $kind:ident $(($convert:path))?] $inst:ident, $id:ident, $data:ty, $getter:expr, $name:literal, $f:path,
+     { $($arg:ident),* } $args:tt, [$($note:path $(=> $then:path)?)?]) => {
+        $inst.func_wrap_concurrent($name, move |cx: &::wasmtime::component::Accessor<_>, ($($arg,)*): ($($crate::cross_any!($arg),)*)| {
+            Box::pin(async move {
+                let crossing = cx.with(|mut s| $crate::InstanceState::core(s.data_mut()).seam.enter($id));
+                $(
+                    #[allow(unused_variables, clippy::let_unit_value)]
+                    let memo = cx.with(|mut s| $crate::cross_note!($note, s.data_mut(), $args));
+                )?
+                let host = &cx.with_getter::<$data>($getter);
+                #[allow(unused_mut)]
+                let mut r = $f(host, $($arg),*).await;
+                cx.with(|mut s| {
+                    $($( $then(s.data_mut(), memo, &mut r); )?)?
+                    $crate::InstanceState::core(s.data_mut()).seam.exit(crossing);
+                    $crate::cross_result!($kind $(($convert))?, r, |e| &mut $getter(s.data_mut()))
                 })
-            })?;
-        }
-        $crate::cross_rows!($inst, $iface, $data, $getter; $($rest)*);
+            })
+        })?;
+    };
+}
+
+/// Calls a row's note with borrowed arguments.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! cross_note {
+    ($note:path, $state:expr, { $($arg:ident),* }) => {
+        $note($state, ($(&$arg,)*))
     };
 }
 

@@ -1,17 +1,234 @@
-//! Folders and files.
+//! Folders of the host, each under a path of the guest, read-only unless it says otherwise.
+//!
+//! ```toml
+//! [component.web.grants]
+//! dirs = { "/site" = "public", "/data" = { path = "data", access = "write" } }
+//! ```
 
-use crate::{About, Capability, Era, Place, State};
-use holm_manifest::{Fragment, Problem, Value};
-use wasmtime_wasi::WasiCtxBuilder;
+mod flag;
+#[cfg(test)]
+mod tests;
+pub mod wasi_0_2;
+pub mod wasi_0_3;
+pub(crate) mod watch;
+pub(crate) mod watch_0_1;
 
-/// What a component was granted: see the module.
-pub struct Files;
+use crate::{About, Capability, Era, Interface, Place, State};
+use holm_manifest::{Fragment, Problem, Span, Value};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use wasmtime::component::Linker;
+use wasmtime::error::Context as _;
+use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
+
+/// The `dirs` grant: paths of the guest to folders.
+#[derive(Deserialize, JsonSchema)]
+#[serde(transparent)]
+struct Grant(BTreeMap<String, Folder>);
+
+/// A folder of the host.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum Folder {
+    /// Its path, relative to the manifest; the guest may read it.
+    Readable(String),
+    /// Its path, and what the guest may do with it.
+    With(WithAccess),
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct WithAccess {
+    /// The folder, relative to the manifest.
+    path: String,
+    /// What the guest may do in it.
+    #[serde(default)]
+    access: Access,
+}
+
+/// What a guest may do in a folder.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    /// Look, list, read.
+    #[default]
+    Read,
+    /// All that, and create, change, rename, remove.
+    Write,
+}
+
+/// One granted folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dir {
+    /// Where the guest finds it.
+    pub guest: String,
+    /// Where it is.
+    pub host: PathBuf,
+    /// The same as the user wrote it, for messages.
+    pub written: String,
+    /// What the guest may do in it.
+    pub access: Access,
+}
+
+/// The folders that one component was granted.
+#[derive(Clone, Default)]
+pub struct Files {
+    dirs: Arc<Vec<Dir>>,
+    /// File operations block the thread that runs the guest instead of going through a pool of
+    /// threads. Much faster, and right where the thread has nothing else to do: `holm run`.
+    pub blocking: bool,
+}
+
+impl Files {
+    /// Grants one more folder; one that has the same guest path is replaced.
+    pub fn add(&mut self, dir: Dir) -> Result<(), Problem> {
+        dir.check(Span::default())?;
+        let dirs = Arc::make_mut(&mut self.dirs);
+        dirs.retain(|old| old.guest != dir.guest);
+        dirs.push(dir);
+        Ok(())
+    }
+
+    /// The folders, in the order in which the guest sees them.
+    pub fn dirs(&self) -> &[Dir] {
+        &self.dirs
+    }
+}
+
+impl Dir {
+    /// A folder named in `base`.
+    fn new(base: &Path, guest: &str, written: &str, access: Access) -> Dir {
+        let (guest, written) = (guest.to_owned(), written.to_owned());
+        Dir {
+            guest,
+            host: base.join(&written),
+            written,
+            access,
+        }
+    }
+
+    /// Is there a folder, and a path to show it under?
+    fn check(&self, span: Span) -> Result<(), Problem> {
+        if self.guest.is_empty() || self.guest.contains('\0') {
+            return Err(
+                Problem::error("a folder needs a path of the guest, such as `/data`").at(span),
+            );
+        }
+        match std::fs::metadata(&self.host) {
+            Ok(found) if found.is_dir() => Ok(()),
+            Ok(_) => Err(
+                Problem::error(format!("`{}` is a file, not a folder", self.written))
+                    .at(span)
+                    .label(self.host.display().to_string())
+                    .help("grant the folder that it lies in"),
+            ),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Problem::error(
+                format!("there is no folder `{}`", self.written),
+            )
+            .at(span)
+            .label(format!("looked for {}", self.host.display()))
+            .help(format!("create it: mkdir -p {}", self.host.display()))),
+            Err(error) => Err(
+                Problem::error(format!("cannot open the folder `{}`", self.written))
+                    .at(span)
+                    .label(format!("{}: {error}", self.host.display())),
+            ),
+        }
+    }
+
+    /// The grant with which the guest could have written, as the manifest writes it and as a flag.
+    fn to_write(&self) -> (String, String) {
+        let line = format!(
+            "dirs = {{ {:?} = {{ path = {:?}, access = \"write\" }} }}",
+            self.guest, self.written
+        );
+        (line, format!("--dir {}::{}", self.written, self.guest))
+    }
+}
 
 impl Capability for Files {
-    const ABOUT: About = About { name: "files", doc: "Folders and files.", grant: Some("dirs"), example: None, refuse_ungranted: false, interfaces: &[] };
-    type Instance = ();
-    fn fragment() -> Option<Fragment> { None }
-    fn granted(_value: Option<&Value>, _place: &Place) -> Result<Self, Problem> { Ok(Self) }
-    fn instance(&self, _core: &holm_runtime::Core, _wasi: &mut WasiCtxBuilder) -> wasmtime::Result<()> { Ok(()) }
-    fn link_component(_linker: &mut wasmtime::component::Linker<State>, _era: Era) -> wasmtime::Result<()> { Ok(()) }
+    const ABOUT: About = About {
+        name: "files",
+        doc: "Folders and files.",
+        grant: Some("dirs"),
+        example: Some(r#"dirs = { "/data" = "data" }"#),
+        refuse_ungranted: false,
+        interfaces: &[
+            Interface {
+                name: "wasi:filesystem/types",
+                versions: &["0.2.12", "0.3.0"],
+            },
+            Interface {
+                name: "wasi:filesystem/preopens",
+                versions: &["0.2.12", "0.3.0"],
+            },
+        ],
+    };
+    type Instance = watch::Watch;
+
+    fn fragment() -> Option<Fragment> {
+        Some(Fragment {
+            name: "dirs",
+            doc: "Folders, by the path under which the guest finds them; a plain path may be read.",
+            example: "[component.web.grants]\ndirs = { \"/site\" = \"public\", \"/data\" = { path = \"data\", access = \"write\" } }",
+            schema: schemars::schema_for!(Grant),
+            check: |_| Vec::new(),
+        })
+    }
+
+    fn granted(value: Option<&Value>, place: &Place) -> Result<Self, Problem> {
+        let mut dirs = Vec::new();
+        let Some(value) = value else {
+            return Ok(Files::default());
+        };
+        for (guest, folder) in value.parse::<Grant>()?.0 {
+            let (path, access) = match folder {
+                Folder::Readable(path) => (path, Access::Read),
+                Folder::With(WithAccess { path, access }) => (path, access),
+            };
+            let written = value.get(&guest);
+            let span = written.map(|written| written.get("path").unwrap_or(written).span);
+            let dir = Dir::new(&place.base, &guest, &path, access);
+            dir.check(span.unwrap_or(value.span))?;
+            dirs.push(dir);
+        }
+        Ok(Files {
+            dirs: Arc::new(dirs),
+            blocking: false,
+        })
+    }
+
+    fn instance(
+        &self,
+        core: &holm_runtime::Core,
+        wasi: &mut WasiCtxBuilder,
+    ) -> wasmtime::Result<watch::Watch> {
+        // Before the folders: each of them remembers it.
+        wasi.allow_blocking_current_thread(self.blocking);
+        for dir in self.dirs.iter() {
+            let access = match dir.access {
+                Access::Read => FsPerms::ReadOnly,
+                Access::Write => FsPerms::ReadWrite,
+            };
+            wasi.preopened_dir(&dir.host, &dir.guest, access)
+                .with_context(|| {
+                    format!("cannot open the granted folder {}", dir.host.display())
+                })?;
+        }
+        Ok(watch::Watch::new(
+            self.dirs.clone(),
+            core.seam.uses().is_some(),
+        ))
+    }
+
+    fn link_component(linker: &mut Linker<State>, era: Era) -> wasmtime::Result<()> {
+        wasi_0_2::link(linker)?;
+        match era {
+            Era::P2 => Ok(()),
+            Era::P3 => wasi_0_3::link(linker),
+        }
+    }
 }
