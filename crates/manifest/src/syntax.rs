@@ -8,8 +8,28 @@ use crate::{Key, Problem, Source, Span, Table, Value, ValueKind};
 /// Deeper than any manifest; keeps every later walk over a value off the end of the stack.
 const DEPTH_MAX: usize = 64;
 
+/// The TOML parser allows 80 arrays and inline tables in each other, with keys of 80
+/// parts each: 6400 levels that it builds and drops by recursion. A debug build takes
+/// some KB for each; the memory is only touched if a file asks for it.
+const STACK_BYTES: usize = 64 << 20;
+
 /// Reads the text as TOML; all syntax errors, at most one for each line.
 pub(crate) fn read(source: &Source) -> Result<Value, Vec<Problem>> {
+    let ours = |what: &str| Err(vec![Problem::error(format!("{FAILED}: {what}"))]);
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
+        match thread.spawn_scoped(scope, || read_here(source)) {
+            Ok(thread) => thread
+                .join()
+                .unwrap_or_else(|_| ours("this is a bug in Holm")),
+            Err(error) => ours(&error.to_string()),
+        }
+    })
+}
+
+const FAILED: &str = "the manifest could not be parsed";
+
+fn read_here(source: &Source) -> Result<Value, Vec<Problem>> {
     let (table, errors) = DeTable::parse_recoverable(&source.text);
     if !errors.is_empty() {
         return Err(tell(source, &errors));

@@ -19,6 +19,10 @@ fn try_all(text: &str) {
             problems
         }
     };
+    assert!(
+        !problems.to_string().contains("a bug in Holm"),
+        "the TOML parser panicked"
+    );
     for width in [0, 41, 80, 1000] {
         let shown = problems.render(false, width);
         let raw = shown.chars().find(|c| c.is_control() && *c != '\n');
