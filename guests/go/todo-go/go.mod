@@ -1,0 +1,3 @@
+module holm.example/todo-go
+
+go 1.24
