@@ -1,0 +1,323 @@
+//! How long a connection waits for its client: for the first and the next request, for the rest
+//! of a header, and for a response to be taken. A slow client costs a timer, never a worker.
+
+use bytes::{Buf, Bytes};
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// How long is waited for what.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For a TLS handshake, for the first byte, and from a header's first byte to its last.
+    pub header: Duration,
+    /// For the next request on a connection.
+    pub idle: Duration,
+    /// A client must take at least `stall_bytes` of a response in this much time of waiting.
+    pub stall: Duration,
+    /// See `stall`.
+    pub stall_bytes: usize,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Patience {
+            header: Duration::from_secs(10),
+            idle: Duration::from_secs(60),
+            stall: Duration::from_secs(60),
+            stall_bytes: 60 * 1024,
+        }
+    }
+}
+
+/// What the requests of a connection tell its waiting side.
+#[derive(Debug, Default)]
+pub struct Pulse {
+    running: AtomicUsize,
+    begun: AtomicU64,
+}
+
+impl Pulse {
+    /// A request has been read.
+    pub fn begins(&self) {
+        self.begun.fetch_add(1, Relaxed);
+        self.running.fetch_add(1, Relaxed);
+    }
+
+    /// Its response has been sent or dropped.
+    pub fn ends(&self) {
+        self.running.fetch_sub(1, Relaxed);
+    }
+
+    /// How many requests have begun so far.
+    pub fn begun(&self) -> u64 {
+        self.begun.load(Relaxed)
+    }
+}
+
+/// A connection with limited patience.
+pub struct Patient<S> {
+    inner: S,
+    /// Bytes that were read ahead to tell the protocol.
+    ahead: Bytes,
+    patience: Patience,
+    pulse: Arc<Pulse>,
+    /// Whether bytes outside of a request are a header; HTTP/2 also has pings and settings.
+    bytes_are_header: bool,
+    begun_seen: u64,
+    header_since: Option<Instant>,
+    idle_since: Option<Instant>,
+    read_timer: Option<Pin<Box<Sleep>>>,
+    blocked_since: Option<Instant>,
+    blocked: Duration,
+    taken: usize,
+    write_timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> Patient<S> {
+    /// Wraps a connection of which `ahead` has been read already.
+    pub fn new(
+        inner: S,
+        ahead: Bytes,
+        patience: Patience,
+        pulse: Arc<Pulse>,
+        bytes_are_header: bool,
+    ) -> Self {
+        Patient {
+            inner,
+            patience,
+            pulse,
+            bytes_are_header,
+            begun_seen: 0,
+            header_since: (!ahead.is_empty()).then(Instant::now),
+            ahead,
+            idle_since: None,
+            read_timer: None,
+            blocked_since: None,
+            blocked: Duration::ZERO,
+            taken: 0,
+            write_timer: None,
+        }
+    }
+
+    /// Forgets what it waited for when a request has begun meanwhile; is one running?
+    fn is_running(&mut self) -> bool {
+        let begun = self.pulse.begun();
+        let running = self.pulse.running.load(Relaxed) > 0;
+        if running || begun != self.begun_seen {
+            self.begun_seen = begun;
+            self.header_since = None;
+            self.idle_since = None;
+        }
+        running
+    }
+
+    fn poll_impatience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_running() {
+            return Poll::Pending;
+        }
+        let deadline = match self.header_since {
+            Some(since) if self.bytes_are_header => since + self.patience.header,
+            _ => *self.idle_since.get_or_insert_with(Instant::now) + self.patience.idle,
+        };
+        poll_timer(&mut self.read_timer, deadline, cx)
+    }
+
+    fn after_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        result: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        match result {
+            Poll::Ready(Ok(bytes)) => {
+                if let Some(since) = self.blocked_since.take() {
+                    self.blocked += since.elapsed();
+                }
+                if !self.blocked.is_zero() {
+                    self.taken += bytes;
+                    if self.taken >= self.patience.stall_bytes {
+                        (self.blocked, self.taken) = (Duration::ZERO, 0);
+                    }
+                }
+            }
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => {
+                let since = *self.blocked_since.get_or_insert_with(Instant::now);
+                let deadline = since + self.patience.stall.saturating_sub(self.blocked);
+                ready!(poll_timer(&mut self.write_timer, deadline, cx));
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+        }
+        result
+    }
+}
+
+fn poll_timer(
+    timer: &mut Option<Pin<Box<Sleep>>>,
+    deadline: Instant,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+    if timer.deadline() != deadline {
+        timer.as_mut().reset(deadline);
+    }
+    timer.as_mut().poll(cx)
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if !this.ahead.is_empty() {
+            let bytes = this.ahead.len().min(buf.remaining());
+            buf.put_slice(&this.ahead[..bytes]);
+            this.ahead.advance(bytes);
+            return Poll::Ready(Ok(()));
+        }
+        match Pin::new(&mut this.inner).poll_read(cx, buf) {
+            Poll::Pending => {
+                ready!(this.poll_impatience(cx));
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+            done => {
+                if this.bytes_are_header && !this.is_running() && !buf.filled().is_empty() {
+                    this.header_since.get_or_insert_with(Instant::now);
+                }
+                done
+            }
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let result = Pin::new(&mut this.inner).poll_write(cx, buf);
+        this.after_write(cx, result)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let result = Pin::new(&mut this.inner).poll_write_vectored(cx, bufs);
+        this.after_write(cx, result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let result = Pin::new(&mut this.inner).poll_flush(cx).map_ok(|()| 0);
+        this.after_write(cx, result).map_ok(|_| ())
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let result = Pin::new(&mut this.inner).poll_shutdown(cx).map_ok(|()| 0);
+        this.after_write(cx, result).map_ok(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    fn pair(ahead: &'static [u8]) -> (Patient<DuplexStream>, DuplexStream, Arc<Pulse>) {
+        let (ours, theirs) = duplex(1024);
+        let pulse = Arc::new(Pulse::default());
+        let ahead = Bytes::from_static(ahead);
+        (
+            Patient::new(ours, ahead, Patience::default(), pulse.clone(), true),
+            theirs,
+            pulse,
+        )
+    }
+
+    async fn read_all(mut from: Patient<DuplexStream>) -> (Vec<u8>, io::Result<usize>, u64) {
+        let began = Instant::now();
+        let mut bytes = Vec::new();
+        let end = from.read_to_end(&mut bytes).await;
+        (bytes, end, began.elapsed().as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_client_is_waited_for_a_minute() {
+        let (ours, _theirs, _) = pair(b"");
+        let (bytes, end, seconds) = read_all(ours).await;
+        assert_eq!((bytes.len(), seconds), (0, 60));
+        assert_eq!(end.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dribbled_header_is_cut_after_ten_seconds() {
+        let (ours, mut theirs, _) = pair(b"GET ");
+        let dribble = async {
+            while theirs.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        let ((bytes, end, seconds), ()) = tokio::join!(read_all(ours), dribble);
+        assert!(end.is_err() && bytes.starts_with(b"GET xx"));
+        assert_eq!(seconds, 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_running_request_is_not_hurried() {
+        let (ours, mut theirs, pulse) = pair(b"");
+        pulse.begins();
+        let work = async {
+            tokio::time::sleep(Duration::from_secs(600)).await;
+            pulse.ends();
+            theirs.write_all(b"GET").await.unwrap();
+            tokio::time::sleep(Duration::from_secs(9)).await;
+            drop(theirs);
+        };
+        let ((_, end, _), ()) = tokio::join!(read_all(ours), work);
+        assert_eq!(end.unwrap(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_response_that_is_not_taken_is_cut_and_a_slow_one_is_not() {
+        let (mut ours, _theirs, _) = pair(b"");
+        let began = Instant::now();
+        let end = ours.write_all(&[0; 4096]).await;
+        assert_eq!(end.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(began.elapsed().as_secs(), 60);
+
+        for (bytes_per_second, fine) in [(1100, true), (900, false)] {
+            let (mut ours, mut theirs, _) = pair(b"");
+            let take = async {
+                let mut buffer = vec![0; bytes_per_second];
+                while theirs.read_exact(&mut buffer).await.is_ok() {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            };
+            let write = async {
+                let end = ours.write_all(&[0; 500_000]).await;
+                drop(ours);
+                end
+            };
+            let (end, ()) = tokio::join!(write, take);
+            assert_eq!(end.is_ok(), fine, "{bytes_per_second} bytes per second");
+        }
+    }
+}
