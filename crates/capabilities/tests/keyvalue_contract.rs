@@ -8,6 +8,10 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+/// How much each store holds.
+const LIMIT: u64 = 64 << 20;
+
+/// No limit on sums.
 const ANY: RangeInclusive<i128> = i128::MIN..=i128::MAX;
 
 /// A store of each kind, empty, for one case.
@@ -16,14 +20,14 @@ macro_rules! contract {
         mod memory {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
-                super::$case(std::sync::Arc::new(super::Memory::new(64 << 20))).await;
+                super::$case(std::sync::Arc::new(super::Memory::new("test", super::LIMIT))).await;
             })*
         }
         mod redb {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
                 let folder = tempfile::tempdir().unwrap();
-                let store = super::Redb::open("test", &folder.path().join("a/test.redb")).await.unwrap();
+                let store = super::Redb::open("test", &folder.path().join("a/test.redb"), super::LIMIT).await.unwrap();
                 super::$case(std::sync::Arc::new(store)).await;
             })*
         }
@@ -42,6 +46,7 @@ contract! {
     many_have_a_limit_together
     of_equal_keys_in_a_batch_the_last_holds
     batches_delete_what_is_there
+    a_full_store_refuses_what_makes_it_fuller
     increment_begins_at_zero
     increment_reads_and_writes_decimal_text
     increment_refuses_what_is_no_number_or_leaves_the_range
@@ -242,6 +247,61 @@ async fn batches_delete_what_is_there(store: Store) {
         .await
         .unwrap();
     assert_eq!(store.list_keys(From::Start, 9).await.unwrap().keys, ["b"]);
+}
+
+async fn a_full_store_refuses_what_makes_it_fuller(store: Store) {
+    let value = |bytes: usize| vec![0; bytes];
+    // Up to the last byte, keys included, after writes of each kind.
+    store.increment("n".into(), 9, ANY).await.unwrap();
+    store.increment("n".into(), 1, ANY).await.unwrap();
+    store.swap("s".into(), None, value(10)).await.unwrap();
+    store
+        .swap("s".into(), Some(value(10)), value(4))
+        .await
+        .unwrap();
+    set(&store, "gone", value(100)).await;
+    store.delete("gone".into()).await.unwrap();
+    store
+        .set_many(vec![("m".into(), value(7)), ("m".into(), value(3))])
+        .await
+        .unwrap();
+    let used = 3 + 5 + 4;
+    for n in 0..4 {
+        set(
+            &store,
+            &n.to_string(),
+            value((16 << 20) - 1 - used * usize::from(n == 0)),
+        )
+        .await;
+    }
+    let full = Error::with_detail(
+        "store \"test\" is full: its limit is 64 MiB",
+        "raise it with `limit` under [store.test]",
+    );
+    assert_eq!(store.set("x".into(), vec![]).await.unwrap_err(), full);
+    assert_eq!(store.set("m".into(), value(4)).await.unwrap_err(), full);
+    assert_eq!(
+        store.increment("n".into(), 90, ANY).await.unwrap_err(),
+        full
+    );
+    assert_eq!(
+        store
+            .swap("s".into(), Some(value(4)), value(5))
+            .await
+            .unwrap_err(),
+        full
+    );
+    let batch = vec![("m".to_owned(), vec![]), ("y".into(), value(9))];
+    assert_eq!(store.set_many(batch).await.unwrap_err(), full);
+    assert_eq!(get(&store, "m").await.unwrap(), [0; 3]);
+    // The same size and less is welcome, and makes room.
+    set(&store, "m", value(3)).await;
+    store.increment("n".into(), 89, ANY).await.unwrap();
+    set(&store, "m", value(2)).await;
+    set(&store, "x", []).await;
+    assert_eq!(store.set("y".into(), vec![]).await.unwrap_err(), full);
+    store.delete("3".into()).await.unwrap();
+    set(&store, "y", value(1000)).await;
 }
 
 async fn increment_begins_at_zero(store: Store) {
@@ -487,7 +547,7 @@ proptest! {
     #[test]
     fn memory_is_a_map(steps in proptest::collection::vec(step(), 0..60)) {
         runtime().block_on(async {
-            let (store, mut model): (Store, _) = (Arc::new(Memory::new(1 << 20)), Model::new());
+            let (store, mut model): (Store, _) = (Arc::new(Memory::new("test", LIMIT)), Model::new());
             for step in steps {
                 agree(&store, &mut model, step).await;
             }
@@ -506,7 +566,7 @@ proptest! {
         for steps in [before, after] {
             // A runtime of its own each time: a store must not depend on the one that opened it.
             runtime().block_on(async {
-                let store: Store = Arc::new(Redb::open("test", &path).await.unwrap());
+                let store: Store = Arc::new(Redb::open("test", &path, LIMIT).await.unwrap());
                 for step in steps {
                     agree(&store, &mut model, step).await;
                 }

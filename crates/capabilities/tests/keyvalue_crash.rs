@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+/// How much the stores hold.
+const LIMIT: u64 = 1 << 30;
+
 /// Tells the child where its store is.
 const CHILD: &str = "HOLM_TEST_KEYVALUE_CRASH";
 const ROUNDS: u64 = 40;
@@ -76,7 +79,7 @@ fn killed_after(path: &Path, pause: Duration) -> Vec<(String, u64)> {
 }
 
 async fn check(path: &Path, acknowledged: &HashMap<String, u64>, round: u64) {
-    let store = Redb::open("test", path).await.unwrap();
+    let store = Redb::open("test", path, LIMIT).await.unwrap();
     let number = async |key: &str| -> u64 {
         let value = store.get(key).await.unwrap();
         value.map_or(0, |value| {
@@ -138,7 +141,7 @@ fn child() {
         return;
     };
     runtime().block_on(async {
-        let store = Redb::open("test", &path).await.unwrap();
+        let store = Redb::open("test", &path, LIMIT).await.unwrap();
         let writers = (0..WRITERS).map(|writer| tokio::spawn(write(store.clone(), writer)));
         for writer in writers.collect::<Vec<_>>() {
             writer.await.unwrap();

@@ -6,6 +6,9 @@ use holm_capabilities::keyvalue::redb::Redb;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+/// How much the stores hold.
+const LIMIT: u64 = 1 << 30;
+
 const CHILD: &str = "HOLM_TEST_KEYVALUE_SPEED";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -14,7 +17,7 @@ async fn figures() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("speed.redb");
     let opened = Instant::now();
-    let store = Redb::open("speed", &path).await.unwrap();
+    let store = Redb::open("speed", &path, LIMIT).await.unwrap();
     println!("open, new file: {:?}", opened.elapsed());
 
     fsync(folder.path());
@@ -93,7 +96,7 @@ async fn figures() {
     drop(store);
     println!("close: {:?}", began.elapsed());
     let began = Instant::now();
-    drop(Redb::open("speed", &path).await.unwrap());
+    drop(Redb::open("speed", &path, LIMIT).await.unwrap());
     println!("open, closed before: {:?}", began.elapsed());
 }
 
@@ -112,7 +115,7 @@ fn opening_after_kill_9() {
         let size = path.metadata().unwrap().len();
         let began = Instant::now();
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let store = runtime.block_on(Redb::open("speed", &path)).unwrap();
+        let store = runtime.block_on(Redb::open("speed", &path, LIMIT)).unwrap();
         println!(
             "open after kill -9, {entries} entries of 200 bytes, {} MB: {:?}",
             size >> 20,
@@ -130,7 +133,7 @@ fn filler() {
     };
     let entries: u64 = std::env::var("ENTRIES").unwrap().parse().unwrap();
     tokio::runtime::Runtime::new().unwrap().block_on(async {
-        let store = Redb::open("speed", path.as_ref()).await.unwrap();
+        let store = Redb::open("speed", path.as_ref(), LIMIT).await.unwrap();
         for part in 0..entries / 1000 {
             let entries = (0..1000).map(|n| {
                 (

@@ -3,9 +3,6 @@
 //!
 //! The rows mirror what `wiggle` generates inside of wasmtime-wasi; what it would log, the seam counts.
 
-#[cfg(test)]
-mod tests;
-
 use crate::{State, environment, files::watch_0_1 as files};
 use holm_runtime::InstanceState;
 use holm_runtime::seam::FnId;
