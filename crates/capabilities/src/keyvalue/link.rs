@@ -1,8 +1,9 @@
 //! The functions of `wasi:keyvalue`, linked through the seam.
 
 use super::View;
+use super::cas::Cas;
 use super::draft;
-use super::wit::{Bucket, Cas, atomics, batch, store};
+use super::wit::{Bucket, atomics, batch, store};
 use crate::State;
 use holm_runtime::cross;
 use wasmtime::Result;

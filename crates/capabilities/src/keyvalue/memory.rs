@@ -1,7 +1,7 @@
 //! Provider `memory`: the data lives as long as the process, and has a limit.
 
 use super::limits;
-use super::provider::{Error, From, Page, Provider, Swap, sum};
+use super::provider::{Error, From, Page, Provider, Swap, full, sum};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::ops::{Bound, RangeInclusive};
@@ -10,25 +10,24 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// A store in memory.
 #[derive(Debug)]
 pub struct Memory {
+    name: String,
+    limit: u64,
     data: Mutex<Data>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Data {
     entries: BTreeMap<String, Vec<u8>>,
-    bytes: usize,
-    bytes_max: usize,
+    used: u64,
 }
 
 impl Memory {
-    /// An empty store for up to `bytes_max` bytes of keys and values.
-    pub fn new(bytes_max: usize) -> Self {
+    /// An empty store for up to `limit` bytes of keys and values.
+    pub fn new(name: &str, limit: u64) -> Self {
         Memory {
-            data: Mutex::new(Data {
-                entries: BTreeMap::new(),
-                bytes: 0,
-                bytes_max,
-            }),
+            name: name.to_owned(),
+            limit,
+            data: Mutex::default(),
         }
     }
 
@@ -37,37 +36,34 @@ impl Memory {
     }
 }
 
-impl Data {
-    fn put(&mut self, batch: Vec<(String, Vec<u8>)>) -> Result<(), Error> {
-        let added: usize = batch
-            .iter()
-            .map(|(key, value)| key.len() + value.len())
-            .sum();
-        let replaced: usize = batch.iter().map(|(key, _)| self.size(key)).sum();
-        let bytes = (self.bytes + added).saturating_sub(replaced);
-        if bytes > self.bytes_max {
-            let limit = self.bytes_max;
-            return Err(Error::new(format!(
-                "the store is full: its limit is {limit} bytes"
-            )));
+impl Memory {
+    fn put(&self, data: &mut Data, batch: Vec<(String, Vec<u8>)>) -> Result<(), Error> {
+        let added: u64 = batch.iter().map(|(key, value)| size(key, value)).sum();
+        let replaced: u64 = batch.iter().map(|(key, _)| data.size(key)).sum();
+        if added > replaced && data.used + added - replaced > self.limit {
+            return Err(full(&self.name, self.limit));
         }
         for (key, value) in batch {
-            self.bytes = self.bytes + key.len() + value.len() - self.size(&key);
-            self.entries.insert(key, value);
+            data.used = data.used + size(&key, &value) - data.size(&key);
+            data.entries.insert(key, value);
         }
         Ok(())
     }
+}
 
+impl Data {
     fn remove(&mut self, key: &str) {
-        self.bytes -= self.size(key);
+        self.used -= self.size(key);
         self.entries.remove(key);
     }
 
-    fn size(&self, key: &str) -> usize {
-        self.entries
-            .get(key)
-            .map_or(0, |value| key.len() + value.len())
+    fn size(&self, key: &str) -> u64 {
+        self.entries.get(key).map_or(0, |value| size(key, value))
     }
+}
+
+fn size(key: &str, value: &[u8]) -> u64 {
+    (key.len() + value.len()) as u64
 }
 
 #[async_trait]
@@ -110,7 +106,7 @@ impl Provider for Memory {
     }
 
     async fn set(&self, key: String, value: Vec<u8>) -> Result<(), Error> {
-        self.data().put(vec![(key, value)])
+        self.put(&mut self.data(), vec![(key, value)])
     }
 
     async fn delete(&self, key: String) -> Result<(), Error> {
@@ -119,7 +115,7 @@ impl Provider for Memory {
     }
 
     async fn set_many(&self, entries: Vec<(String, Vec<u8>)>) -> Result<(), Error> {
-        self.data().put(entries)
+        self.put(&mut self.data(), entries)
     }
 
     async fn delete_many(&self, keys: Vec<String>) -> Result<(), Error> {
@@ -136,7 +132,7 @@ impl Provider for Memory {
     ) -> Result<i128, Error> {
         let mut data = self.data();
         let sum = sum(data.entries.get(&key).map(Vec::as_slice), delta, &range)?;
-        data.put(vec![(key, sum.to_string().into_bytes())])?;
+        self.put(&mut data, vec![(key, sum.to_string().into_bytes())])?;
         Ok(sum)
     }
 
@@ -151,7 +147,7 @@ impl Provider for Memory {
         if current != expected.as_ref() {
             return Ok(Swap::Changed(current.cloned()));
         }
-        data.put(vec![(key, value)])?;
+        self.put(&mut data, vec![(key, value)])?;
         Ok(Swap::Done)
     }
 }

@@ -7,6 +7,7 @@
 //! A store that no grant names does not exist for the guest. Where the data is kept is the
 //! provider's business: a file of its own ([`redb`]) unless `[store.NAME]` says otherwise.
 
+mod cas;
 mod draft;
 pub mod limits;
 mod link;
@@ -47,6 +48,8 @@ pub struct Instance {
     handles: usize,
     /// Bytes of the values that cas handles compare with.
     held: usize,
+    /// The fault that was logged last.
+    logged: Option<String>,
 }
 
 /// What the host functions work on.
@@ -113,6 +116,7 @@ impl Capability for KeyValue {
             uses: core.seam.uses().cloned(),
             handles: 0,
             held: 0,
+            logged: None,
         })
     }
 

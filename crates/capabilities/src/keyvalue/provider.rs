@@ -1,6 +1,7 @@
 //! What a store must be able to do, whoever keeps the data.
 
 use async_trait::async_trait;
+use holm_manifest::ByteSize;
 use std::fmt;
 use std::ops::RangeInclusive;
 
@@ -158,4 +159,12 @@ pub(super) fn sum(
                 range.end()
             ))
         })
+}
+
+/// The error of a store that has no room for what is written.
+pub(super) fn full(name: &str, limit: u64) -> Error {
+    Error::with_detail(
+        format!("store {name:?} is full: its limit is {}", ByteSize(limit)),
+        format!("raise it with `limit` under [store.{name}]"),
+    )
 }

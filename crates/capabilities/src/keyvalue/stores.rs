@@ -15,6 +15,9 @@ use tokio::sync::OnceCell;
 /// How much a store in memory holds unless the manifest says otherwise.
 const MEMORY_LIMIT: ByteSize = ByteSize::mib(64);
 
+/// How much a store in a file holds unless the manifest says otherwise.
+const FILE_LIMIT: ByteSize = ByteSize::mib(1024);
+
 /// Providers that are known to come; asking for one is no typing mistake.
 const LATER: &[&str] = &["redis", "nats"];
 
@@ -28,9 +31,9 @@ struct Settings {
     /// For `redb`: the file; the default is `keyvalue/NAME.redb` in the state folder.
     #[schemars(example = &"data/sessions.redb")]
     path: Option<Spanned<PathBuf>>,
-    /// For `memory`: the most that keys and values may take; the default is 64 MiB.
+    /// The most that keys and values may take; the default is 1 GiB in a file, 64 MiB in memory.
     #[schemars(example = &"64 MiB")]
-    limit: Option<Spanned<ByteSize>>,
+    limit: Option<ByteSize>,
 }
 
 /// `[store.NAME]` for the vocabulary of the manifest.
@@ -47,32 +50,39 @@ pub fn store_fragment() -> Fragment {
 /// A store's settings, made sure of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Setup {
-    Redb { path: Option<PathBuf> },
-    Memory { limit: usize },
+    /// Without a path it is kept in the state folder.
+    Redb {
+        path: Option<PathBuf>,
+        limit: u64,
+    },
+    Memory {
+        limit: u64,
+    },
 }
 
 impl Setup {
     fn read(value: &Value) -> Result<Self, Problem> {
-        let settings: Settings = value.without("type").parse()?;
-        let provider = settings
-            .provider
-            .unwrap_or_else(|| "redb".to_owned().into());
-        let stray = |name: &str, other: &str| {
-            Problem::error(format!("`{name}` is for the provider `{other}`"))
-        };
-        match (provider.as_str(), settings.path, settings.limit) {
-            ("redb", path, None) => Ok(Setup::Redb {
-                path: path.map(|path| path.value),
-            }),
-            ("memory", None, limit) => {
-                let limit = limit.map_or(MEMORY_LIMIT, |limit| limit.value).0;
-                Ok(Setup::Memory {
-                    limit: usize::try_from(limit).unwrap_or(usize::MAX),
+        let Settings {
+            provider,
+            path,
+            limit,
+        } = value.without("type").parse()?;
+        let provider = provider.unwrap_or_else(|| "redb".to_owned().into());
+        match (provider.as_str(), path) {
+            ("redb", path) => {
+                let limit = limit.unwrap_or(FILE_LIMIT).0;
+                Ok(Setup::Redb {
+                    path: path.map(|path| path.value),
+                    limit,
                 })
             }
-            ("redb", _, Some(limit)) => Err(stray("limit", "memory").at(limit.span)),
-            ("memory", Some(path), _) => Err(stray("path", "redb").at(path.span)),
-            (name, ..) => Err(match LATER.contains(&name) {
+            ("memory", None) => Ok(Setup::Memory {
+                limit: limit.unwrap_or(MEMORY_LIMIT).0,
+            }),
+            ("memory", Some(path)) => {
+                Err(Problem::error("`path` is for the provider `redb`").at(path.span))
+            }
+            (name, _) => Err(match LATER.contains(&name) {
                 true => Problem::error(format!("provider `{name}` comes with a later version")),
                 false => Problem::error(format!("unknown provider `{name}`")),
             }
@@ -97,7 +107,10 @@ pub struct Store {
 impl Stores {
     /// The store that the manifest means by `name`; everybody in the app gets the same one.
     pub(super) fn find(&self, name: &str, place: &Place) -> Result<Arc<Store>, Problem> {
-        let mut setup = Setup::Redb { path: None };
+        let mut setup = Setup::Redb {
+            path: None,
+            limit: FILE_LIMIT.0,
+        };
         if let Some(declared) = place.stores.iter().find(|store| store.name == name) {
             if declared.kind != "keyvalue" {
                 return Err(Problem::error(format!(
@@ -107,7 +120,7 @@ impl Stores {
             }
             setup = Setup::read(&declared.value)?;
         }
-        if let Setup::Redb { path } = &mut setup {
+        if let Setup::Redb { path, .. } = &mut setup {
             let file = match path.take() {
                 Some(path) => place.base.join(path),
                 None => place.state.join("keyvalue").join(format!("{name}.redb")),
@@ -143,9 +156,12 @@ impl Store {
 
     async fn open(&self) -> Result<Arc<dyn Provider>, Error> {
         Ok(match &self.setup {
-            Setup::Memory { limit } => Arc::new(Memory::new(*limit)),
-            Setup::Redb { path: Some(path) } => Arc::new(Redb::open(&self.name, path).await?),
-            Setup::Redb { path: None } => return Err(Error::new("the store has no file")),
+            Setup::Memory { limit } => Arc::new(Memory::new(&self.name, *limit)),
+            Setup::Redb {
+                path: Some(path),
+                limit,
+            } => Arc::new(Redb::open(&self.name, path, *limit).await?),
+            Setup::Redb { path: None, .. } => return Err(Error::new("the store has no file")),
         })
     }
 }

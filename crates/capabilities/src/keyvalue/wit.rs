@@ -1,8 +1,8 @@
-//! `wasi:keyvalue` for the guest: store, atomics and batch of `0.2.0-draft2`, and what
-//! `0.2.0-draft` has otherwise ([`draft`](super::draft)).
+//! `wasi:keyvalue` for the guest: store and batch of `0.2.0-draft2`. Its atomics are in
+//! [`cas`](super::cas), what `0.2.0-draft` has otherwise in [`draft`](super::draft).
 
-use super::limits::{self, BATCH_BYTES_MAX, HANDLES_MAX, HELD_BYTES_MAX, PAGE_KEYS_MAX};
-use super::provider::{self, From, Page, Provider, Swap};
+use super::limits::{self, BATCH_BYTES_MAX, HANDLES_MAX, PAGE_KEYS_MAX};
+use super::provider::{self, From, Page, Provider};
 use super::{Instance, View};
 use holm_runtime::receipt::Flows;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ mod bindings {
         imports: { default: async | trappable },
         with: {
             "wasi:keyvalue/store.bucket": super::Bucket,
-            "wasi:keyvalue/atomics.cas": super::Cas,
+            "wasi:keyvalue/atomics.cas": super::super::cas::Cas,
         },
     });
 }
@@ -32,23 +32,11 @@ pub struct Bucket {
     pub(super) page_end: Option<(u64, String)>,
 }
 
-/// A compare-and-swap that a guest has begun.
-#[derive(Debug)]
-pub struct Cas {
-    store: Arc<str>,
-    provider: Arc<dyn Provider>,
-    key: String,
-    current: Option<Vec<u8>>,
-}
-
-impl Cas {
-    fn bytes(&self) -> usize {
-        self.current.as_ref().map_or(0, Vec::len)
-    }
-}
-
 impl View<'_> {
-    fn bucket(&self, bucket: &Resource<Bucket>) -> Result<(Arc<dyn Provider>, Arc<str>)> {
+    pub(super) fn bucket(
+        &self,
+        bucket: &Resource<Bucket>,
+    ) -> Result<(Arc<dyn Provider>, Arc<str>)> {
         let bucket = self.table.get(bucket)?;
         Ok((bucket.provider.clone(), bucket.store.clone()))
     }
@@ -70,50 +58,10 @@ impl View<'_> {
         };
         Ok(done.map_err(|error| self.part.tell(&store, error)))
     }
-
-    fn hold(&mut self, cas: Cas) -> Result<Result<Resource<Cas>, Error>> {
-        let bytes = cas.bytes();
-        if self.part.held + bytes > HELD_BYTES_MAX {
-            return Ok(Err(Error::Other(format!(
-                "the values of all open cas handles are over the limit of {HELD_BYTES_MAX} bytes"
-            ))));
-        }
-        Ok(match self.part.push(self.table, cas)? {
-            Ok(cas) => {
-                self.part.held += bytes;
-                Ok(cas)
-            }
-            Err(error) => Err(error),
-        })
-    }
-
-    fn release(&mut self, cas: Resource<Cas>) -> Result<Cas> {
-        let cas = self.table.delete(cas)?;
-        self.part.handles -= 1;
-        self.part.held -= cas.bytes();
-        Ok(cas)
-    }
-
-    async fn begin(
-        &mut self,
-        store: Arc<str>,
-        provider: Arc<dyn Provider>,
-        key: String,
-    ) -> Result<Result<Resource<Cas>, Error>> {
-        match provider.get(&key).await {
-            Ok(current) => self.hold(Cas {
-                store,
-                provider,
-                key,
-                current,
-            }),
-            Err(error) => Ok(Err(self.part.tell(&store, error))),
-        }
-    }
 }
 
 impl Instance {
-    fn push<T: Send + 'static>(
+    pub(super) fn push<T: Send + 'static>(
         &mut self,
         table: &mut ResourceTable,
         resource: T,
@@ -128,9 +76,12 @@ impl Instance {
         Ok(Ok(resource))
     }
 
-    /// An error as the guest sees it; what it must not see goes to the log.
-    fn tell(&self, store: &str, error: provider::Error) -> Error {
-        if let Some(detail) = error.detail {
+    /// An error as the guest sees it; what it must not see goes to the log, and once, however
+    /// often the guest tries.
+    pub(super) fn tell(&mut self, store: &str, error: provider::Error) -> Error {
+        if let Some(detail) = error.detail
+            && self.logged.as_deref() != Some(&detail)
+        {
             tracing::error!(
                 component = &*self.component,
                 store,
@@ -138,6 +89,7 @@ impl Instance {
                 "{}",
                 error.told
             );
+            self.logged = Some(detail);
         }
         Error::Other(error.told)
     }
@@ -244,78 +196,6 @@ impl store::HostBucket for View<'_> {
         self.table.delete(bucket)?;
         self.part.handles -= 1;
         Ok(())
-    }
-}
-
-impl atomics::Host for View<'_> {
-    async fn increment(
-        &mut self,
-        bucket: Resource<Bucket>,
-        key: String,
-        delta: i64,
-    ) -> Result<Result<i64, Error>> {
-        const RANGE: std::ops::RangeInclusive<i128> = i64::MIN as i128..=i64::MAX as i128;
-        let checked = limits::key(&key);
-        let sum = async |store: Arc<dyn Provider>| store.increment(key, delta.into(), RANGE).await;
-        Ok(self.on(&bucket, checked, sum).await?.map(|sum| sum as i64))
-    }
-
-    async fn swap(
-        &mut self,
-        cas: Resource<Cas>,
-        value: Vec<u8>,
-    ) -> Result<Result<(), atomics::CasError>> {
-        let cas = self.release(cas)?;
-        if let Err(error) = limits::value(&value) {
-            return Ok(Err(atomics::CasError::StoreError(
-                self.part.tell(&cas.store, error),
-            )));
-        }
-        let bytes = value.len();
-        Ok(
-            match cas
-                .provider
-                .swap(cas.key.clone(), cas.current.clone(), value)
-                .await
-            {
-                Ok(Swap::Done) => {
-                    Flows::add(&self.part.flows.keyvalue_out, bytes);
-                    Ok(())
-                }
-                // A fresh handle that holds what is there now, as the WIT asks.
-                Ok(Swap::Changed(current)) => Err(match self.hold(Cas { current, ..cas })? {
-                    Ok(cas) => atomics::CasError::CasFailed(cas),
-                    Err(error) => atomics::CasError::StoreError(error),
-                }),
-                Err(error) => Err(atomics::CasError::StoreError(
-                    self.part.tell(&cas.store, error),
-                )),
-            },
-        )
-    }
-}
-
-impl atomics::HostCas for View<'_> {
-    async fn new(
-        &mut self,
-        bucket: Resource<Bucket>,
-        key: String,
-    ) -> Result<Result<Resource<Cas>, Error>> {
-        let (provider, store) = self.bucket(&bucket)?;
-        if let Err(error) = limits::key(&key) {
-            return Ok(Err(self.part.tell(&store, error)));
-        }
-        self.begin(store, provider, key).await
-    }
-
-    async fn current(&mut self, cas: Resource<Cas>) -> Result<Result<Option<Vec<u8>>, Error>> {
-        let cas = self.table.get(&cas)?;
-        Flows::add(&self.part.flows.keyvalue_in, cas.bytes());
-        Ok(Ok(cas.current.clone()))
-    }
-
-    async fn drop(&mut self, cas: Resource<Cas>) -> Result<()> {
-        self.release(cas).map(drop)
     }
 }
 

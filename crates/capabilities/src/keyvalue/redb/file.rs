@@ -13,14 +13,19 @@ use std::time::Duration;
 /// Keys and values.
 pub(super) const TABLE: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("keyvalue");
 
+/// How many bytes keys and values take, under the empty key; written with every commit.
+pub(super) const USED: TableDefinition<'static, (), u64> = TableDefinition::new("used");
+
 /// Memory for pages of one open file; the system's page cache stands behind it.
 const CACHE_BYTES: usize = 32 << 20;
 
 /// An open file.
 #[derive(Debug)]
 pub(super) struct File {
-    name: String,
+    pub(super) name: String,
     path: PathBuf,
+    /// The most that keys and values may take.
+    pub(super) limit: u64,
     /// `None` while it could not be opened again after a fault.
     db: RwLock<Option<Database>>,
     /// A fault was seen: redb refuses all work on a database after one, until it is opened again.
@@ -47,7 +52,7 @@ impl<E: Into<redb::Error>> From<E> for Trouble {
 static OPEN: Mutex<BTreeMap<PathBuf, Arc<Mutex<Weak<File>>>>> = Mutex::new(BTreeMap::new());
 
 /// Opens the file, or shares it with whoever has it open in this process.
-pub(super) fn open(name: &str, path: &Path) -> Result<Arc<File>, Error> {
+pub(super) fn open(name: &str, path: &Path, limit: u64) -> Result<Arc<File>, Error> {
     let path = settle(path).map_err(|e| explain(name, path, &redb::Error::Io(e)))?;
     let slot = {
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -61,6 +66,7 @@ pub(super) fn open(name: &str, path: &Path) -> Result<Arc<File>, Error> {
     let file = Arc::new(File {
         name: name.to_owned(),
         path,
+        limit,
         db: RwLock::new(Some(db)),
         suspect: AtomicBool::new(false),
         queue: Mutex::default(),
@@ -119,10 +125,7 @@ impl File {
         }
         let mut db = self.db.write().unwrap_or_else(PoisonError::into_inner);
         if self.suspect() {
-            if let Some(old) = db.take() {
-                // Closing writes, and may fail again.
-                let _ = catch_unwind(AssertUnwindSafe(|| drop(old)));
-            }
+            close(db.take());
             *db = Some(open_database(&self.name, &self.path)?);
             self.suspect.store(false, Relaxed);
         }
@@ -134,7 +137,18 @@ impl Drop for File {
     fn drop(&mut self) {
         // While we still hold the lock, so that it is never the next holder's file that goes.
         let _ = std::fs::remove_file(pid_file(&self.path));
+        close(
+            self.db
+                .get_mut()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
     }
+}
+
+/// Closing writes; a damaged file can make it panic, like any other use.
+fn close(db: Option<Database>) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(db)));
 }
 
 /// The path as the process-wide list knows it; makes the folder.

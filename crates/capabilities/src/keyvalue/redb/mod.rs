@@ -25,10 +25,10 @@ pub struct Redb(Arc<File>);
 
 impl Redb {
     /// Opens the file, or makes it; two openers in one process share it. `name` is the store's
-    /// name in errors.
-    pub async fn open(name: &str, path: &Path) -> Result<Self, Error> {
+    /// name in errors; keys and values may take up to `limit` bytes.
+    pub async fn open(name: &str, path: &Path, limit: u64) -> Result<Self, Error> {
         let (name, path) = (name.to_owned(), path.to_owned());
-        let file = blocking(move || file::open(&name, &path)).await?;
+        let file = blocking(move || file::open(&name, &path, limit)).await?;
         Ok(Redb(file))
     }
 

@@ -3,9 +3,9 @@
 //! There is no thread per store: whoever queues the first write starts a blocking task, and the
 //! task ends when the queue is empty. While one group is synced to the disk the next one gathers.
 
-use super::file::{File, TABLE, Trouble};
+use super::file::{File, TABLE, Trouble, USED};
 use crate::keyvalue::limits::BATCH_BYTES_MAX;
-use crate::keyvalue::provider::{Error, Swap, sum};
+use crate::keyvalue::provider::{Error, Swap, full, sum};
 use redb::{Durability, ReadableTable, Table};
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
@@ -148,18 +148,29 @@ impl Writing {
         self.file.with(|db| {
             let mut transaction = db.begin_write()?;
             transaction.set_durability(Durability::Immediate)?;
-            let mut changed = false;
             let mut answers = Vec::with_capacity(group.len());
-            {
-                let mut table = transaction.open_table(TABLE)?;
+            let changed = {
+                let mut totals = transaction.open_table(USED)?;
+                let used = totals.get(())?.map_or(0, |used| used.value());
+                let table = transaction.open_table(TABLE)?;
+                let mut data = Data {
+                    table,
+                    used,
+                    changed: false,
+                    file: &self.file,
+                };
                 for job in group {
-                    answers.push(match job.op.apply(&mut table, &mut changed) {
+                    answers.push(match data.apply(&mut job.op) {
                         Ok(done) => Ok(done),
                         Err(Trouble::Told(error)) => Err(error),
                         Err(fault) => return Err(fault),
                     });
                 }
-            }
+                if data.used != used {
+                    totals.insert((), data.used)?;
+                }
+                data.changed
+            };
             if changed {
                 transaction.commit()?;
             } else {
@@ -168,6 +179,95 @@ impl Writing {
             Ok(answers)
         })
     }
+}
+
+/// The data within a group's transaction.
+struct Data<'t, 'f> {
+    table: Table<'t, &'static str, &'static [u8]>,
+    used: u64,
+    changed: bool,
+    file: &'f File,
+}
+
+impl Data<'_, '_> {
+    /// Applies one write; an error that is told has changed nothing.
+    fn apply(&mut self, op: &mut Op) -> Result<Done, Trouble> {
+        match op {
+            Op::Set(entries) => {
+                self.make_sure_of_room(entries)?;
+                for (key, value) in entries {
+                    self.put(key, value)?;
+                }
+                Ok(Done::Written)
+            }
+            Op::Delete(keys) => {
+                for key in keys {
+                    if let Some(old) = self.table.remove(key.as_str())? {
+                        self.used = self.used.saturating_sub(size(key, old.value()));
+                        self.changed = true;
+                    }
+                }
+                Ok(Done::Written)
+            }
+            Op::Increment { key, delta, range } => {
+                let old = self.table.get(key.as_str())?;
+                let sum = sum(old.as_ref().map(|old| old.value()), *delta, range)
+                    .map_err(Trouble::Told)?;
+                drop(old);
+                self.put_if_room(key, sum.to_string().into_bytes())?;
+                Ok(Done::Sum(sum))
+            }
+            Op::Swap {
+                key,
+                expected,
+                value,
+            } => {
+                let current = self.table.get(key.as_str())?.map(|v| v.value().to_vec());
+                if current != *expected {
+                    return Ok(Done::Swap(Swap::Changed(current)));
+                }
+                self.put_if_room(key, std::mem::take(value))?;
+                Ok(Done::Swap(Swap::Done))
+            }
+        }
+    }
+
+    fn put_if_room(&mut self, key: &str, value: Vec<u8>) -> Result<(), Trouble> {
+        let entry = [(key.to_owned(), value)];
+        self.make_sure_of_room(&entry)?;
+        self.put(key, &entry[0].1)
+    }
+
+    fn put(&mut self, key: &str, value: &[u8]) -> Result<(), Trouble> {
+        let old = self.table.insert(key, value)?;
+        let replaced = old.map_or(0, |old| size(key, old.value()));
+        self.used = (self.used + size(key, value)).saturating_sub(replaced);
+        self.changed = true;
+        Ok(())
+    }
+
+    /// Refuses what would leave more than the limit; what makes it less is always welcome.
+    fn make_sure_of_room(&self, entries: &[(String, Vec<u8>)]) -> Result<(), Trouble> {
+        let added: u64 = entries.iter().map(|(key, value)| size(key, value)).sum();
+        if self.used + added <= self.file.limit {
+            return Ok(());
+        }
+        let mut replaced = 0;
+        for (key, _) in entries {
+            replaced += self
+                .table
+                .get(key.as_str())?
+                .map_or(0, |old| size(key, old.value()));
+        }
+        if added <= replaced || self.used + added - replaced <= self.file.limit {
+            return Ok(());
+        }
+        Err(Trouble::Told(full(&self.file.name, self.file.limit)))
+    }
+}
+
+fn size(key: &str, value: &[u8]) -> u64 {
+    (key.len() + value.len()) as u64
 }
 
 impl Op {
@@ -180,53 +280,6 @@ impl Op {
             Op::Delete(keys) => keys.iter().map(String::len).sum(),
             Op::Increment { key, .. } => key.len(),
             Op::Swap { key, value, .. } => key.len() + value.len(),
-        }
-    }
-
-    /// Applies it within the group's transaction; an error that is told has changed nothing.
-    fn apply(
-        &mut self,
-        table: &mut Table<'_, &'static str, &'static [u8]>,
-        changed: &mut bool,
-    ) -> Result<Done, Trouble> {
-        match self {
-            Op::Set(entries) => {
-                for (key, value) in entries {
-                    table.insert(key.as_str(), value.as_slice())?;
-                    *changed = true;
-                }
-                Ok(Done::Written)
-            }
-            Op::Delete(keys) => {
-                for key in keys {
-                    *changed |= table.remove(key.as_str())?.is_some();
-                }
-                Ok(Done::Written)
-            }
-            Op::Increment { key, delta, range } => {
-                let sum = sum(
-                    table.get(key.as_str())?.as_ref().map(|v| v.value()),
-                    *delta,
-                    range,
-                )
-                .map_err(Trouble::Told)?;
-                table.insert(key.as_str(), sum.to_string().as_bytes())?;
-                *changed = true;
-                Ok(Done::Sum(sum))
-            }
-            Op::Swap {
-                key,
-                expected,
-                value,
-            } => {
-                let current = table.get(key.as_str())?.map(|v| v.value().to_vec());
-                if current != *expected {
-                    return Ok(Done::Swap(Swap::Changed(current)));
-                }
-                table.insert(key.as_str(), value.as_slice())?;
-                *changed = true;
-                Ok(Done::Swap(Swap::Done))
-            }
         }
     }
 }
