@@ -1,17 +1,130 @@
-//! Outbound HTTP.
+//! Outbound HTTP, as `wasi:http/outgoing-handler` (0.2) and `wasi:http/client` (0.3).
+//!
+//! ```toml
+//! [component.web.grants]
+//! http = ["https://api.example.com"]
+//! ```
+//! The way of a request: [`hooks`] admits it (is its [`destination`] granted?), [`outbound`] sends
+//! it over a pooled connection of this component, or over one that [`connect`] dials to an address
+//! that it has checked. Nothing here follows a redirect or heeds a proxy.
 
-use crate::{About, Capability, Era, Place, State};
+mod body;
+mod connect;
+mod destination;
+mod fault;
+mod hooks;
+mod outbound;
+mod pool;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod wasi_0_2;
+mod wasi_0_3;
+
+use crate::network::{OriginPolicy, Resolve, System};
+use crate::{About, Capability, Era, Interface, Place, State};
+use connect::Connector;
 use holm_manifest::{Fragment, Problem, Value};
+use outbound::Outbound;
+use std::sync::Arc;
+use wasmtime::component::Linker;
 use wasmtime_wasi::WasiCtxBuilder;
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-/// What a component was granted: see the module.
-pub struct Http;
+pub use hooks::Hooks;
+pub use tls::prepare as prepare_tls;
+
+/// Which origins a component may send requests to, and its connections to them.
+pub struct Http(Arc<Outbound>);
+
+/// What an instance holds.
+pub struct Instance {
+    context: WasiHttpCtx,
+    hooks: Hooks,
+}
+
+impl Http {
+    /// A grant of `policy`, with names looked up by `resolver`.
+    pub fn new(policy: OriginPolicy, resolver: Arc<dyn Resolve>) -> Self {
+        Http(Arc::new(Outbound::new(Connector::new(
+            Arc::new(policy),
+            resolver,
+        ))))
+    }
+}
 
 impl Capability for Http {
-    const ABOUT: About = About { name: "http", doc: "Outbound HTTP.", grant: Some("http"), example: None, refuse_ungranted: false, interfaces: &[] };
-    type Instance = ();
-    fn fragment() -> Option<Fragment> { None }
-    fn granted(_value: Option<&Value>, _place: &Place) -> Result<Self, Problem> { Ok(Self) }
-    fn instance(&self, _core: &holm_runtime::Core, _wasi: &mut WasiCtxBuilder) -> wasmtime::Result<()> { Ok(()) }
-    fn link_component(_linker: &mut wasmtime::component::Linker<State>, _era: Era) -> wasmtime::Result<()> { Ok(()) }
+    const ABOUT: About = About {
+        name: "http",
+        doc: "Outbound HTTP.",
+        grant: Some("http"),
+        example: Some("http = [\"https://api.example.com\"]"),
+        // The toolchains of JavaScript and Python import it into every component.
+        refuse_ungranted: false,
+        interfaces: &[
+            Interface {
+                name: "wasi:http/types",
+                versions: &["0.2.12", "0.3.0"],
+            },
+            Interface {
+                name: "wasi:http/outgoing-handler",
+                versions: &["0.2.12"],
+            },
+            Interface {
+                name: "wasi:http/client",
+                versions: &["0.3.0"],
+            },
+        ],
+    };
+
+    type Instance = Instance;
+
+    fn fragment() -> Option<Fragment> {
+        Some(Fragment {
+            name: "http",
+            doc: "The origins that it may send requests to; `private` lets their names lead to private addresses.",
+            example: "[component.web.grants]\nhttp = [\"https://api.example.com\", \"https://*.example.org\"]",
+            schema: OriginPolicy::schema(),
+            check: |value| OriginPolicy::read(value).1,
+        })
+    }
+
+    fn granted(value: Option<&Value>, _place: &Place) -> Result<Self, Problem> {
+        let (policy, problems) = value.map(OriginPolicy::read).unwrap_or_default();
+        match problems.into_iter().next() {
+            Some(problem) => Err(problem),
+            None => Ok(Http::new(policy, Arc::new(System::default()))),
+        }
+    }
+
+    fn instance(
+        &self,
+        core: &holm_runtime::Core,
+        _wasi: &mut WasiCtxBuilder,
+    ) -> wasmtime::Result<Instance> {
+        Ok(Instance {
+            context: WasiHttpCtx::new(),
+            hooks: Hooks::new(self.0.clone(), core),
+        })
+    }
+
+    fn link_component(linker: &mut Linker<State>, era: Era) -> wasmtime::Result<()> {
+        wasi_0_2::link(linker)?;
+        if era == Era::P3 {
+            wasi_0_3::link(linker)?;
+        }
+        Ok(())
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        let (table, parts) = self.table_and_parts();
+        let Instance { context, hooks } = &mut parts.http;
+        WasiHttpCtxView {
+            ctx: context,
+            table,
+            hooks,
+        }
+    }
 }

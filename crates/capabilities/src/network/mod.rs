@@ -7,6 +7,7 @@
 //! public one may; a private one only if the grant names the address itself, or says `"private"`.
 //! A name is resolved once, and the address that was checked is the address that is dialled.
 
+mod grant;
 mod host;
 mod net;
 mod origin;

@@ -150,22 +150,24 @@ impl NetPolicy {
         targets().find(open).ok_or(Refusal::Closed(range))
     }
 
-    /// May a socket be bound to `address` and receive there from anybody?
-    pub fn may_listen(&self, address: SocketAddr) -> bool {
+    /// May a socket be bound to `address` and receive there from anybody? The answer is the port
+    /// that the grant names, for the report of uses.
+    pub fn may_listen(&self, address: SocketAddr) -> Option<Port> {
         let ip = address.ip().to_canonical();
-        self.all
-            || self.listen.iter().any(|p| {
-                let host = match &p.host {
-                    Host::Any => true,
-                    Host::Name(_) => ip.is_loopback(),
-                    // `0.0.0.0` is every address of its family.
-                    Host::Net(net) if net.addr().is_unspecified() => {
-                        net.addr().is_ipv4() == ip.is_ipv4()
-                    }
-                    host => host.is_literally(ip),
-                };
-                host && p.port.covers(address.port())
-            })
+        let covers = |pattern: &&Pattern| {
+            let host = match &pattern.host {
+                Host::Any => true,
+                Host::Name(_) => ip.is_loopback(),
+                // `0.0.0.0` is every address of its family.
+                Host::Net(net) if net.addr().is_unspecified() => {
+                    net.addr().is_ipv4() == ip.is_ipv4()
+                }
+                host => host.is_literally(ip),
+            };
+            host && pattern.port.covers(address.port())
+        };
+        let own = self.listen.iter().find(covers).map(|pattern| pattern.port);
+        own.or(self.all.then_some(Port::Any))
     }
 
     /// The manifest's line that grants `more` besides what is granted already.

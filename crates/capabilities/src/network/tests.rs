@@ -256,7 +256,7 @@ fn nothing_is_granted_by_default() {
         policy.may_connect(address("8.8.8.8:53"), &[]),
         Err(Refusal::NotNamed)
     );
-    assert!(!policy.may_listen(address("127.0.0.1:80")));
+    assert!(policy.may_listen(address("127.0.0.1:80")).is_none());
     assert!(!policy.may_look_up(&name("localhost")));
     assert!(!http(&[]).may_send(Scheme::Https, &Target::parse("a").unwrap(), 443));
 }
@@ -318,7 +318,11 @@ fn any_host_means_any_public_address() {
         Err(Refusal::Closed(Range::Metadata))
     );
     assert!(net(&["all"], &[]).may_connect(metadata, &[]).is_ok());
-    assert!(net(&["all"], &[]).may_listen(address("0.0.0.0:80")));
+    assert!(
+        net(&["all"], &[])
+            .may_listen(address("0.0.0.0:80"))
+            .is_some()
+    );
 }
 
 #[test]
@@ -444,14 +448,30 @@ fn addresses_of_a_granted_origin_are_checked() {
 #[test]
 fn listening_is_its_own_grant() {
     let policy = net(&["*"], &["127.0.0.1:8080", "[::]:*"]);
-    assert!(policy.may_listen(address("127.0.0.1:8080")));
-    assert!(policy.may_listen(address("[::1]:9")));
-    assert!(!policy.may_listen(address("127.0.0.1:8081")));
-    assert!(!policy.may_listen(address("0.0.0.0:8080")));
-    assert!(net(&[], &["0.0.0.0:*"]).may_listen(address("10.0.0.1:5")));
-    assert!(!net(&[], &["0.0.0.0:*"]).may_listen(address("[::1]:5")));
-    assert!(net(&[], &["localhost:80"]).may_listen(address("[::1]:80")));
-    assert!(!net(&["*", "private"], &[]).may_listen(address("127.0.0.1:80")));
+    assert!(policy.may_listen(address("127.0.0.1:8080")).is_some());
+    assert!(policy.may_listen(address("[::1]:9")).is_some());
+    assert!(policy.may_listen(address("127.0.0.1:8081")).is_none());
+    assert!(policy.may_listen(address("0.0.0.0:8080")).is_none());
+    assert!(
+        net(&[], &["0.0.0.0:*"])
+            .may_listen(address("10.0.0.1:5"))
+            .is_some()
+    );
+    assert!(
+        net(&[], &["0.0.0.0:*"])
+            .may_listen(address("[::1]:5"))
+            .is_none()
+    );
+    assert!(
+        net(&[], &["localhost:80"])
+            .may_listen(address("[::1]:80"))
+            .is_some()
+    );
+    assert!(
+        net(&["*", "private"], &[])
+            .may_listen(address("127.0.0.1:80"))
+            .is_none()
+    );
 }
 
 #[test]

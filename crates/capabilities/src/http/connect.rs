@@ -1,0 +1,147 @@
+//! Dialling an origin: look its name up once, check every address, dial one that passed.
+
+use super::destination::Destination;
+use super::fault::{self, Fault};
+use super::tls;
+use crate::network::{OriginPolicy, Refusal, Resolve, Scheme, Target, look_up};
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::OnceCell;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsConnector;
+use wasmtime_wasi_http::Error;
+
+/// A connection, TLS or not.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// A fresh connection.
+pub struct Connection {
+    /// The bytes.
+    pub io: TokioIo<Box<dyn Stream>>,
+    /// Both sides agreed on HTTP/2.
+    pub http2: bool,
+}
+
+/// Makes the connections of one component.
+pub struct Connector {
+    /// What the component was granted.
+    pub policy: Arc<OriginPolicy>,
+    resolver: Arc<dyn Resolve>,
+    trust: Option<Arc<ClientConfig>>,
+    tls: OnceCell<TlsConnector>,
+}
+
+impl Connector {
+    /// A connector that trusts whom the system trusts.
+    pub fn new(policy: Arc<OriginPolicy>, resolver: Arc<dyn Resolve>) -> Self {
+        Connector {
+            policy,
+            resolver,
+            trust: None,
+            tls: OnceCell::new(),
+        }
+    }
+
+    /// A connector with a TLS configuration of its own.
+    #[cfg(test)]
+    pub fn trusting(mut self, config: ClientConfig) -> Self {
+        self.trust = Some(Arc::new(config));
+        self
+    }
+
+    /// Connects within `limit`: look-up, dial and handshake together.
+    pub async fn connect(&self, to: &Destination, limit: Duration) -> Result<Connection, Fault> {
+        let deadline = Instant::now() + limit;
+        let addresses = timeout_at(deadline, self.addresses(to))
+            .await
+            .map_err(|_| Error::DnsTimeout)??;
+        let tcp = dial(&addresses, to.port, deadline).await?;
+        // Small writes are whole messages; a failure costs only time.
+        let _ = tcp.set_nodelay(true);
+        match to.scheme {
+            Scheme::Http => Ok(Connection {
+                io: TokioIo::new(Box::new(tcp)),
+                http2: false,
+            }),
+            Scheme::Https => timeout_at(deadline, self.handshake(to, tcp))
+                .await
+                .map_err(|_| Error::ConnectionTimeout)?,
+        }
+    }
+
+    /// The addresses of the target that may be dialled.
+    async fn addresses(&self, to: &Destination) -> Result<Vec<IpAddr>, Fault> {
+        let mut addresses = match &to.target {
+            Target::Ip(ip) => vec![*ip],
+            Target::Name(name) => look_up(&*self.resolver, name)
+                .await
+                .map_err(|error| fault::of_look_up(&error))?,
+        };
+        let mut closed = None;
+        addresses.retain(|&ip| match self.policy.may_dial(&to.target, ip, to.port) {
+            Ok(()) => true,
+            Err(refusal) => {
+                closed = closed.or(Some((ip, refusal)));
+                false
+            }
+        });
+        match closed {
+            _ if !addresses.is_empty() => Ok(addresses),
+            Some((ip, Refusal::Closed(range))) => Err(Fault::Prohibited(ip, range)),
+            Some((_, Refusal::NotNamed)) => Err(Error::HttpRequestDenied.into()),
+            None => Err(Error::DestinationNotFound.into()),
+        }
+    }
+
+    async fn handshake(&self, to: &Destination, tcp: TcpStream) -> Result<Connection, Fault> {
+        let name = match &to.target {
+            Target::Ip(ip) => ServerName::from(*ip),
+            Target::Name(name) => {
+                ServerName::try_from(name.to_string()).map_err(|_| Error::HttpRequestUriInvalid)?
+            }
+        };
+        let tls = self.tls.get_or_try_init(|| self.tls_connector()).await?;
+        let stream = tls
+            .connect(name, tcp)
+            .await
+            .map_err(|error| fault::of_tls(&error))?;
+        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        Ok(Connection {
+            io: TokioIo::new(Box::new(stream)),
+            http2,
+        })
+    }
+
+    async fn tls_connector(&self) -> Result<TlsConnector, Error> {
+        let config = match &self.trust {
+            Some(own) => own.clone(),
+            None => tokio::task::spawn_blocking(tls::prepare)
+                .await
+                .map_err(|error| Error::InternalError(Some(error.to_string())))?,
+        };
+        Ok(tls::connector(&config))
+    }
+}
+
+/// Dials one address after the other; each gets its share of the time that is left.
+async fn dial(addresses: &[IpAddr], port: u16, deadline: Instant) -> Result<TcpStream, Error> {
+    let mut last = Error::DestinationNotFound;
+    for (index, &ip) in addresses.iter().enumerate() {
+        let now = Instant::now();
+        let left = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
+        let share = now + deadline.saturating_duration_since(now) / left;
+        last = match timeout_at(share, TcpStream::connect(SocketAddr::new(ip, port))).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => fault::of_dial(&error),
+            Err(_) => Error::ConnectionTimeout,
+        };
+    }
+    Err(last)
+}

@@ -1,0 +1,155 @@
+//! What `wasi:http` asks the host: may this request go out, and what came of it?
+
+use super::destination::Destination;
+use super::fault::Fault;
+use super::outbound::{Outbound, Patience, Slot};
+use crate::network::{PRIVATE, Range};
+use holm_runtime::receipt::Flows;
+use holm_runtime::seam::Uses;
+use holm_runtime::{Core, Denial, Denials};
+use http::{Method, Request, Response};
+use http_body_util::BodyExt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+
+/// Requests of one instance that may be under way at once.
+const REQUESTS_MAX: usize = 128;
+
+/// One instance's side of outbound HTTP.
+pub struct Hooks {
+    outbound: Arc<Outbound>,
+    flows: Arc<Flows>,
+    denials: Denials,
+    uses: Option<Uses>,
+    /// Made with the first request: most instances send none.
+    slots: Option<Arc<Semaphore>>,
+}
+
+type Sent = Result<
+    (
+        Response<WasiBody>,
+        Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ),
+    Error,
+>;
+
+impl Hooks {
+    /// The hooks of a fresh instance.
+    pub(super) fn new(outbound: Arc<Outbound>, core: &Core) -> Self {
+        Hooks {
+            outbound,
+            flows: core.flows.clone(),
+            denials: core.denials.clone(),
+            uses: core.seam.uses().cloned(),
+            slots: None,
+        }
+    }
+
+    /// Is this request granted, and is there room for it?
+    fn admit(&mut self, request: &Request<WasiBody>) -> Result<(Destination, Slot), Error> {
+        // A tunnel would be a connection that carries no requests.
+        if request.method() == Method::CONNECT {
+            return Err(Error::HttpRequestMethodInvalid);
+        }
+        let to = Destination::of(request.uri())?;
+        if !self
+            .outbound
+            .connector
+            .policy
+            .may_send(to.scheme, &to.target, to.port)
+        {
+            deny(
+                &self.denials,
+                &self.outbound,
+                format!("send a request to {to}"),
+                &to.to_string(),
+            );
+            return Err(Error::HttpRequestDenied);
+        }
+        if let Some(uses) = &self.uses {
+            uses.note("http", to.to_string(), "");
+        }
+        let slots = self
+            .slots
+            .get_or_insert_with(|| Arc::new(Semaphore::new(REQUESTS_MAX)));
+        let slot = slots
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| Error::ConnectionLimitReached)?;
+        Ok((to, slot))
+    }
+}
+
+impl WasiHttpHooks for Hooks {
+    fn send_request(
+        &mut self,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _response_read: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        let admitted = self.admit(&request);
+        let (outbound, flows) = (self.outbound.clone(), self.flows.clone());
+        let denials = self.denials.clone();
+        Box::new(async move {
+            let (to, slot) = admitted?;
+            let patience = Patience::of(options);
+            match outbound
+                .send(to.clone(), request, patience, flows, slot)
+                .await
+            {
+                Ok(response) => {
+                    let response = response.map(BodyExt::boxed_unsync);
+                    Ok((response, Box::new(std::future::ready(Ok(()))) as Box<_>))
+                }
+                Err(fault) => {
+                    if let Fault::Prohibited(ip, range) = fault {
+                        deny_address(&denials, &outbound, &to, ip, range);
+                    }
+                    Err(fault.into())
+                }
+            }
+        })
+    }
+
+    fn p2_outgoing_body_buffer_chunks(&mut self) -> usize {
+        4
+    }
+}
+
+fn deny_address(
+    denials: &Denials,
+    outbound: &Outbound,
+    to: &Destination,
+    ip: IpAddr,
+    range: Range,
+) {
+    let asked = match to.target.name() {
+        Some(_) => format!("send a request to {to} ({ip}, {range})"),
+        None => format!("send a request to {to}, {range}"),
+    };
+    let more = match to.target.name() {
+        Some(_) if range.opened_by_private() => PRIVATE.to_owned(),
+        // The word does not open it; the address itself has to be named.
+        Some(_) => {
+            let literal = Destination {
+                target: crate::network::Target::Ip(ip),
+                ..to.clone()
+            };
+            literal.to_string()
+        }
+        None => to.to_string(),
+    };
+    deny(denials, outbound, asked, &more);
+}
+
+fn deny(denials: &Denials, outbound: &Outbound, asked: String, more: &str) {
+    let line = outbound.connector.policy.line_with(more);
+    denials.record(Denial {
+        asked,
+        grant: "http",
+        line,
+        flag: format!("--http {more}"),
+    });
+}

@@ -1,0 +1,174 @@
+//! Sending a request that was admitted: a connection, the request, the head of the response.
+
+use super::body::{Progress, RequestBody, ResponseBody};
+use super::connect::{Connection, Connector};
+use super::destination::Destination;
+use super::fault::{self, Fault};
+use super::pool::{Lease, Pool, Sender};
+use holm_runtime::receipt::Flows;
+use http::header::HOST;
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Request, Response, Uri};
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, sleep_until};
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
+
+/// A request's place among those that an instance may have under way.
+pub type Slot = OwnedSemaphorePermit;
+
+/// How long to wait for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// For a connection: look-up, dial, handshake.
+    pub connect: Duration,
+    /// For the head of the response, since the request last moved.
+    pub first_byte: Duration,
+    /// Between two pieces of the response's body.
+    pub between_bytes: Duration,
+}
+
+impl Patience {
+    // Timers count in milliseconds of a word; nobody waits for longer than this.
+    const MOST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+    /// The defaults, where the guest says nothing else.
+    pub fn of(options: Option<RequestOptions>) -> Self {
+        let options = options.unwrap_or_default();
+        let or = |own: Option<Duration>, seconds| {
+            own.unwrap_or(Duration::from_secs(seconds)).min(Self::MOST)
+        };
+        Patience {
+            connect: or(options.connect_timeout, 10),
+            first_byte: or(options.first_byte_timeout, 30),
+            between_bytes: or(options.between_bytes_timeout, 60),
+        }
+    }
+}
+
+/// One component's way out.
+pub struct Outbound {
+    /// Makes connections, and holds the policy.
+    pub connector: Connector,
+    pool: Arc<Pool>,
+}
+
+impl Outbound {
+    /// A way out with no connections yet.
+    pub fn new(connector: Connector) -> Self {
+        Outbound {
+            connector,
+            pool: Arc::default(),
+        }
+    }
+
+    /// Sends a request to where it was admitted to go, and waits for the head of the response.
+    pub async fn send(
+        &self,
+        to: Destination,
+        request: Request<WasiBody>,
+        patience: Patience,
+        flows: Arc<Flows>,
+        slot: Slot,
+    ) -> Result<Response<ResponseBody>, Fault> {
+        let progress = Arc::new(Progress::new());
+        let path = request.uri().path_and_query().cloned();
+        let mut request = request.map(|guest| RequestBody {
+            guest,
+            flows: flows.clone(),
+            progress: progress.clone(),
+        });
+        loop {
+            let (mut sender, fresh) = match self.pool.take(&to) {
+                Some(sender) => (sender, false),
+                None => (self.connect(&to, patience.connect).await?, true),
+            };
+            address(&mut request, &to, path.clone(), &sender)?;
+            let sent = tokio::select! {
+                sent = sender.send(request) => sent,
+                () = stalled(&progress, patience.first_byte) => {
+                    return Err(Error::ConnectionReadTimeout.into());
+                }
+            };
+            match sent {
+                Ok(head) => return Ok(self.receive(head, to, sender, patience, flows, slot)),
+                // The origin had closed it while it was idle.
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) if !fresh => request = unsent,
+                    _ => return Err(fault::of_hyper(&error.into_error()).into()),
+                },
+            }
+        }
+    }
+
+    async fn connect(&self, to: &Destination, limit: Duration) -> Result<Sender, Fault> {
+        let Connection { io, http2 } = self.connector.connect(to, limit).await?;
+        let failed = |error| Fault::Error(fault::of_hyper(&error));
+        if http2 {
+            let (sender, driver) = http2::Builder::new(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .handshake(io)
+                .await
+                .map_err(failed)?;
+            tokio::spawn(driver);
+            self.pool.put(to.clone(), Sender::Http2(sender.clone()));
+            Ok(Sender::Http2(sender))
+        } else {
+            let (sender, driver) = http1::Builder::new().handshake(io).await.map_err(failed)?;
+            tokio::spawn(driver);
+            Ok(Sender::Http1(sender))
+        }
+    }
+
+    fn receive(
+        &self,
+        head: Response<Incoming>,
+        to: Destination,
+        sender: Sender,
+        patience: Patience,
+        flows: Arc<Flows>,
+        slot: Slot,
+    ) -> Response<ResponseBody> {
+        let lease = Lease {
+            pool: self.pool.clone(),
+            to,
+            sender,
+        };
+        head.map(|body| ResponseBody::new(body, flows, patience.between_bytes, lease, slot))
+    }
+}
+
+/// Writes the destination onto the request: not what the guest wrote, but what was checked.
+fn address<B>(
+    request: &mut Request<B>,
+    to: &Destination,
+    path: Option<PathAndQuery>,
+    sender: &Sender,
+) -> Result<(), Error> {
+    let invalid = |_| Error::HttpRequestUriInvalid;
+    request.headers_mut().remove(HOST);
+    match sender {
+        Sender::Http1(_) => {
+            let host = HeaderValue::try_from(to.authority()).map_err(invalid)?;
+            request.headers_mut().insert(HOST, host);
+            *request.uri_mut() = path.map_or_else(|| Uri::from_static("/"), Uri::from);
+        }
+        Sender::Http2(_) => *request.uri_mut() = to.uri(path)?,
+    }
+    Ok(())
+}
+
+/// Ends when nothing has moved for as long as `patience`.
+async fn stalled(progress: &Progress, patience: Duration) {
+    loop {
+        let until = progress.last() + patience;
+        if Instant::now() >= until {
+            return;
+        }
+        sleep_until(until).await;
+    }
+}
