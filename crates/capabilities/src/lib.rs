@@ -10,6 +10,7 @@ pub mod clocks;
 pub mod config;
 pub mod environment;
 pub mod files;
+mod host;
 pub mod http;
 pub mod keyvalue;
 pub mod network;

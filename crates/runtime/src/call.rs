@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::fault::{Ended, explain};
 use crate::limits::{Limit, LimitHit, Meter};
 use crate::link::{Pre, Prepared};
-use crate::receipt::Receipt;
+use crate::receipt::{Flows, Receipt};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -171,6 +171,29 @@ pub fn close<S: InstanceState>(state: &mut S, began: Instant) -> Receipt {
         &core.seam,
         core.budget.meter.limit_hit().map(Limit::name),
     )
+}
+
+/// Drives a served event: like [`metered`], but its wall clock runs only while no byte moves in or
+/// out, so that a slow client or a long stream is not taken for a guest that hangs.
+pub async fn event<T>(
+    meter: &Arc<Meter>,
+    timeout: Duration,
+    flows: &Flows,
+    event: impl Future<Output = wasmtime::Result<T>>,
+) -> wasmtime::Result<T> {
+    let mut polls = std::pin::pin!(Metered { meter: meter.clone(), event });
+    let mut moved = flows.total();
+    loop {
+        if let Ok(result) = tokio::time::timeout(timeout, &mut polls).await {
+            return result;
+        }
+        let now = flows.total();
+        if now == moved {
+            meter.hit(Limit::Timeout);
+            return Err(LimitHit(Limit::Timeout).into());
+        }
+        moved = now;
+    }
 }
 
 /// Drives an event on its own clocks: CPU time is counted over its polls, wall time by a timer.

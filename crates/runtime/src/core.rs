@@ -33,6 +33,16 @@ impl Core {
     }
 }
 
+impl Core {
+    /// Starts a new account on an instance that serves another event.
+    pub fn renew(&mut self) {
+        self.seam.renew();
+        self.budget.meter.reset();
+        self.denials.clear();
+        self.flows.reset();
+    }
+}
+
 /// What somebody wants to know about an instance beyond the counts that are always kept.
 #[derive(Clone, Default)]
 pub struct Watch {
@@ -74,6 +84,10 @@ impl Denials {
         if list.len() < Self::MOST && !list.contains(&denial) {
             list.push(denial);
         }
+    }
+
+    fn clear(&self) {
+        self.0.lock().unwrap_or_else(|e| e.into_inner()).clear();
     }
 
     /// All denials so far.

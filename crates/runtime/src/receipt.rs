@@ -36,6 +36,19 @@ pub struct Flows {
 }
 
 impl Flows {
+    /// A new event begins on a reused instance: all counters at zero.
+    pub(crate) fn reset(&self) {
+        for (_, into, out) in self.rows() {
+            into.store(0, Relaxed);
+            out.store(0, Relaxed);
+        }
+    }
+
+    /// Bytes that moved in either direction; whoever waits for progress watches this.
+    pub fn total(&self) -> u64 {
+        self.rows().iter().map(|(_, into, out)| into.load(Relaxed) + out.load(Relaxed)).sum()
+    }
+
     /// Adds to one of the counters; a name for the only thing that is ever done to them.
     pub fn add(counter: &AtomicU64, bytes: usize) {
         counter.fetch_add(bytes as u64, Relaxed);
@@ -98,16 +111,6 @@ impl Receipt {
         seam: &Seam,
         limit: Option<&'static str>,
     ) -> Receipt {
-        let mut bytes = BTreeMap::new();
-        let (mut bytes_in, mut bytes_out) = (0, 0);
-        for (kind, into, out) in flows.rows() {
-            let pair = [into.load(Relaxed), out.load(Relaxed)];
-            bytes_in += pair[0];
-            bytes_out += pair[1];
-            if pair != [0, 0] {
-                bytes.insert(kind, pair);
-            }
-        }
         let mut calls: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
         for tally in seam.tallies() {
             let function = tally.id.function();
@@ -120,16 +123,32 @@ impl Receipt {
                 },
             );
         }
-        Receipt {
+        let mut receipt = Receipt {
             component: component.to_owned(),
             cpu_us: cpu.as_micros() as u64,
             wall_us: wall.as_micros() as u64,
             memory_peak,
-            bytes_in,
-            bytes_out,
-            bytes,
+            bytes_in: 0,
+            bytes_out: 0,
+            bytes: BTreeMap::new(),
             calls,
             limit,
+        };
+        receipt.bytes_from(flows);
+        receipt
+    }
+
+    /// Takes the bytes anew, for what was still on its way when the account was closed.
+    pub fn bytes_from(&mut self, flows: &Flows) {
+        self.bytes.clear();
+        (self.bytes_in, self.bytes_out) = (0, 0);
+        for (kind, into, out) in flows.rows() {
+            let pair = [into.load(Relaxed), out.load(Relaxed)];
+            self.bytes_in += pair[0];
+            self.bytes_out += pair[1];
+            if pair != [0, 0] {
+                self.bytes.insert(kind, pair);
+            }
         }
     }
 }

@@ -110,6 +110,11 @@ impl Seam {
         }
     }
 
+    /// Forgets what was counted.
+    pub(crate) fn renew(&mut self) {
+        self.tallies.clear();
+    }
+
     /// Everything counted so far, in order of first call.
     pub fn tallies(&self) -> &[Tally] {
         &self.tallies

@@ -1,0 +1,21 @@
+//! One file per subcommand: its arguments, what they mean, and the call.
+
+pub mod bench_instantiate;
+pub mod cache;
+pub mod check;
+pub mod compile;
+pub mod completions;
+pub mod inspect;
+pub mod run;
+pub mod schema;
+pub mod up;
+
+use holm_capabilities::State;
+use holm_runtime::Runtime;
+use holm_runtime::artifact::{Cache, Loader};
+use holm_runtime::engines::{Engines, PoolSize};
+
+/// The runtime that every command works on.
+fn runtime() -> Runtime<State> {
+    Runtime::new(Loader::new(Engines::new(PoolSize::of_this_machine()), Cache::of_user()))
+}

@@ -1,0 +1,196 @@
+//! `holm run`: any WASI program, like a native one, reaching only what it was granted.
+
+use crate::grants::{GrantFlags, LimitFlags, explain, place_here};
+use crate::{exit, report};
+use holm_capabilities::stdio::Stdio;
+use holm_capabilities::{Grants, State};
+use holm_manifest::ByteSize;
+use holm_runtime::artifact::{Form, LoadOptions};
+use holm_runtime::call::MakeState;
+use holm_runtime::limits::{Allowance, Budget};
+use holm_runtime::receipt::Receipt;
+use holm_runtime::seam::Uses;
+use holm_runtime::{Core, Error, Watch};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use wasmtime_wasi::WasiCtxBuilder;
+
+/// A whole 32-bit memory: a command is its user's own program, and the machine is theirs.
+const MEMORY: ByteSize = ByteSize(4 << 30);
+/// Function tables of the largest programs have some ten thousand entries.
+const TABLE_ELEMENTS: usize = 10_000_000;
+
+/// Run a WASI program: a core module, a component, text (.wat) or a compiled file
+///
+/// What the file is, is found by looking at it. Arguments, standard streams and the exit code are
+/// those of a native program. It reaches nothing but what the flags grant.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  holm run hello.wasm one two                   arguments go to the program
+  holm run --dir .::/work:ro wc.wasm /work/a    a folder, read-only
+  holm run --env LANG --env MODE=fast x.wasm    one variable inherited, one set
+  holm run --http https://example.com get.wasm  HTTP to one origin
+  holm run --invoke 'greet(\"Ada\")' greet.wasm   call one exported function
+  holm run --explain-grants tool.wasm           which grants did it really use?
+
+Exit codes: the program's own; 134 it trapped; 124 --timeout; 152 --cpu; 126 denied; 2 bad usage.")]
+pub struct Args {
+    #[command(flatten)]
+    grants: GrantFlags,
+    #[command(flatten)]
+    limits: LimitFlags,
+    /// Call an exported function instead, its arguments written in WAVE
+    #[arg(long, value_name = "CALL")]
+    invoke: Option<String>,
+    /// Tell at the end what the run cost (on stderr)
+    #[arg(long)]
+    receipt: bool,
+    /// The receipt as JSON
+    #[arg(long, requires = "receipt")]
+    json: bool,
+    /// Print the smallest set of grants that the run used, ready to paste (on stderr)
+    #[arg(long)]
+    explain_grants: bool,
+    /// Run machine code that this user's Holm did not make; it can do anything that you can
+    #[arg(long)]
+    allow_precompiled: bool,
+    /// Where key-value stores lie [default: .holm here]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// The program
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Its arguments
+    #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> ExitCode {
+    let threads = tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(2).build();
+    let result = match threads {
+        Ok(threads) => {
+            let result = threads.block_on(go(&args));
+            // A guest that was cut off may still sit in a blocking read of a terminal.
+            threads.shutdown_background();
+            result
+        }
+        Err(error) => Err(Error::ours("no threads can be started").caused_by(error.to_string())),
+    };
+    match result {
+        // Exit codes are those of the program; a native one's are cut to 8 bits by the system too.
+        Ok(code) => ExitCode::from((code & 0xff) as u8),
+        Err(error) => {
+            report::error(&error);
+            exit::code(&error)
+        }
+    }
+}
+
+async fn go(args: &Args) -> Result<i32, Error> {
+    let name = args.file.file_stem().map_or("guest".into(), |s| s.to_string_lossy().into_owned());
+    let grants = match args.grants.resolve(&place_here(args.state.clone())) {
+        Ok(grants) => grants,
+        Err(problems) => {
+            report::problems(&problems);
+            return Ok(i32::from(exit::YOURS));
+        }
+    };
+    let grants = Arc::new(wired(grants, args));
+    let runtime = super::runtime();
+    let limited = args.limits.cpu.is_some() || args.limits.timeout.is_some();
+    let options = LoadOptions {
+        interruptible: limited,
+        pooled: false,
+        allow_precompiled: args.allow_precompiled,
+    };
+    let artifact = runtime.loader().load(&args.file, options)?;
+    if args.invoke.is_none() && artifact.command().is_none() && artifact.http().is_some() {
+        return Err(Error::yours(format!("{} is a service, not a program", args.file.display()))
+            .help(format!("serve it: holm up {}", args.file.display())));
+    }
+    let flags = args.grants.clone();
+    let granted = move |grant: &str| match grant {
+        "keyvalue" => !flags.keyvalue.is_empty(),
+        _ => true,
+    };
+    let form = artifact.form();
+    let prepared = runtime.prepare(artifact, &name, &granted)?;
+    let uses = args.explain_grants.then(Uses::default);
+    let watch = Watch { times: args.receipt, uses: uses.clone() };
+    let make = make_state(&name, grants.clone(), allowance(&args.limits), watch, form);
+    restore_sigpipe();
+    let (result, receipt) = match &args.invoke {
+        None => prepared.run(make).await,
+        Some(call) => {
+            let (result, receipt) = prepared.invoke(call, make).await;
+            let result = result.map(|text| {
+                if !text.is_empty() {
+                    println!("{text}");
+                }
+                0
+            });
+            (result, receipt)
+        }
+    };
+    if let Some(receipt) = receipt.filter(|_| args.receipt) {
+        tell(&receipt, args.json);
+    }
+    if let Some(uses) = uses {
+        eprint!("{}", explain(&uses.list(), &name, &grants));
+    }
+    result
+}
+
+/// Grants as a program has them: the terminal's streams, arguments, files without a detour.
+fn wired(mut grants: Grants, args: &Args) -> Grants {
+    grants.stdio = Stdio::Inherit;
+    grants.files.blocking = true;
+    let program = args.file.file_name().map_or("guest".into(), |n| n.to_string_lossy().into_owned());
+    grants.environment.arguments = std::iter::once(program).chain(args.arguments.iter().cloned()).collect();
+    grants
+}
+
+fn make_state(
+    name: &str,
+    grants: Arc<Grants>,
+    allowance: Allowance,
+    watch: Watch,
+    form: Form,
+) -> MakeState<State> {
+    let name: Arc<str> = name.into();
+    Arc::new(move || {
+        let core = Core::new(name.clone(), Budget::new(allowance), &watch);
+        match form {
+            Form::Component => State::component(&grants, core, WasiCtxBuilder::new()),
+            Form::Module => State::module(&grants, core, WasiCtxBuilder::new()),
+        }
+    })
+}
+
+fn allowance(limits: &LimitFlags) -> Allowance {
+    Allowance {
+        memory: limits.memory.unwrap_or(MEMORY).0,
+        cpu: limits.cpu.map(|t| t.0),
+        timeout: limits.timeout.map(|t| t.0),
+        table_elements: TABLE_ELEMENTS,
+    }
+}
+
+fn tell(receipt: &Receipt, json: bool) {
+    match json {
+        true => eprintln!("{}", serde_json::to_string(receipt).unwrap_or_default()),
+        false => eprint!("{}", report::receipt(receipt)),
+    }
+}
+
+/// Writing to a closed pipe ends a native program by signal; Rust's start-up code turns that off.
+fn restore_sigpipe() {
+    // SAFETY: setting a disposition to the default installs no handler and touches no memory of ours;
+    // sockets are written to with MSG_NOSIGNAL by the standard library.
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+    }
+}

@@ -1,0 +1,212 @@
+//! Grants and limits from flags: the same values as a manifest's, by the same way.
+
+use clap::Args;
+use holm_capabilities::files::{Access, Dir};
+use holm_capabilities::{Grants, Place};
+use holm_manifest::{ByteSize, Grant, Problem, Problems, Source, Span, Time, Value};
+use holm_runtime::seam::Use;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What a program may reach; nothing else is reachable.
+#[derive(Args, Clone, Default)]
+#[command(next_help_heading = "Grants")]
+pub struct GrantFlags {
+    /// A folder; the guest sees it as GUEST, or under the same name; `:ro` makes it read-only
+    #[arg(long, value_name = "HOST[::GUEST][:ro]")]
+    pub dir: Vec<String>,
+    /// An environment variable; a name alone takes its value from Holm's own environment
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub env: Vec<String>,
+    /// A host and port that sockets may connect to: db.internal:5432, 10.0.0.0/8:*
+    #[arg(long, value_name = "HOST:PORT")]
+    pub net: Vec<String>,
+    /// An address that sockets may listen on: 127.0.0.1:8080
+    #[arg(long, value_name = "HOST:PORT")]
+    pub bind: Vec<String>,
+    /// An origin that HTTP requests may go to: https://api.example.com
+    #[arg(long, value_name = "ORIGIN")]
+    pub http: Vec<String>,
+    /// Every address, to connect and to listen, private ones included
+    #[arg(long)]
+    pub allow_all_net: bool,
+    /// A key-value store by name
+    #[arg(long, value_name = "STORE")]
+    pub keyvalue: Vec<String>,
+    /// A configuration value
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub config: Vec<String>,
+}
+
+/// What it may use.
+#[derive(Args, Clone, Default)]
+#[command(next_help_heading = "Limits")]
+pub struct LimitFlags {
+    /// Most memory: "64 MiB" [default for run: 4 GiB]
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<ByteSize>,
+    /// CPU time: "500 ms", "10 s"
+    #[arg(long, value_name = "TIME")]
+    pub cpu: Option<Time>,
+    /// Wall time: "1m30s"
+    #[arg(long, value_name = "TIME")]
+    pub timeout: Option<Time>,
+}
+
+impl GrantFlags {
+    /// The flags as a manifest's grants.
+    pub fn grants(&self) -> Result<Vec<Grant>, Problem> {
+        let mut grants = Vec::new();
+        let mut add = |name: &str, value: Value| {
+            grants.push(Grant { name: name.into(), name_span: Span::default(), value });
+        };
+        if !self.dir.is_empty() {
+            let mut dirs = Vec::new();
+            for text in &self.dir {
+                let dir = Dir::from_flag(text, &PathBuf::new()).map_err(Problem::error)?;
+                let access = if dir.access == Access::Write { "write" } else { "read" };
+                dirs.push((dir.guest, Value::table(vec![
+                    ("path", Value::string(dir.written)),
+                    ("access", Value::string(access)),
+                ])));
+            }
+            add("dirs", Value::table(dirs));
+        }
+        let mut env: Vec<(String, Value)> = Vec::new();
+        for text in &self.env {
+            let (name, value) = match text.split_once('=') {
+                Some((name, value)) => (name, Value::string(value)),
+                None => (text.as_str(), Value::table(vec![("inherit", Value::bool(true))])),
+            };
+            env.retain(|(set, _)| set != name);
+            env.push((name.to_owned(), value));
+        }
+        if !env.is_empty() {
+            add("env", Value::table(env));
+        }
+        let list = |items: &[String]| Value::array(items.iter().map(Value::string).collect());
+        let all = || Value::array(vec![Value::string(holm_capabilities::network::ALL)]);
+        if self.allow_all_net {
+            add("net", Value::table(vec![("connect", all()), ("listen", all())]));
+            add("http", all());
+        } else {
+            if !self.net.is_empty() || !self.bind.is_empty() {
+                add("net", Value::table(vec![("connect", list(&self.net)), ("listen", list(&self.bind))]));
+            }
+            if !self.http.is_empty() {
+                add("http", list(&self.http));
+            }
+        }
+        if !self.keyvalue.is_empty() {
+            add("keyvalue", list(&self.keyvalue));
+        }
+        let mut config = Vec::new();
+        for text in &self.config {
+            let Some((key, value)) = text.split_once('=') else {
+                return Err(Problem::error(format!("`--config {text}` has no value")).help("write --config KEY=VALUE"));
+            };
+            config.push((key.to_owned(), Value::string(value)));
+        }
+        if !config.is_empty() {
+            add("config", Value::table(config));
+        }
+        Ok(grants)
+    }
+
+    /// The flags resolved, or all that is wrong with them.
+    pub fn resolve(&self, place: &Place) -> Result<Grants, Problems> {
+        let wrong = |list| Problems::new(Source::new("", ""), list);
+        let grants = self.grants().map_err(|problem| wrong(vec![problem]))?;
+        Grants::resolve(&grants, place).map_err(wrong)
+    }
+}
+
+/// A place for grants without a manifest: relative to the current folder.
+pub fn place_here(state: Option<PathBuf>) -> Place {
+    let base = std::env::current_dir().unwrap_or_default();
+    Place {
+        state: state.unwrap_or_else(|| base.join(".holm")),
+        base,
+        stores: Arc::from(Vec::new()),
+        shared: Arc::default(),
+    }
+}
+
+/// The smallest set of grants that a run used, ready to paste: first as a manifest, then as flags.
+pub fn explain(uses: &[Use], name: &str, grants: &Grants) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::new();
+    let mut flags = Vec::new();
+    let _ = writeln!(text, "[component.{name}.grants]");
+    let of = |grant: &str| uses.iter().filter(move |u| u.grant == grant).collect::<Vec<_>>();
+    let quoted = |uses: &[&Use]| {
+        uses.iter().map(|u| format!("{:?}", u.scope)).collect::<Vec<_>>().join(", ")
+    };
+    let mut dirs: Vec<(&str, bool)> = Vec::new();
+    for used in of("dirs") {
+        match dirs.iter_mut().find(|(guest, _)| *guest == used.scope) {
+            Some((_, write)) => *write |= used.access == "write",
+            None => dirs.push((&used.scope, used.access == "write")),
+        }
+    }
+    let lines: Vec<String> = dirs
+        .iter()
+        .map(|(guest, write)| {
+            let host = grants.files.dirs().iter().find(|d| d.guest == *guest);
+            let host = host.map_or(*guest, |d| d.written.as_str());
+            flags.push(format!("--dir {host}::{guest}{}", if *write { "" } else { ":ro" }));
+            let access = if *write { "write" } else { "read" };
+            format!("{guest:?} = {{ path = {host:?}, access = {access:?} }}")
+        })
+        .collect();
+    if !lines.is_empty() {
+        let _ = writeln!(text, "dirs = {{ {} }}", lines.join(", "));
+    }
+    let env: Vec<String> = of("env")
+        .iter()
+        .filter_map(|u| grants.environment.variables().iter().find(|(name, _)| *name == u.scope))
+        .map(|(name, value)| {
+            flags.push(format!("--env {name}"));
+            format!("{name} = {value:?}")
+        })
+        .collect();
+    if !env.is_empty() {
+        let _ = writeln!(text, "env = {{ {} }}", env.join(", "));
+    }
+    let net = of("net");
+    let (listen, connect): (Vec<&Use>, Vec<&Use>) = net.iter().partition(|u| u.access == "listen");
+    flags.extend(connect.iter().map(|u| format!("--net {}", u.scope)));
+    flags.extend(listen.iter().map(|u| format!("--bind {}", u.scope)));
+    match (connect.is_empty(), listen.is_empty()) {
+        (true, true) => {}
+        (false, true) => {
+            let _ = writeln!(text, "net = [{}]", quoted(&connect));
+        }
+        _ => {
+            let _ = writeln!(text, "net = {{ connect = [{}], listen = [{}] }}", quoted(&connect), quoted(&listen));
+        }
+    }
+    for grant in ["http", "keyvalue"] {
+        let used = of(grant);
+        if !used.is_empty() {
+            flags.extend(used.iter().map(|u| format!("--{grant} {}", u.scope)));
+            let _ = writeln!(text, "{grant} = [{}]", quoted(&used));
+        }
+    }
+    let config: Vec<String> = of("config")
+        .iter()
+        .map(|u| {
+            let value = grants.config.values().get(&u.scope).cloned().unwrap_or_default();
+            flags.push(format!("--config {}={value}", u.scope));
+            format!("{:?} = {value:?}", u.scope)
+        })
+        .collect();
+    if !config.is_empty() {
+        let _ = writeln!(text, "config = {{ {} }}", config.join(", "));
+    }
+    if uses.is_empty() {
+        return "# it used no grant at all\n".into();
+    }
+    let _ = writeln!(text, "# the same for `holm run`: {}", flags.join(" "));
+    text
+}

@@ -1,0 +1,112 @@
+//! How errors, receipts and warnings look on a terminal; colour only there.
+
+use holm_manifest::{Problem, Problems, Source};
+use holm_runtime::receipt::Receipt;
+use holm_runtime::{Error, Kind};
+use std::fmt::Write as _;
+use std::io::{IsTerminal as _, Write as _};
+
+/// Where a bug of ours is to be reported.
+const REPORT: &str = "this is a bug in Holm; please report it with the command line that showed it";
+
+/// Prints an error with all that helps to mend it.
+pub fn error(error: &Error) {
+    let _ = anstream::stderr().write_all(render(error).as_bytes());
+}
+
+/// Prints what is wrong with a manifest.
+pub fn problems(problems: &Problems) {
+    let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let text = problems.render(color, width());
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+/// Prints one problem that belongs to no manifest.
+pub fn problem(problem: Problem) {
+    problems(&Problems::new(Source::new("", ""), vec![problem]));
+}
+
+fn width() -> usize {
+    std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok()).unwrap_or(100).clamp(60, 160)
+}
+
+/// The error as text; escape codes are removed on the way where the reader is no terminal.
+fn render(error: &Error) -> String {
+    let (bold_red, bold, dim, reset) = ("\x1b[1;31m", "\x1b[1m", "\x1b[2m", "\x1b[0m");
+    let word = match error.kind {
+        Kind::Yours => "error",
+        Kind::Guest => "guest failed",
+        Kind::Denied => "denied",
+        Kind::Ours => "internal error",
+    };
+    let mut text = format!("{bold_red}{word}{reset}{bold}: {}{reset}\n", printable(&error.message));
+    if let Some(cause) = &error.cause {
+        for line in cause.lines() {
+            let _ = writeln!(text, "  {}", printable(line));
+        }
+    }
+    for frame in &error.backtrace {
+        let _ = write!(text, "    at {}", printable(&frame.function));
+        match (&frame.place, &frame.module, frame.offset) {
+            (Some(place), _, _) => {
+                let _ = writeln!(text, " {dim}({}){reset}", printable(place));
+            }
+            (None, Some(module), Some(offset)) => {
+                let _ = writeln!(text, " {dim}({}+{offset:#x}){reset}", printable(module));
+            }
+            (None, _, Some(offset)) => {
+                let _ = writeln!(text, " {dim}(at {offset:#x}){reset}");
+            }
+            _ => text.push('\n'),
+        }
+    }
+    for denial in &error.denials {
+        let _ = writeln!(text, "denied: {}", printable(&denial.asked));
+        let _ = writeln!(text, "  to allow it, add to its grants: {}", printable(&denial.line));
+        let _ = writeln!(text, "  or to the command line:         {}", printable(&denial.flag));
+    }
+    for help in &error.help {
+        let _ = writeln!(text, "help: {}", printable(help));
+    }
+    if error.kind == Kind::Ours {
+        let _ = writeln!(text, "help: {REPORT}");
+    }
+    text
+}
+
+/// Text from outside must not move the cursor or colour the terminal.
+pub fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c })
+        .collect()
+}
+
+/// A receipt for people.
+pub fn receipt(receipt: &Receipt) -> String {
+    let mut text = String::new();
+    let ms = |us: u64| format!("{}.{:03} ms", us / 1000, us % 1000);
+    let _ = writeln!(text, "receipt of {}", receipt.component);
+    let _ = writeln!(text, "  cpu     {:>14}", ms(receipt.cpu_us));
+    let _ = writeln!(text, "  wall    {:>14}", ms(receipt.wall_us));
+    let _ = writeln!(text, "  memory  {:>14}", holm_manifest::ByteSize(receipt.memory_peak).to_string());
+    for (kind, [into, out]) in &receipt.bytes {
+        let _ = writeln!(text, "  {kind:<12} {into} bytes in, {out} bytes out");
+    }
+    for (interface, functions) in &receipt.calls {
+        let _ = writeln!(text, "  {interface}");
+        for (name, calls) in functions {
+            match calls.time_us {
+                Some(us) => {
+                    let _ = writeln!(text, "    {name:<44} {:>8} × {:>12}", calls.count, ms(us));
+                }
+                None => {
+                    let _ = writeln!(text, "    {name:<44} {:>8} ×", calls.count);
+                }
+            }
+        }
+    }
+    if let Some(limit) = receipt.limit {
+        let _ = writeln!(text, "  limit   {limit}");
+    }
+    text
+}
