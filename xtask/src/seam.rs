@@ -136,6 +136,14 @@ const FILES: (&str, &str, &[&str]) = (
         "wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _}",
     ],
 );
+const FILES_P3: (&str, &str, &[&str]) = (
+    "WasiFilesystem",
+    "State::filesystem",
+    &[
+        "super::{streams_0_3, watch}",
+        "wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _}",
+    ],
+);
 const RANDOM: (&str, &str, &[&str]) = (
     "WasiRandom",
     "State::random",
@@ -226,7 +234,7 @@ const TABLES: &[Table] = &[
         "files/wasi_0_3.rs",
         P3,
         &["filesystem/types", "filesystem/preopens"],
-        FILES,
+        FILES_P3,
         files_0_3,
     ),
     table(
@@ -290,6 +298,25 @@ const STDIO_P3: &[&str] = &[
     "cli/terminal-stderr",
 ];
 
+/// Functions that we do ourselves: table, function, path.
+const OURS: &[(&str, &str, &str)] = &[
+    (
+        "files/wasi_0_3.rs",
+        "[method]descriptor.read-via-stream",
+        "streams_0_3::read_via_stream",
+    ),
+    (
+        "files/wasi_0_3.rs",
+        "[method]descriptor.write-via-stream",
+        "streams_0_3::write_via_stream",
+    ),
+    (
+        "files/wasi_0_3.rs",
+        "[method]descriptor.append-via-stream",
+        "streams_0_3::append_via_stream",
+    ),
+];
+
 fn nothing(_function: &str) -> Option<&'static str> {
     None
 }
@@ -314,7 +341,7 @@ fn files_0_2(function: &str) -> Option<&'static str> {
 fn files_0_3(function: &str) -> Option<&'static str> {
     Some(match function {
         "[method]descriptor.write-via-stream" | "[method]descriptor.append-via-stream" => {
-            "watch::at => watch::changed"
+            "watch::at => watch::piped"
         }
         "[method]descriptor.open-at" => "watch::opening_0_3 => watch::opened",
         _ => return files(function),
@@ -590,13 +617,20 @@ impl Table {
                 [] => " {}".to_owned(),
                 some => format!(" {{ {} }}", some.join(", ")),
             };
-            row(
-                &mut rows,
-                &format!("{kind} {result} \"{}\"", function.name),
-                &format!(
+            let ours = OURS
+                .iter()
+                .find(|(table, of, _)| (*table, *of) == (self.file, function.name.as_str()));
+            let path = match ours {
+                Some((_, _, path)) => (*path).to_owned(),
+                None => format!(
                     "{module}::Host{}{with}::{method}",
                     resource.map(camel).unwrap_or_default()
                 ),
+            };
+            row(
+                &mut rows,
+                &format!("{kind} {result} \"{}\"", function.name),
+                &path,
                 &arguments,
                 (self.notes)(&function.name),
             )?;

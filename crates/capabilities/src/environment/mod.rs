@@ -121,7 +121,8 @@ impl Capability for Environment {
         Some(Fragment {
             name: "env",
             doc: "Environment variables: a value, or `{ inherit = true }` for Holm's own.",
-            example: "[component.web.grants]\nenv = { GREETING = \"hello\", LANG = { inherit = true } }",
+            example: "[component.web.grants]\n\
+                      env = { GREETING = \"hello\", LANG = { inherit = true } }",
             schema: schemars::schema_for!(Grant),
             check: |value| value.as_table().map(problems).unwrap_or_default(),
         })

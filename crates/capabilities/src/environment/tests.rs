@@ -1,3 +1,5 @@
+//! The `env` grant and the flags beside it.
+
 use super::Environment;
 use crate::{Capability, Place};
 use holm_manifest::{Problem, Value};

@@ -6,6 +6,7 @@
 //! ```
 
 mod flag;
+mod streams_0_3;
 #[cfg(test)]
 mod tests;
 pub mod wasi_0_2;
@@ -173,7 +174,9 @@ impl Capability for Files {
         Some(Fragment {
             name: "dirs",
             doc: "Folders, by the path under which the guest finds them; a plain path may be read.",
-            example: "[component.web.grants]\ndirs = { \"/site\" = \"public\", \"/data\" = { path = \"data\", access = \"write\" } }",
+            example: "[component.web.grants]\n\
+                      dirs = { \"/site\" = \"public\", \
+                      \"/data\" = { path = \"data\", access = \"write\" } }",
             schema: schemars::schema_for!(Grant),
             check: |_| Vec::new(),
         })
@@ -220,6 +223,7 @@ impl Capability for Files {
         }
         Ok(watch::Watch::new(
             self.dirs.clone(),
+            self.blocking,
             core.seam.uses().is_some(),
         ))
     }

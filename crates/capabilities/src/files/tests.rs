@@ -1,3 +1,5 @@
+//! The `dirs` grant and the flag beside it.
+
 use super::{Access, Dir, Files};
 use crate::{Capability, Place};
 use holm_manifest::{Problem, Value};

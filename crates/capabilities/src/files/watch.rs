@@ -16,6 +16,8 @@ use wasmtime_wasi::p3::bindings::filesystem::types as types_0_3;
 /// An instance's folders, and which of them each open descriptor lies in.
 pub struct Watch {
     pub(super) dirs: Arc<Vec<Dir>>,
+    /// See [`super::Files::blocking`].
+    pub(super) blocking: bool,
     /// Descriptors to folders; kept only when somebody asked which folders are used. Numbers of
     /// closed descriptors stay until they are given out again, so it is never longer than the most
     /// descriptors that were open at once.
@@ -25,17 +27,18 @@ pub struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(dirs: Arc<Vec<Dir>>, uses: bool) -> Watch {
+    pub(super) fn new(dirs: Arc<Vec<Dir>>, blocking: bool, uses: bool) -> Watch {
         let fds = super::watch_0_1::Fds::new(dirs.len(), uses);
         Watch {
             dirs,
+            blocking,
             places: uses.then(HashMap::new),
             fds,
         }
     }
 
-    /// The folder that a descriptor lies in, if it is known. Without a record it still is when there
-    /// is only one.
+    /// The folder that a descriptor lies in, if it is known. Without a record it still is when
+    /// there is only one.
     fn dir_of(&self, descriptor: u32) -> Option<usize> {
         match &self.places {
             Some(places) => places.get(&descriptor).copied(),
@@ -157,8 +160,8 @@ pub(crate) fn opened<E>(
 /// Before `get-directories`.
 pub(crate) fn listing(_: &mut State, (): ()) {}
 
-/// After `get-directories`: the folders come in the order in which they were granted. That a guest's
-/// libc lists them all is no use of any.
+/// After `get-directories`: the folders come in the order in which they were granted. That a
+/// guest's libc lists them all is no use of any.
 pub(crate) fn listed<E>(
     state: &mut State,
     (): (),
@@ -188,6 +191,15 @@ pub(crate) fn changed<T, E>(state: &mut State, touch: Touch, result: &mut Result
         },
         result.is_ok(),
     );
+}
+
+/// After `write-via-stream` and `append-via-stream` of 0.3, which tell of a refusal only at the end
+/// of the stream.
+pub(crate) fn piped<T>(state: &mut State, touch: Touch, result: &mut wasmtime::Result<T>) {
+    for dir in touch.dirs.into_iter().flatten() {
+        let writable = state.parts.files.dirs.get(dir).map(|dir| dir.access) == Some(Access::Write);
+        settle_one(state, dir, true, writable && result.is_ok());
+    }
 }
 
 /// After `descriptor.read`.
@@ -243,8 +255,8 @@ fn settle(state: &mut State, touch: Touch, done: bool) {
     }
 }
 
-/// A call that went to a folder is over. One that wrote has needed `write`; all others, also one that
-/// found nothing, have needed `read`. One that wanted to write and could not was refused if the
+/// A call that went to a folder is over. One that wrote has needed `write`; all others, also one
+/// that found nothing, have needed `read`. One that wanted to write and could not was refused if the
 /// folder is read-only: the engine asks for the permission before it does anything else.
 pub(super) fn settle_one(state: &mut State, dir: usize, writes: bool, done: bool) {
     if done && !writes && state.core().seam.uses().is_none() {

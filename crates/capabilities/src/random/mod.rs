@@ -13,8 +13,8 @@ use holm_manifest::{Fragment, Problem, Value};
 use wasmtime::component::Linker;
 use wasmtime_wasi::WasiCtxBuilder;
 
-/// The most bytes that one call may ask for; more is a trap. The guest makes the host hold them, and
-/// no limit on time can interrupt the host while it draws them.
+/// The most bytes that one call may ask for; more is a trap. The guest makes the host hold them,
+/// and no limit on time can interrupt the host while it draws them.
 const BYTES_PER_CALL_MAX: u64 = 8 << 20;
 
 /// The system's random numbers; there is nothing to configure.

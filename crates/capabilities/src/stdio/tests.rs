@@ -1,3 +1,5 @@
+//! Output cut into lines: whole, bounded, and told of when lost.
+
 use super::lines::Writer;
 use super::{LINE_BYTES_MAX, LineSink, Lines, Stream};
 use bytes::Bytes;
@@ -115,7 +117,7 @@ fn the_longest_line_passes_at_the_lowest_rate() {
 }
 
 proptest! {
-    /// However output is cut into writes, the lines are those of the whole, split only where too long.
+    /// However output is cut into writes, the lines are those of the whole.
     #[test]
     fn the_cut_of_writes_does_not_show(pieces in prop::collection::vec("[ab\n]{0,40}", 0..40)) {
         let (sink, lines) = log(1 << 30);

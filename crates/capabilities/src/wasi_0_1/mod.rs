@@ -1,7 +1,7 @@
-//! WASI 0.1 (`wasi_snapshot_preview1`, and `wasi_unstable` before it) for core modules, each function
-//! through the seam.
+//! WASI 0.1 (`wasi_snapshot_preview1`, and `wasi_unstable` before it) for core modules, each
+//! function through the seam.
 //!
-//! The rows mirror what `wiggle` generates inside of wasmtime-wasi; what it would log, the seam counts.
+//! The rows mirror what `wiggle` generates inside of wasmtime-wasi.
 
 use crate::{State, environment, files::watch_0_1 as files};
 use holm_runtime::InstanceState;
@@ -76,7 +76,8 @@ pub fn link_module(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 }
 
 fn link_preview1(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    wasi_0_1! { linker, "wasi_snapshot_preview1", wasmtime_wasi::p1::wasi_snapshot_preview1, WasiSnapshotPreview1;
+    wasi_0_1! { linker, "wasi_snapshot_preview1",
+        wasmtime_wasi::p1::wasi_snapshot_preview1, WasiSnapshotPreview1;
         sync args_get(a: i32, b: i32);
         sync args_sizes_get(a: i32, b: i32);
         sync environ_get(a: i32, b: i32), then environ;
@@ -132,7 +133,8 @@ fn link_preview1(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 /// What 0.1 was before it had a number. The same functions but for `sock_accept`; `wasmtime-wasi`
 /// turns its records into those of 0.1.
 fn link_unstable(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    wasi_0_1! { linker, "wasi_unstable", wasmtime_wasi::p0::wasi_unstable, WasiUnstable;
+    wasi_0_1! { linker, "wasi_unstable",
+        wasmtime_wasi::p0::wasi_unstable, WasiUnstable;
         sync args_get(a: i32, b: i32);
         sync args_sizes_get(a: i32, b: i32);
         sync environ_get(a: i32, b: i32), then environ;

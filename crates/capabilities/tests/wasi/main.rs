@@ -2,6 +2,7 @@
 
 mod complete;
 mod component;
+mod manifest;
 mod module;
 
 use holm_capabilities::{Grants, Place, State};
