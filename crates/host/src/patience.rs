@@ -1,8 +1,8 @@
 //! How long a connection waits for its client: for the first and the next request, for the rest
 //! of a header, and for a response to be taken. A slow client costs a timer, never a worker.
 
+use crate::stall::{Pace, Stall, poll_timer};
 use bytes::{Buf, Bytes};
-use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep};
 
 /// How long is waited for what.
 #[derive(Clone, Copy, Debug)]
@@ -19,10 +19,8 @@ pub struct Patience {
     pub header: Duration,
     /// For the next request on a connection.
     pub idle: Duration,
-    /// A client must take at least `stall_bytes` of a response in this much time of waiting.
-    pub stall: Duration,
-    /// See `stall`.
-    pub stall_bytes: usize,
+    /// How fast a response must be taken.
+    pub pace: Pace,
 }
 
 impl Default for Patience {
@@ -30,8 +28,7 @@ impl Default for Patience {
         Patience {
             header: Duration::from_secs(10),
             idle: Duration::from_secs(60),
-            stall: Duration::from_secs(60),
-            stall_bytes: 60 * 1024,
+            pace: Pace::default(),
         }
     }
 }
@@ -74,10 +71,7 @@ pub struct Patient<S> {
     header_since: Option<Instant>,
     idle_since: Option<Instant>,
     read_timer: Option<Pin<Box<Sleep>>>,
-    blocked_since: Option<Instant>,
-    blocked: Duration,
-    taken: usize,
-    write_timer: Option<Pin<Box<Sleep>>>,
+    writing: Stall,
 }
 
 impl<S> Patient<S> {
@@ -99,10 +93,7 @@ impl<S> Patient<S> {
             ahead,
             idle_since: None,
             read_timer: None,
-            blocked_since: None,
-            blocked: Duration::ZERO,
-            taken: 0,
-            write_timer: None,
+            writing: Stall::default(),
         }
     }
 
@@ -135,39 +126,15 @@ impl<S> Patient<S> {
         result: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         match result {
-            Poll::Ready(Ok(bytes)) => {
-                if let Some(since) = self.blocked_since.take() {
-                    self.blocked += since.elapsed();
-                }
-                if !self.blocked.is_zero() {
-                    self.taken += bytes;
-                    if self.taken >= self.patience.stall_bytes {
-                        (self.blocked, self.taken) = (Duration::ZERO, 0);
-                    }
-                }
-            }
+            Poll::Ready(Ok(bytes)) => self.writing.moved(self.patience.pace, bytes),
             Poll::Ready(Err(_)) => {}
             Poll::Pending => {
-                let since = *self.blocked_since.get_or_insert_with(Instant::now);
-                let deadline = since + self.patience.stall.saturating_sub(self.blocked);
-                ready!(poll_timer(&mut self.write_timer, deadline, cx));
+                ready!(self.writing.poll(self.patience.pace, cx));
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
         }
         result
     }
-}
-
-fn poll_timer(
-    timer: &mut Option<Pin<Box<Sleep>>>,
-    deadline: Instant,
-    cx: &mut Context<'_>,
-) -> Poll<()> {
-    let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-    if timer.deadline() != deadline {
-        timer.as_mut().reset(deadline);
-    }
-    timer.as_mut().poll(cx)
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
@@ -241,83 +208,95 @@ mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
+    /// Short enough for a test, and far enough apart to be told from each other.
+    const PATIENCE: Patience = Patience {
+        header: Duration::from_millis(200),
+        idle: Duration::from_secs(2),
+        pace: Pace {
+            time: Duration::from_millis(500),
+            bytes: 50_000,
+        },
+    };
+
     fn pair(ahead: &'static [u8]) -> (Patient<DuplexStream>, DuplexStream, Arc<Pulse>) {
         let (ours, theirs) = duplex(1024);
         let pulse = Arc::new(Pulse::default());
         let ahead = Bytes::from_static(ahead);
         (
-            Patient::new(ours, ahead, Patience::default(), pulse.clone(), true),
+            Patient::new(ours, ahead, PATIENCE, pulse.clone(), true),
             theirs,
             pulse,
         )
     }
 
-    async fn read_all(mut from: Patient<DuplexStream>) -> (Vec<u8>, io::Result<usize>, u64) {
+    async fn read_all(mut from: Patient<DuplexStream>) -> (Vec<u8>, io::Result<usize>, Duration) {
         let began = Instant::now();
         let mut bytes = Vec::new();
         let end = from.read_to_end(&mut bytes).await;
-        (bytes, end, began.elapsed().as_secs())
+        (bytes, end, began.elapsed())
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn an_idle_client_is_waited_for_a_minute() {
+    #[tokio::test]
+    async fn an_idle_client_is_waited_for_longer_than_a_header() {
         let (ours, _theirs, _) = pair(b"");
-        let (bytes, end, seconds) = read_all(ours).await;
-        assert_eq!((bytes.len(), seconds), (0, 60));
+        let (bytes, end, took) = read_all(ours).await;
+        assert_eq!(bytes.len(), 0);
+        assert!(took >= PATIENCE.idle, "{took:?}");
         assert_eq!(end.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_dribbled_header_is_cut_after_ten_seconds() {
+    #[tokio::test]
+    async fn a_dribbled_header_is_cut() {
         let (ours, mut theirs, _) = pair(b"GET ");
         let dribble = async {
             while theirs.write_all(b"x").await.is_ok() {
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        let ((bytes, end, seconds), ()) = tokio::join!(read_all(ours), dribble);
+        let ((bytes, end, took), ()) = tokio::join!(read_all(ours), dribble);
         assert!(end.is_err() && bytes.starts_with(b"GET xx"));
-        assert_eq!(seconds, 10);
+        assert!((PATIENCE.header..PATIENCE.idle).contains(&took), "{took:?}");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_running_request_is_not_hurried() {
         let (ours, mut theirs, pulse) = pair(b"");
         pulse.begins();
         let work = async {
-            tokio::time::sleep(Duration::from_secs(600)).await;
+            theirs.write_all(b"GET").await.unwrap();
+            tokio::time::sleep(PATIENCE.idle + PATIENCE.header).await;
             pulse.ends();
             theirs.write_all(b"GET").await.unwrap();
-            tokio::time::sleep(Duration::from_secs(9)).await;
             drop(theirs);
         };
         let ((_, end, _), ()) = tokio::join!(read_all(ours), work);
-        assert_eq!(end.unwrap(), 3);
+        assert_eq!(end.unwrap(), 6);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_response_that_is_not_taken_is_cut_and_a_slow_one_is_not() {
         let (mut ours, _theirs, _) = pair(b"");
         let began = Instant::now();
         let end = ours.write_all(&[0; 4096]).await;
         assert_eq!(end.unwrap_err().kind(), io::ErrorKind::TimedOut);
-        assert_eq!(began.elapsed().as_secs(), 60);
+        assert!(began.elapsed() >= PATIENCE.pace.time);
 
-        for (bytes_per_second, fine) in [(1100, true), (900, false)] {
+        // Bytes taken every 10 ms: some five times what is asked for, and a tenth of it.
+        for (bytes, fine) in [(5000, true), (100, false)] {
             let (mut ours, mut theirs, _) = pair(b"");
             let take = async {
-                let mut buffer = vec![0; bytes_per_second];
+                let mut buffer = vec![0; bytes];
                 while theirs.read_exact(&mut buffer).await.is_ok() {
-                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    tokio::time::sleep(Duration::from_millis(10)).await;
                 }
             };
             let write = async {
-                let end = ours.write_all(&[0; 500_000]).await;
+                let end = ours.write_all(&[0; 300_000]).await;
                 drop(ours);
                 end
             };
             let (end, ()) = tokio::join!(write, take);
-            assert_eq!(end.is_ok(), fine, "{bytes_per_second} bytes per second");
+            assert_eq!(end.is_ok(), fine, "{bytes} bytes at a time");
         }
     }
 }

@@ -6,7 +6,6 @@ use crate::patience::Patience;
 use crate::shutdown::Shutdown;
 use crate::slot::Slot;
 use crate::tls::Tls;
-use futures::FutureExt;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use std::fmt;
@@ -146,11 +145,7 @@ impl Server {
             () = accept(&listener, &shared) => {}
             () = follow => {}
         }
-        // Connections that the kernel has accepted already would be reset with the listener.
-        while let Some(Ok((stream, addr))) = listener.accept().now_or_never() {
-            shared.clone().spawn(stream, addr, ());
-        }
-        drop(listener);
+        accept_rest(listener, &shared);
         shared.tasks.close();
         tokio::select! {
             () = shared.tasks.wait() => {}
@@ -226,6 +221,22 @@ async fn accept<H: Handler>(listener: &TcpListener, shared: &Arc<Shared<H>>) {
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => pause.after(&error).await,
+        }
+    }
+}
+
+/// Connections that the kernel has accepted already: they would be reset with the listener. Asks
+/// the kernel itself, because the event loop may not have heard of them yet.
+fn accept_rest<H: Handler>(listener: TcpListener, shared: &Arc<Shared<H>>) {
+    let Ok(listener) = listener.into_std() else {
+        return;
+    };
+    while let Ok((stream, addr)) = listener.accept() {
+        let stream = stream
+            .set_nonblocking(true)
+            .and_then(|()| TcpStream::from_std(stream));
+        if let Ok(stream) = stream {
+            shared.clone().spawn(stream, addr, ());
         }
     }
 }

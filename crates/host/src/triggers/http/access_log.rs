@@ -1,0 +1,279 @@
+//! The account of one request: kept while it is answered, one line when the last who held it is
+//! done.
+
+use super::access_line::AccessLine;
+use super::request_id::RequestId;
+use crate::body::{Body, BoxError};
+use crate::log_writer::LogWriter;
+use crate::server::Peer;
+use bytes::Bytes;
+use holm_runtime::receipt::Receipt;
+use holm_runtime::{Denial, Error};
+use http::{Method, Request, Response, Version};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant, SystemTime};
+
+/// Longest path that is kept for the log, in bytes; a line stays a line.
+const PATH_BYTES_MAX: usize = 2048;
+
+/// Where the lines of requests go.
+#[derive(Clone)]
+pub struct AccessSink(Option<LogWriter>);
+
+impl AccessSink {
+    /// To this writer.
+    pub fn new(writer: LogWriter) -> Self {
+        AccessSink(Some(writer))
+    }
+
+    /// Nowhere.
+    pub fn off() -> Self {
+        AccessSink(None)
+    }
+}
+
+/// The account of one request; clones are of the same one. The response's body holds one, the
+/// guest's task another.
+#[derive(Clone)]
+pub struct AccessRecord(Arc<Inner>);
+
+struct Inner {
+    id: RequestId,
+    began: Instant,
+    sink: AccessSink,
+    entry: Mutex<Option<Box<AccessEntry>>>,
+}
+
+/// All that is known of a request in the end.
+#[derive(Clone, Debug)]
+pub(super) struct AccessEntry {
+    pub id: RequestId,
+    pub time: SystemTime,
+    pub method: Method,
+    pub version: Version,
+    pub tls: bool,
+    pub host: Option<Box<str>>,
+    pub path: Box<str>,
+    pub peer: SocketAddr,
+    pub component: Option<Arc<str>>,
+    pub route: Option<Box<str>>,
+    pub status: Option<u16>,
+    /// Until the response's head.
+    pub head: Option<Duration>,
+    /// Until its last byte.
+    pub duration: Option<Duration>,
+    pub bytes_out: u64,
+    /// The client left before the end.
+    pub aborted: bool,
+    pub receipt: Option<Receipt>,
+    pub fault: Option<AccessFault>,
+    pub denials: Vec<Denial>,
+}
+
+/// What went wrong.
+#[derive(Clone, Debug)]
+pub(super) enum AccessFault {
+    /// Said in words: who is at fault, and what happened.
+    Said(&'static str, String),
+    /// An error of the runtime.
+    Error(Box<Error>),
+}
+
+impl AccessRecord {
+    /// The account of a request that has just arrived.
+    pub fn new<B>(sink: &AccessSink, request: &Request<B>, peer: &Peer) -> AccessRecord {
+        let time = SystemTime::now();
+        let id = RequestId::new(time);
+        // Without a log there is nothing to remember.
+        let entry = sink.0.is_some().then(|| {
+            let host = request
+                .uri()
+                .authority()
+                .map(|authority| authority.as_str());
+            let header = || request.headers().get(http::header::HOST)?.to_str().ok();
+            Box::new(AccessEntry {
+                id,
+                time,
+                method: request.method().clone(),
+                version: request.version(),
+                tls: peer.tls,
+                host: host.or_else(header).map(Box::from),
+                path: shortened(request.uri().path()),
+                peer: peer.addr,
+                component: None,
+                route: None,
+                status: None,
+                head: None,
+                duration: None,
+                bytes_out: 0,
+                aborted: false,
+                receipt: None,
+                fault: None,
+                denials: Vec::new(),
+            })
+        });
+        let began = Instant::now();
+        AccessRecord(Arc::new(Inner {
+            id,
+            began,
+            sink: sink.clone(),
+            entry: Mutex::new(entry),
+        }))
+    }
+
+    /// The name of this request, for the log and for whoever got an error.
+    pub fn id(&self) -> RequestId {
+        self.0.id
+    }
+
+    /// Who answers it.
+    pub fn component(&self, name: &Arc<str>) {
+        self.set(|entry| entry.component = Some(name.clone()));
+    }
+
+    /// By which route.
+    pub fn route(&self, pattern: &str) {
+        self.set(|entry| entry.route = Some(pattern.into()));
+    }
+
+    /// What it cost.
+    pub fn receipt(&self, receipt: Receipt) {
+        self.set(|entry| entry.receipt = Some(receipt));
+    }
+
+    /// What went wrong, in words; `kind` is `yours`, `guest`, `denied` or `ours`.
+    pub fn fault(&self, kind: &'static str, text: impl Into<String>) {
+        self.set(|entry| entry.fault = Some(AccessFault::Said(kind, text.into())));
+    }
+
+    /// What went wrong in the runtime.
+    pub fn error(&self, error: &Error) {
+        self.set(|entry| entry.fault = Some(AccessFault::Error(Box::new(error.clone()))));
+    }
+
+    /// What the guest asked for and was refused, whether or not it minded.
+    pub fn denials(&self, denials: &[Denial]) {
+        self.set(|entry| entry.denials.extend_from_slice(denials));
+    }
+
+    /// The response's status; set by [`answer`](Self::answer).
+    pub fn status(&self, status: u16) {
+        let head = self.0.began.elapsed();
+        self.set(|entry| {
+            entry.status = Some(status);
+            entry.head = Some(head);
+        });
+    }
+
+    /// Notes the response's status and counts its body to the end. The last step before the
+    /// response goes to the server.
+    pub fn answer<B>(&self, response: Response<B>) -> Response<Body>
+    where
+        B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BoxError>,
+    {
+        self.status(response.status().as_u16());
+        response.map(|body| {
+            let length = body.size_hint().exact();
+            let counted = Counted {
+                length,
+                body,
+                record: self.clone(),
+                bytes: 0,
+                ended: false,
+            };
+            counted.map_err(Into::into).boxed_unsync()
+        })
+    }
+
+    fn set(&self, change: impl FnOnce(&mut AccessEntry)) {
+        let mut entry = self.0.entry.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = entry.as_mut() {
+            change(entry);
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let entry = self
+            .entry
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let (Some(mut entry), Some(writer)) = (entry, &self.sink.0) else {
+            return;
+        };
+        // Without a response there was no body: the client left first.
+        entry.aborted |= entry.status.is_none();
+        entry.duration.get_or_insert_with(|| self.began.elapsed());
+        writer.submit(AccessLine(entry));
+    }
+}
+
+fn shortened(path: &str) -> Box<str> {
+    if path.len() <= PATH_BYTES_MAX {
+        return path.into();
+    }
+    format!("{}…", &path[..path.floor_char_boundary(PATH_BYTES_MAX)]).into()
+}
+
+/// A response's body on its way to the client.
+struct Counted<B> {
+    body: B,
+    record: AccessRecord,
+    length: Option<u64>,
+    bytes: u64,
+    ended: bool,
+}
+
+impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Counted<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let this = self.get_mut();
+        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        match &frame {
+            Some(Ok(frame)) => this.bytes += frame.data_ref().map_or(0, |data| data.len() as u64),
+            Some(Err(_)) => {}
+            None => this.ended = true,
+        }
+        this.ended |= this.body.is_end_stream();
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl<B> Drop for Counted<B> {
+    fn drop(&mut self) {
+        let ended = self.ended || self.length == Some(self.bytes);
+        let duration = self.record.0.began.elapsed();
+        self.record.set(|entry| {
+            entry.bytes_out = self.bytes;
+            entry.duration = Some(duration);
+            // The server does not read bodies that HTTP does not send.
+            let sent = entry.method != Method::HEAD && !matches!(entry.status, Some(204 | 304));
+            entry.aborted = sent && !ended;
+        });
+    }
+}
+
+#[cfg(test)]
+#[path = "access_log_tests.rs"]
+mod tests;

@@ -1,0 +1,10 @@
+//! Sources of events that call components. To add one: a folder here, and a line in the list.
+
+pub mod http;
+
+use holm_manifest::Fragment;
+
+/// What the triggers add to the manifest: one table each.
+pub fn fragments() -> Vec<Fragment> {
+    vec![http::config::fragment()]
+}
