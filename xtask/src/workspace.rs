@@ -21,7 +21,7 @@ pub fn holm(named: Option<PathBuf>) -> Result<PathBuf> {
             .with_context(|| format!("no holm command at {}", path.display()));
     }
     let built = cargo()
-        .args(["build", "--release", "--package", "holm"])
+        .args(["build", "--release", "--bin", "holm"])
         .status()
         .context("cannot start cargo")?;
     if !built.success() {

@@ -16,14 +16,18 @@ pub fn error(error: &Error) {
 
 /// Prints what is wrong with a manifest.
 pub fn problems(problems: &Problems) {
-    let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let text = problems.render(color, width());
+    let text = problems.render(color(), width());
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 /// Prints one problem that belongs to no manifest.
 pub fn problem(problem: Problem) {
     problems(&Problems::new(Source::new("", ""), vec![problem]));
+}
+
+/// Whether standard error is a terminal that wants colour.
+pub fn color() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 
 fn width() -> usize {

@@ -1,1 +1,28 @@
-//! placeholder
+//! The long-running process: apps, triggers, the server in front of them.
+
+pub mod app;
+pub mod component;
+pub mod triggers;
+
+pub mod server;
+pub mod shutdown;
+pub mod slot;
+pub mod tls;
+
+pub mod body;
+pub mod log_writer;
+pub mod logs;
+
+mod clock;
+mod connection;
+pub mod file_body;
+pub mod paced;
+pub mod patience;
+mod printable;
+pub mod stall;
+
+pub mod building;
+mod glob;
+pub mod watch;
+
+pub use app::{App, vocabulary};

@@ -27,6 +27,13 @@ pub struct Instance {
     uses: Option<Uses>,
 }
 
+impl Config {
+    /// The granted values.
+    pub fn values(&self) -> &BTreeMap<String, String> {
+        &self.0
+    }
+}
+
 impl Capability for Config {
     const ABOUT: About = About {
         name: "config",
@@ -74,3 +81,6 @@ impl Capability for Config {
         wit::link(linker)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,8 @@ mod bindings {
         imports: { default: trappable },
     });
 }
-use bindings::wasi::config::store::{Error, Host};
+use bindings::wasi::config::store::Error;
+pub(super) use bindings::wasi::config::store::Host;
 
 fn instance(state: &mut State) -> &mut Instance {
     &mut state.parts.config

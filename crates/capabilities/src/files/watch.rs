@@ -134,8 +134,7 @@ macro_rules! opening {
             use $types::{DescriptorFlags, OpenFlags};
             let writes = open.contains(OpenFlags::CREATE)
                 || open.contains(OpenFlags::TRUNCATE)
-                || flags.contains(DescriptorFlags::WRITE)
-                || flags.contains(DescriptorFlags::MUTATE_DIRECTORY);
+                || flags.contains(DescriptorFlags::WRITE);
             touch(state, [Some(at.rep()), None], writes)
         }
     };
@@ -259,7 +258,7 @@ fn settle(state: &mut State, touch: Touch, done: bool) {
 /// that found nothing, have needed `read`. One that wanted to write and could not was refused if the
 /// folder is read-only: the engine asks for the permission before it does anything else.
 pub(super) fn settle_one(state: &mut State, dir: usize, writes: bool, done: bool) {
-    if done && !writes && state.core().seam.uses().is_none() {
+    if (done || !writes) && state.core().seam.uses().is_none() {
         return;
     }
     let dirs = state.parts.files.dirs.clone();

@@ -27,6 +27,8 @@ pub struct Connection {
     pub io: TokioIo<Box<dyn Stream>>,
     /// Both sides agreed on HTTP/2.
     pub http2: bool,
+    /// The address at the other end.
+    pub peer: IpAddr,
 }
 
 /// Makes the connections of one component.
@@ -62,15 +64,16 @@ impl Connector {
         let addresses = timeout_at(deadline, self.addresses(to))
             .await
             .map_err(|_| Error::DnsTimeout)??;
-        let tcp = dial(&addresses, to.port, deadline).await?;
+        let (tcp, peer) = dial(&addresses, to.port, deadline).await?;
         // Small writes are whole messages; a failure costs only time.
         let _ = tcp.set_nodelay(true);
         match to.scheme {
             Scheme::Http => Ok(Connection {
                 io: TokioIo::new(Box::new(tcp)),
                 http2: false,
+                peer,
             }),
-            Scheme::Https => timeout_at(deadline, self.handshake(to, tcp))
+            Scheme::Https => timeout_at(deadline, self.handshake(to, tcp, peer))
                 .await
                 .map_err(|_| Error::ConnectionTimeout)?,
         }
@@ -100,7 +103,12 @@ impl Connector {
         }
     }
 
-    async fn handshake(&self, to: &Destination, tcp: TcpStream) -> Result<Connection, Fault> {
+    async fn handshake(
+        &self,
+        to: &Destination,
+        tcp: TcpStream,
+        peer: IpAddr,
+    ) -> Result<Connection, Fault> {
         let name = match &to.target {
             Target::Ip(ip) => ServerName::from(*ip),
             Target::Name(name) => {
@@ -116,6 +124,7 @@ impl Connector {
         Ok(Connection {
             io: TokioIo::new(Box::new(stream)),
             http2,
+            peer,
         })
     }
 
@@ -131,14 +140,18 @@ impl Connector {
 }
 
 /// Dials one address after the other; each gets its share of the time that is left.
-async fn dial(addresses: &[IpAddr], port: u16, deadline: Instant) -> Result<TcpStream, Error> {
+async fn dial(
+    addresses: &[IpAddr],
+    port: u16,
+    deadline: Instant,
+) -> Result<(TcpStream, IpAddr), Error> {
     let mut last = Error::DestinationNotFound;
     for (index, &ip) in addresses.iter().enumerate() {
         let now = Instant::now();
         let left = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
         let share = now + deadline.saturating_duration_since(now) / left;
         last = match timeout_at(share, TcpStream::connect(SocketAddr::new(ip, port))).await {
-            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Ok(stream)) => return Ok((stream, ip)),
             Ok(Err(error)) => fault::of_dial(&error),
             Err(_) => Error::ConnectionTimeout,
         };

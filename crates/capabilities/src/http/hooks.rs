@@ -2,8 +2,8 @@
 
 use super::destination::Destination;
 use super::fault::Fault;
-use super::outbound::{Outbound, Patience, Slot};
-use crate::network::{PRIVATE, Range};
+use super::outbound::{Outbound, Patience, Peer, Slot};
+use crate::network::{PRIVATE, Range, Target, needs_private};
 use holm_runtime::receipt::Flows;
 use holm_runtime::seam::Uses;
 use holm_runtime::{Core, Denial, Denials};
@@ -68,9 +68,6 @@ impl Hooks {
             );
             return Err(Error::HttpRequestDenied);
         }
-        if let Some(uses) = &self.uses {
-            uses.note("http", to.to_string(), "");
-        }
         let slots = self
             .slots
             .get_or_insert_with(|| Arc::new(Semaphore::new(REQUESTS_MAX)));
@@ -91,7 +88,7 @@ impl WasiHttpHooks for Hooks {
     ) -> Box<dyn Future<Output = Sent> + Send> {
         let admitted = self.admit(&request);
         let (outbound, flows) = (self.outbound.clone(), self.flows.clone());
-        let denials = self.denials.clone();
+        let (denials, uses) = (self.denials.clone(), self.uses.clone());
         Box::new(async move {
             let (to, slot) = admitted?;
             let patience = Patience::of(options);
@@ -100,6 +97,9 @@ impl WasiHttpHooks for Hooks {
                 .await
             {
                 Ok(response) => {
+                    if let Some(uses) = &uses {
+                        note(uses, &to, response.extensions().get());
+                    }
                     let response = response.map(BodyExt::boxed_unsync);
                     Ok((response, Box::new(std::future::ready(Ok(()))) as Box<_>))
                 }
@@ -115,6 +115,13 @@ impl WasiHttpHooks for Hooks {
 
     fn p2_outgoing_body_buffer_chunks(&mut self) -> usize {
         4
+    }
+}
+
+fn note(uses: &Uses, to: &Destination, peer: Option<&Peer>) {
+    uses.note("http", to.to_string(), "");
+    if peer.is_some_and(|peer| needs_private(&to.target, peer.0)) {
+        uses.note("http", PRIVATE, "");
     }
 }
 
@@ -134,7 +141,7 @@ fn deny_address(
         // The word does not open it; the address itself has to be named.
         Some(_) => {
             let literal = Destination {
-                target: crate::network::Target::Ip(ip),
+                target: Target::Ip(ip),
                 ..to.clone()
             };
             literal.to_string()

@@ -4,7 +4,7 @@ use super::body::{Progress, RequestBody, ResponseBody};
 use super::connect::{Connection, Connector};
 use super::destination::Destination;
 use super::fault::{self, Fault};
-use super::pool::{Lease, Pool, Sender};
+use super::pool::{Lease, Pool, Sender, Wire};
 use holm_runtime::receipt::Flows;
 use http::header::HOST;
 use http::uri::PathAndQuery;
@@ -12,6 +12,7 @@ use http::{HeaderValue, Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
@@ -49,6 +50,10 @@ impl Patience {
         }
     }
 }
+
+/// The address that a response came from; an extension of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
 
 /// One component's way out.
 pub struct Outbound {
@@ -106,7 +111,7 @@ impl Outbound {
     }
 
     async fn connect(&self, to: &Destination, limit: Duration) -> Result<Sender, Fault> {
-        let Connection { io, http2 } = self.connector.connect(to, limit).await?;
+        let Connection { io, http2, peer } = self.connector.connect(to, limit).await?;
         let failed = |error| Fault::Error(fault::of_hyper(&error));
         if http2 {
             let (sender, driver) = http2::Builder::new(TokioExecutor::new())
@@ -115,12 +120,24 @@ impl Outbound {
                 .await
                 .map_err(failed)?;
             tokio::spawn(driver);
-            self.pool.put(to.clone(), Sender::Http2(sender.clone()));
-            Ok(Sender::Http2(sender))
+            self.pool.put(
+                to.clone(),
+                Sender {
+                    peer,
+                    wire: Wire::Http2(sender.clone()),
+                },
+            );
+            Ok(Sender {
+                peer,
+                wire: Wire::Http2(sender),
+            })
         } else {
             let (sender, driver) = http1::Builder::new().handshake(io).await.map_err(failed)?;
             tokio::spawn(driver);
-            Ok(Sender::Http1(sender))
+            Ok(Sender {
+                peer,
+                wire: Wire::Http1(sender),
+            })
         }
     }
 
@@ -133,12 +150,16 @@ impl Outbound {
         flows: Arc<Flows>,
         slot: Slot,
     ) -> Response<ResponseBody> {
+        let peer = Peer(sender.peer);
         let lease = Lease {
             pool: self.pool.clone(),
             to,
             sender,
         };
-        head.map(|body| ResponseBody::new(body, flows, patience.between_bytes, lease, slot))
+        let patience = patience.between_bytes;
+        let mut response = head.map(|body| ResponseBody::new(body, flows, patience, lease, slot));
+        response.extensions_mut().insert(peer);
+        response
     }
 }
 
@@ -151,13 +172,13 @@ fn address<B>(
 ) -> Result<(), Error> {
     let invalid = |_| Error::HttpRequestUriInvalid;
     request.headers_mut().remove(HOST);
-    match sender {
-        Sender::Http1(_) => {
+    match sender.wire {
+        Wire::Http1(_) => {
             let host = HeaderValue::try_from(to.authority()).map_err(invalid)?;
             request.headers_mut().insert(HOST, host);
             *request.uri_mut() = path.map_or_else(|| Uri::from_static("/"), Uri::from);
         }
-        Sender::Http2(_) => *request.uri_mut() = to.uri(path)?,
+        Wire::Http2(_) => *request.uri_mut() = to.uri(path)?,
     }
     Ok(())
 }

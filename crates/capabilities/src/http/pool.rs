@@ -6,6 +6,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -16,7 +17,15 @@ const IDLE_MAX: usize = 64;
 const IDLE_FOR: Duration = Duration::from_secs(30);
 
 /// The sending end of a connection.
-pub enum Sender {
+pub struct Sender {
+    /// The address at the other end.
+    pub peer: IpAddr,
+    /// What is spoken.
+    pub wire: Wire,
+}
+
+/// What is spoken on a connection.
+pub enum Wire {
     /// One request at a time.
     Http1(http1::SendRequest<RequestBody>),
     /// Many at once.
@@ -29,16 +38,16 @@ impl Sender {
         &mut self,
         request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
-        match self {
-            Sender::Http1(sender) => sender.try_send_request(request).await,
-            Sender::Http2(sender) => sender.try_send_request(request).await,
+        match &mut self.wire {
+            Wire::Http1(sender) => sender.try_send_request(request).await,
+            Wire::Http2(sender) => sender.try_send_request(request).await,
         }
     }
 
     fn is_open(&self) -> bool {
-        match self {
-            Sender::Http1(sender) => !sender.is_closed(),
-            Sender::Http2(sender) => !sender.is_closed(),
+        match &self.wire {
+            Wire::Http1(sender) => !sender.is_closed(),
+            Wire::Http2(sender) => !sender.is_closed(),
         }
     }
 }
@@ -75,13 +84,17 @@ impl Pool {
             if !sender.is_open() || since.elapsed() >= IDLE_FOR {
                 continue;
             }
-            return Some(match sender {
-                Sender::Http2(shared) => {
-                    senders.push((Sender::Http2(shared.clone()), Instant::now()));
-                    Sender::Http2(shared)
-                }
-                alone => alone,
-            });
+            if let Wire::Http2(shared) = &sender.wire {
+                let wire = Wire::Http2(shared.clone());
+                senders.push((
+                    Sender {
+                        peer: sender.peer,
+                        wire,
+                    },
+                    Instant::now(),
+                ));
+            }
+            return Some(sender);
         }
         idle.senders.remove(to);
         None
@@ -138,18 +151,33 @@ pub struct Lease {
 impl Lease {
     /// The response was read to its end. HTTP/2 connections never left the pool.
     pub fn give_back(self) {
-        let Sender::Http1(mut sender) = self.sender else {
-            return;
-        };
-        if sender.is_ready() {
-            self.pool.put(self.to, Sender::Http1(sender));
+        let Lease {
+            pool,
+            to,
+            sender: Sender { peer, wire },
+        } = self;
+        let Wire::Http1(mut wire) = wire else { return };
+        if wire.is_ready() {
+            pool.put(
+                to,
+                Sender {
+                    peer,
+                    wire: Wire::Http1(wire),
+                },
+            );
             return;
         }
         // Not until the request was written to its end, too; or the origin wants to close.
         tokio::spawn(async move {
-            let ready = tokio::time::timeout(IDLE_FOR, sender.ready()).await;
+            let ready = tokio::time::timeout(IDLE_FOR, wire.ready()).await;
             if matches!(ready, Ok(Ok(()))) {
-                self.pool.put(self.to, Sender::Http1(sender));
+                pool.put(
+                    to,
+                    Sender {
+                        peer,
+                        wire: Wire::Http1(wire),
+                    },
+                );
             }
         });
     }

@@ -46,6 +46,13 @@ fn opens(private: bool, name: Option<&Name>, range: Range) -> bool {
     }
 }
 
+/// Did reaching `ip` under this host take the word `private`, if nothing names the address itself?
+pub fn needs_private(target: &Target, ip: std::net::IpAddr) -> bool {
+    target
+        .name()
+        .is_some_and(|name| !opens(false, Some(name), Range::of(ip)))
+}
+
 /// A list of patterns as a manifest writes it.
 fn toml_list<T: std::fmt::Display>(patterns: &[T], words: &[&str], more: Option<&str>) -> String {
     let mut items: Vec<String> = patterns

@@ -79,9 +79,9 @@ impl NetPolicy {
         Ok(())
     }
 
-    /// Adds something to listen on: an address of this machine and a port.
+    /// Adds something to listen on: an address of this machine and a port, or the word `all`.
     pub fn add_listen(&mut self, text: &str) -> Result<(), BadPattern> {
-        let pattern: Pattern = text.parse()?;
+        let pattern: Pattern = if text == ALL { "*" } else { text }.parse()?;
         match &pattern.host {
             Host::Any | Host::Net(_) => {}
             Host::Name(name) if name.is_localhost() => {}

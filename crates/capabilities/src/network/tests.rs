@@ -446,6 +446,13 @@ fn addresses_of_a_granted_origin_are_checked() {
 }
 
 #[test]
+fn all_may_be_said_of_either() {
+    let listen = net(&[], &["all"]);
+    assert!(listen.may_listen(address("0.0.0.0:80")).is_some());
+    assert!(listen.may_connect(address("8.8.8.8:80"), &[]).is_err());
+}
+
+#[test]
 fn listening_is_its_own_grant() {
     let policy = net(&["*"], &["127.0.0.1:8080", "[::]:*"]);
     assert!(policy.may_listen(address("127.0.0.1:8080")).is_some());
@@ -550,4 +557,47 @@ proptest! {
         let open = net(&["*"], &[]).may_connect(address, &[]).is_ok();
         prop_assert_eq!(open, Range::of(address.ip()) == Range::Public);
     }
+}
+
+#[test]
+fn grants_are_read_and_each_mistake_has_its_place() {
+    use holm_manifest::{Span, Value, ValueKind};
+    let place = |start| Span {
+        start,
+        end: start + 1,
+    };
+    let text = |text: &str, at| Value::new(ValueKind::String(text.into()), place(at));
+    let list = |items| Value::new(ValueKind::Array(items), place(0));
+    let (policy, problems) = NetPolicy::read(&list(vec![text("a:1", 1), text("private", 2)]));
+    assert_eq!((policy, problems), (net(&["a:1", "private"], &[]), vec![]));
+    let (policy, problems) = NetPolicy::read(&text("*", 1));
+    assert_eq!((policy, problems), (net(&["*"], &[]), vec![]));
+    let both = Value::table(vec![
+        ("connect", "a:1".into()),
+        ("listen", Value::from(vec!["[::]:*"])),
+    ]);
+    assert_eq!(NetPolicy::read(&both), (net(&["a:1"], &["[::]:*"]), vec![]));
+    let wrong = list(vec![
+        text("a", 1),
+        text("b:1", 2),
+        Value::new(ValueKind::Integer(5), place(3)),
+    ]);
+    let (_, problems) = NetPolicy::read(&wrong);
+    let seen: Vec<_> = problems
+        .iter()
+        .map(|p| (p.message.as_str(), p.span))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("missing port", Some(place(1))),
+            ("expected a string", Some(place(3)))
+        ]
+    );
+    let (_, problems) = OriginPolicy::read(&list(vec![text("api.example.com", 7)]));
+    assert_eq!(
+        problems[0].help.as_deref(),
+        Some("write `https://api.example.com`")
+    );
+    assert_eq!(problems[0].span, Some(place(7)));
 }

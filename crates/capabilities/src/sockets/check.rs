@@ -1,6 +1,8 @@
 //! The check that every use of an address passes, and what an instance has to remember for it.
 
-use crate::network::{NetPolicy, PRIVATE, Range, Refusal, Remembered, Resolve, Target};
+use crate::network::{
+    NetPolicy, PRIVATE, Range, Refusal, Remembered, Resolve, Target, needs_private,
+};
 use holm_runtime::seam::Uses;
 use holm_runtime::{Core, Denial, Denials};
 use std::collections::HashSet;
@@ -44,9 +46,14 @@ impl Checks {
             // What comes before each connect: a local port that the system picks, and nobody can
             // connect to before a listen, which is asked about separately.
             SocketAddrUse::TcpBind | SocketAddrUse::UdpBind if unbound => true,
-            SocketAddrUse::TcpBind | SocketAddrUse::TcpListen | SocketAddrUse::UdpBind => {
-                self.may_listen(address)
+            SocketAddrUse::TcpBind | SocketAddrUse::UdpBind => {
+                self.may_listen(address, address.port())
             }
+            // Bound to every address without a word above: the port is not the guest's choice.
+            SocketAddrUse::TcpListen if address.ip().is_unspecified() => {
+                self.may_listen(address, 0)
+            }
+            SocketAddrUse::TcpListen => self.may_listen(address, address.port()),
             // It reached a listener that passed the check above.
             SocketAddrUse::TcpAccept => self.policy.listens(),
             SocketAddrUse::TcpConnect => self.may_connect(address, "connect to"),
@@ -66,6 +73,9 @@ impl Checks {
         match self.policy.may_connect(address, &names) {
             Ok(target) => {
                 self.note(format!("{target}:{}", address.port()), "connect");
+                if needs_private(&target, address.ip()) {
+                    self.note(PRIVATE.to_owned(), "");
+                }
                 true
             }
             Err(refusal) => {
@@ -122,20 +132,19 @@ impl Checks {
         self.deny_with(asked, &more);
     }
 
-    fn may_listen(&self, address: SocketAddr) -> bool {
+    /// `wished` is the port that the guest chose; 0: none.
+    fn may_listen(&self, address: SocketAddr, wished: u16) -> bool {
         let ip = Target::Ip(address.ip());
         if let Some(port) = self.policy.may_listen(address) {
             self.note(format!("{ip}:{port}"), "listen");
             return true;
         }
-        // Without an own wish for a port, the one that the system picked says nothing.
-        let wished = address.port() != 0 && !address.ip().is_unspecified();
-        let more = match wished || self.policy.listens() {
-            true if address.port() != 0 => format!("{ip}:{}", address.port()),
-            _ => format!("{ip}:*"),
+        let more = match wished {
+            0 => format!("{ip}:*"),
+            port => format!("{ip}:{port}"),
         };
         let line = self.policy.line_with_listen(&more);
-        let (asked, flag) = (format!("listen on {address}"), format!("--bind {more}"));
+        let (asked, flag) = (format!("listen on {more}"), format!("--bind {more}"));
         self.denials.record(Denial {
             asked,
             grant: "net",

@@ -109,6 +109,13 @@ fn listening_is_granted_by_address_and_port() {
 }
 
 #[test]
+fn a_port_that_the_guest_picked_is_advised() {
+    let (checks, core) = checks(&[], &[], &[]);
+    assert!(!checks.check(at("0.0.0.0:8080"), SocketAddrUse::TcpBind));
+    assert_eq!(denial(&core).flag, "--bind 0.0.0.0:8080");
+}
+
+#[test]
 fn a_port_that_the_system_picked_is_not_advised() {
     let (checks, core) = checks(&[], &[], &[]);
     assert!(!checks.check(at("0.0.0.0:40123"), SocketAddrUse::TcpListen));
@@ -122,6 +129,17 @@ fn whoever_wrote_to_a_listening_socket_can_be_answered() {
     assert!(checks.check(at("10.9.9.9:1234"), SocketAddrUse::UdpReceive));
     assert!(checks.check(at("10.9.9.9:1234"), SocketAddrUse::UdpSend));
     assert!(!checks.check(at("10.9.9.9:1235"), SocketAddrUse::UdpSend));
+}
+
+#[tokio::test]
+async fn the_report_of_uses_names_what_would_have_been_enough() {
+    let (checks, core) = checks(&["*:5432", "private", "*.test:*"], &[], &["10.0.0.1"]);
+    assert!(checks.check(at("10.0.0.2:5432"), SocketAddrUse::TcpConnect));
+    look_up(&checks, "db.test").await.unwrap();
+    assert!(checks.check(at("10.0.0.1:5432"), SocketAddrUse::TcpConnect));
+    let uses = core.seam.uses().unwrap().list();
+    let scopes: Vec<_> = uses.iter().map(|u| u.scope.as_str()).collect();
+    assert_eq!(scopes, ["10.0.0.2:5432", "db.test:5432", "private"]);
 }
 
 async fn look_up(checks: &Arc<Checks>, name: &str) -> Result<Vec<IpAddr>, Failure> {

@@ -85,7 +85,7 @@ fn link_preview1(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         sync clock_res_get(a: i32, b: i32);
         sync clock_time_get(a: i32, b: i64, c: i32);
         async fd_advise(a: i32, b: i64, c: i64, d: i32), then files::looked;
-        sync fd_allocate(a: i32, b: i64, c: i64), then files::changed;
+        sync fd_allocate(a: i32, b: i64, c: i64), then files::looked;
         async fd_close(a: i32), then files::closed;
         async fd_datasync(a: i32), then files::looked;
         async fd_fdstat_get(a: i32, b: i32);
@@ -142,7 +142,7 @@ fn link_unstable(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         sync clock_res_get(a: i32, b: i32);
         sync clock_time_get(a: i32, b: i64, c: i32);
         async fd_advise(a: i32, b: i64, c: i64, d: i32), then files::looked;
-        sync fd_allocate(a: i32, b: i64, c: i64), then files::changed;
+        sync fd_allocate(a: i32, b: i64, c: i64), then files::looked;
         async fd_close(a: i32), then files::closed;
         async fd_datasync(a: i32), then files::looked;
         async fd_fdstat_get(a: i32, b: i32);

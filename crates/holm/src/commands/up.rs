@@ -125,7 +125,10 @@ async fn go(args: &Args) -> Result<(), Stop> {
     if args.build {
         build(&manifest).await?;
     }
-    let form = if args.json || !std::io::stderr().is_terminal() { Form::Json } else { Form::Human };
+    let form = match std::io::stderr().is_terminal() && !args.json {
+        true => Form::Human { color: report::color() },
+        false => Form::Json,
+    };
     let writer = LogWriter::start(std::io::stderr(), form)
         .map_err(|e| Error::ours("no thread for the log").caused_by(e.to_string()))?;
     let access = if args.quiet { AccessSink::off() } else { AccessSink::new(writer.clone()) };

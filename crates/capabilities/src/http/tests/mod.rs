@@ -42,7 +42,7 @@ async fn a_granted_origin_is_reached() {
     assert_eq!(guest.core.flows.http_in.load(Relaxed), body.len() as u64);
     assert_eq!(guest.core.denials.list(), []);
     let uses = guest.core.seam.uses().unwrap().list();
-    assert_eq!(uses.len(), 1);
+    assert_eq!(uses.len(), 2);
     assert_eq!((uses[0].grant, &uses[0].scope), ("http", &origin(&server)));
 }
 

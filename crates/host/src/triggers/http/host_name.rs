@@ -1,8 +1,7 @@
 //! Which host a request is for, and the `host` of a route.
 
 use http::header::HOST;
-use http::request::Parts;
-use http::{HeaderValue, Version};
+use http::{HeaderValue, Request, Version};
 
 /// Longest name that is looked up; the domain name system allows no more.
 pub const HOST_BYTES_MAX: usize = 253;
@@ -11,16 +10,24 @@ pub const HOST_BYTES_MAX: usize = 253;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadHost;
 
+impl std::fmt::Display for BadHost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the request names no host, or several, or one that cannot be read")
+    }
+}
+
+impl std::error::Error for BadHost {}
+
 /// The host that a request names, without its port; `None` where the protocol allows that.
-pub fn requested(parts: &Parts) -> Result<Option<&str>, BadHost> {
-    let mut headers = parts.headers.get_all(HOST).iter();
+pub fn requested<B>(request: &Request<B>) -> Result<Option<&str>, BadHost> {
+    let mut headers = request.headers().get_all(HOST).iter();
     let header = headers.next().map(text).transpose()?;
     if headers.next().is_some() {
         return Err(BadHost);
     }
-    let authority = match (parts.uri.authority(), header) {
+    let authority = match (request.uri().authority(), header) {
         // A proxy in front and we would each believe another one.
-        (Some(uri), Some(header)) if parts.version == Version::HTTP_2 => {
+        (Some(uri), Some(header)) if request.version() == Version::HTTP_2 => {
             if !uri.as_str().eq_ignore_ascii_case(header) {
                 return Err(BadHost);
             }
@@ -28,7 +35,7 @@ pub fn requested(parts: &Parts) -> Result<Option<&str>, BadHost> {
         }
         (Some(uri), _) => uri.as_str(),
         (None, Some(header)) => header,
-        (None, None) if parts.version == Version::HTTP_11 => return Err(BadHost),
+        (None, None) if request.version() == Version::HTTP_11 => return Err(BadHost),
         (None, None) => return Ok(None),
     };
     if authority.is_empty() {
@@ -114,8 +121,8 @@ mod tests {
         for host in hosts {
             request = request.header(HOST, *host);
         }
-        let (parts, ()) = request.body(()).unwrap().into_parts();
-        requested(&parts).map(|host| host.map(str::to_owned))
+        let request = request.body(()).unwrap();
+        requested(&request).map(|host| host.map(str::to_owned))
     }
 
     #[test]

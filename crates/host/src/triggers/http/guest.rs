@@ -1,0 +1,365 @@
+//! One request through a guest: take an instance, call its handler, stream the answer, close the
+//! receipt, give the instance back.
+
+use super::access_log::AccessRecord;
+use crate::body::{Body, BoxError};
+use crate::component::{Loaded, Proxy};
+use bytes::Bytes;
+use holm_capabilities::State;
+use holm_runtime::call::{close, event};
+use holm_runtime::fault::{Ended, explain};
+use holm_runtime::receipt::{Flows, Receipt};
+use holm_runtime::{Error, InstanceState as _};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use wasmtime::Store;
+use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
+use wasmtime_wasi_http::{WasiBody, WasiHttpView as _, p3};
+
+/// How long a finished answer is held back for its receipt, where the client is to be told in a
+/// header; past that the receipt follows as a trailer.
+const TIMING_GRACE: Duration = Duration::from_millis(5);
+
+/// Why there is no answer of the guest's.
+pub enum Failure {
+    /// As many instances as the component may have are at work.
+    Busy,
+    /// It answered with an error code, or with nothing.
+    NoAnswer(Box<Error>),
+    /// It failed, or could not start.
+    Error(Box<Error>),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure::Error(Box::new(error))
+    }
+}
+
+/// The guest's own answer: a response, or the name of a `wasi:http` error code; with the counters
+/// of its event.
+struct Answer {
+    response: Result<Response<WasiBody>, String>,
+    flows: Arc<Flows>,
+}
+
+/// Calls a component's handler. The answer is there as soon as its head is; the body streams on
+/// while the guest works.
+pub async fn call(
+    component: Arc<Loaded>,
+    request: Request<Incoming>,
+    tls: bool,
+    record: AccessRecord,
+    timing: bool,
+) -> Result<Response<Body>, Failure> {
+    let Ok(permit) = component.permits.clone().try_acquire_owned() else {
+        return Err(Failure::Busy);
+    };
+    let (answer, head) = oneshot::channel();
+    let (sent, body_sent) = oneshot::channel::<()>();
+    let (cost, receipt) = oneshot::channel();
+    // A task of its own: it may go on after the response's last byte, and hyper may go away first.
+    let task = tokio::spawn(run(Event {
+        component: component.clone(),
+        request,
+        tls,
+        record,
+        answer,
+        body_sent,
+        cost,
+        permit,
+    }));
+    let (response, flows) = match head.await {
+        Ok(Answer { response: Ok(response), flows }) => (response, flows),
+        Ok(Answer { response: Err(code), .. }) => {
+            let name = &component.name;
+            let error = Error::guest(format!("{name} answered with the error {code}"));
+            return Err(Failure::NoAnswer(Box::new(error)));
+        }
+        // The guest is gone without an answer: its task knows why.
+        Err(_) => {
+            return Err(match task.await {
+                Ok(Err(error)) => Failure::Error(error),
+                Ok(Ok(())) => Failure::NoAnswer(Box::new(
+                    Error::guest(format!("{} returned without an answer", component.name))
+                        .help("it must call response-outparam.set before it returns"),
+                )),
+                Err(error) => Error::ours("the task of a request failed").caused_by(error.to_string()).into(),
+            });
+        }
+    };
+    Ok(respond(response, flows, sent, receipt, timing).await)
+}
+
+/// All that one event needs.
+struct Event {
+    component: Arc<Loaded>,
+    request: Request<Incoming>,
+    tls: bool,
+    record: AccessRecord,
+    answer: oneshot::Sender<Answer>,
+    body_sent: oneshot::Receiver<()>,
+    cost: oneshot::Sender<Receipt>,
+    permit: OwnedSemaphorePermit,
+}
+
+async fn run(event: Event) -> Result<(), Box<Error>> {
+    let Event { component, request, tls, record, answer, body_sent, cost, permit } = event;
+    let began = Instant::now();
+    let (store, proxy, served) = match component.idle() {
+        Some(idle) => (Ok(idle.store), Some(idle.proxy), idle.served),
+        None => (component.store(), None, 0),
+    };
+    let mut store = match store {
+        Ok(store) => store,
+        Err(error) => {
+            let error = holm_runtime::call::cannot_start(&error);
+            record.error(&error);
+            return Err(Box::new(error));
+        }
+    };
+    let flows = store.data_mut().core().flows.clone();
+    let request = request.map(|body| Counted { body, flows: flows.clone() });
+    let result = event_of(&component, &mut store, proxy, request, tls, answer).await;
+    let result = match result {
+        Ok(proxy) => Ok(proxy),
+        Err(error) => match explain(error, store.data_mut().core()) {
+            // An exit with success after the answer is an ordinary end.
+            Ended::Exit(0) => Err(None),
+            Ended::Exit(code) => {
+                let what = format!("{} exited with code {code}", component.name);
+                Err(Some(Box::new(Error::guest(what))))
+            }
+            Ended::Fault(error) => Err(Some(error)),
+        },
+    };
+    let mut receipt = close(store.data_mut(), began);
+    record.denials(&store.data_mut().core().denials.list());
+    if let Err(Some(error)) = &result {
+        record.error(error);
+    }
+    let result = match result {
+        Ok(proxy) => {
+            component.give_back(store, proxy, served);
+            Ok(())
+        }
+        Err(None) => Ok(()),
+        Err(Some(error)) => Err(error),
+    };
+    drop(permit);
+    let _ = cost.send(receipt.clone());
+    // The instance is free; what it wrote may still be on its way, and the receipt counts it.
+    let _ = body_sent.await;
+    receipt.bytes_from(&flows);
+    record.receipt(receipt);
+    result
+}
+
+/// Drives the guest on the event's clocks.
+async fn event_of(
+    component: &Loaded,
+    store: &mut Store<State>,
+    proxy: Option<Proxy>,
+    request: Request<Counted<Incoming>>,
+    tls: bool,
+    answer: oneshot::Sender<Answer>,
+) -> wasmtime::Result<Proxy> {
+    let core = store.data_mut().core();
+    let (meter, flows) = (core.budget.meter.clone(), core.flows.clone());
+    event(&meter, component.timeout(), &flows, async {
+        let proxy = match proxy {
+            Some(proxy) => proxy,
+            None => component.instantiate(store).await?,
+        };
+        match &proxy {
+            Proxy::P2(guest) => {
+                let scheme = if tls { Scheme::Https } else { Scheme::Http };
+                let mut view = store.data_mut().http();
+                let request = view.new_incoming_request(scheme, request)?;
+                let counters = flows.clone();
+                let out = view.new_response_outparam_from_callback(move |value| {
+                    let response = value.map_err(|code| format!("{code:?}"));
+                    let _ = answer.send(Answer { response, flows: counters });
+                })?;
+                guest.wasi_http_incoming_handler().call_handle(store, request, out).await?;
+            }
+            Proxy::P3(guest) => {
+                store.run_concurrent(async |accessor| handle(guest, accessor, request, answer).await).await??;
+            }
+        }
+        Ok(proxy)
+    })
+    .await
+}
+
+/// A 0.3 handler: its answer goes out, then whatever it still has to do is waited for.
+async fn handle(
+    guest: &p3::bindings::Service,
+    accessor: &wasmtime::component::Accessor<State>,
+    request: Request<Counted<Incoming>>,
+    answer: oneshot::Sender<Answer>,
+) -> wasmtime::Result<()> {
+    let (request, io) = accessor.with(|mut store| {
+        let view = store.data_mut().http();
+        let (request, io) = p3::Request::from_http(view.hooks, request);
+        // Boxed: the engine's type borrows the hooks in name, though it holds nothing of them.
+        let io: Pin<Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>> = Box::pin(io);
+        (request, io)
+    });
+    let response = match guest.handle(accessor, request).await? {
+        Ok(response) => {
+            Ok(accessor.with(|store| response.into_http_with_getter(store, io, State::http))?)
+        }
+        Err(code) => Err(format!("{code:?}")),
+    };
+    let flows = accessor.with(|mut store| store.data_mut().core().flows.clone());
+    let _ = answer.send(Answer { response, flows });
+    poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
+    Ok(())
+}
+
+/// Makes the guest's answer the server's: bytes counted, its cost told where that was asked for.
+async fn respond(
+    response: Response<WasiBody>,
+    flows: Arc<Flows>,
+    sent: oneshot::Sender<()>,
+    mut receipt: oneshot::Receiver<Receipt>,
+    timing: bool,
+) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    let body = Sent { body, flows, _sent: sent };
+    if !timing {
+        return Response::from_parts(parts, body.map_err(BoxError::from).boxed_unsync());
+    }
+    match tokio::time::timeout(TIMING_GRACE, &mut receipt).await {
+        Ok(Ok(receipt)) => {
+            parts.headers.append(SERVER_TIMING.clone(), server_timing(&receipt));
+            Response::from_parts(parts, body.map_err(BoxError::from).boxed_unsync())
+        }
+        Ok(Err(_)) => Response::from_parts(parts, body.map_err(BoxError::from).boxed_unsync()),
+        Err(_) => {
+            parts.headers.append(http::header::TRAILER, HeaderValue::from_static("server-timing"));
+            // What has a length has no trailers in HTTP/1.1.
+            parts.headers.remove(http::header::CONTENT_LENGTH);
+            let body = Timed { body: body.map_err(BoxError::from).boxed_unsync(), receipt: Some(receipt) };
+            Response::from_parts(parts, body.boxed_unsync())
+        }
+    }
+}
+
+static SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+fn server_timing(receipt: &Receipt) -> HeaderValue {
+    let text = format!(
+        "cpu;dur={:.3}, wall;dur={:.3}",
+        receipt.cpu_us as f64 / 1000.0,
+        receipt.wall_us as f64 / 1000.0
+    );
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("cpu"))
+}
+
+/// The request's body on its way to the guest.
+struct Counted<B> {
+    body: B,
+    flows: Arc<Flows>,
+}
+
+impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Counted<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame
+            && let Some(data) = frame.data_ref()
+        {
+            Flows::add(&self.flows.request_in, data.len());
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The response's body on its way to the client; its end tells the event that all was sent.
+struct Sent {
+    body: WasiBody,
+    flows: Arc<Flows>,
+    _sent: oneshot::Sender<()>,
+}
+
+impl HttpBody for Sent {
+    type Data = Bytes;
+    type Error = wasmtime_wasi_http::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame
+            && let Some(data) = frame.data_ref()
+        {
+            Flows::add(&self.flows.response_out, data.len());
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A body followed by what its request cost.
+struct Timed {
+    body: Body,
+    receipt: Option<oneshot::Receiver<Receipt>>,
+}
+
+impl HttpBody for Timed {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = &mut *self;
+        let mut trailers = match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
+            Some(Ok(frame)) => match frame.into_trailers() {
+                Ok(trailers) => trailers,
+                Err(frame) => return Poll::Ready(Some(Ok(frame))),
+            },
+            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+            None => HeaderMap::new(),
+        };
+        let Some(receipt) = &mut this.receipt else { return Poll::Ready(None) };
+        let receipt = ready!(Pin::new(receipt).poll(cx));
+        this.receipt = None;
+        if let Ok(receipt) = receipt {
+            trailers.append(SERVER_TIMING.clone(), server_timing(&receipt));
+        }
+        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+    }
+}

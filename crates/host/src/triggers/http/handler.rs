@@ -1,0 +1,135 @@
+//! A request's way through the host: route, target, answer; one line each.
+
+use super::access_log::{AccessRecord, AccessSink};
+use super::answer::{self, Fault};
+use super::guest::{self, Failure};
+use crate::app::{App, Target};
+use crate::body::Body;
+use crate::server::{Handler, Peer};
+use holm_runtime::limits::Limit;
+use holm_runtime::{Error, Kind};
+use http::{HeaderMap, Request, Response};
+use hyper::body::Incoming;
+
+/// Seconds after which a client that met a busy component may come again.
+const RETRY_AFTER_SECONDS: u32 = 1;
+
+/// Serves an app; a new version is a new handler, swapped in whole.
+pub struct HttpHandler {
+    app: App,
+    access: AccessSink,
+}
+
+impl HttpHandler {
+    /// A handler for an app that logs to a sink.
+    pub fn new(app: App, access: AccessSink) -> Self {
+        HttpHandler { app, access }
+    }
+
+    async fn target(
+        &self,
+        request: Request<Incoming>,
+        peer: &Peer,
+        record: &AccessRecord,
+    ) -> Result<Response<Body>, Fault> {
+        let header = request.headers().get(http::header::HOST).and_then(|h| h.to_str().ok());
+        let host = request.uri().host().or_else(|| header.map(without_port));
+        let path = request.uri().path();
+        let found = self.app.routes.find(host, path).map_err(|bad| {
+            record.fault("yours", bad.to_string());
+            Fault::BadRequest
+        })?;
+        let found = found.ok_or(Fault::NoRoute)?;
+        record.route(found.component_route());
+        match self.app.targets.get(found.index) {
+            Some(Target::Files(files)) => {
+                let rest = found.trailing_wildcard().unwrap_or(path);
+                files.serve(&request, rest).await
+            }
+            Some(Target::Component(component)) => {
+                record.component(&component.name);
+                let timing = self.app.server_timing;
+                guest::call(component.clone(), request, peer.tls, record.clone(), timing)
+                    .await
+                    .map_err(|failure| self.fault(failure, record))
+            }
+            None => Err(Fault::Ours),
+        }
+    }
+
+    fn fault(&self, failure: Failure, record: &AccessRecord) -> Fault {
+        match failure {
+            Failure::Busy => {
+                record.fault("yours", "as many instances as limits.concurrency allows are at work");
+                Fault::Busy { retry_after_seconds: RETRY_AFTER_SECONDS }
+            }
+            Failure::NoAnswer(error) => {
+                record.error(&error);
+                Fault::GuestAnswer
+            }
+            Failure::Error(error) => {
+                record.error(&error);
+                blame(&error)
+            }
+        }
+    }
+}
+
+impl Handler for HttpHandler {
+    async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
+        let record = AccessRecord::new(&self.access, &request, &peer);
+        let asked = accepted(request.headers());
+        let response = match self.target(request, &peer, &record).await {
+            Ok(response) => response,
+            Err(fault) => answer::answer(fault, record.id(), &asked),
+        };
+        record.answer(response)
+    }
+}
+
+/// Whose fault an error is, as the outside may know it.
+fn blame(error: &Error) -> Fault {
+    match (error.kind, error.limit) {
+        (_, Some(Limit::Cpu | Limit::Timeout)) => Fault::GuestTime,
+        (Kind::Guest, _) => Fault::Guest,
+        (Kind::Denied, _) => Fault::Denied,
+        (Kind::Yours, _) => Fault::Yours,
+        (Kind::Ours, _) => Fault::Ours,
+    }
+}
+
+/// What an error's answer depends on, kept while the request goes to the guest.
+fn accepted(headers: &HeaderMap) -> HeaderMap {
+    let mut kept = HeaderMap::new();
+    for value in headers.get_all(http::header::ACCEPT) {
+        kept.append(http::header::ACCEPT, value.clone());
+    }
+    kept
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rfind(':') {
+        Some(colon) if !host[colon..].contains(']') => &host[..colon],
+        _ => host,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_lose_their_port_and_nothing_else() {
+        assert_eq!(without_port("example.com:80"), "example.com");
+        assert_eq!(without_port("example.com"), "example.com");
+        assert_eq!(without_port("[::1]:80"), "[::1]");
+        assert_eq!(without_port("[::1]"), "[::1]");
+    }
+
+    #[test]
+    fn time_limits_are_told_from_other_faults() {
+        assert_eq!(blame(&Error { limit: Some(Limit::Cpu), ..Error::guest("") }), Fault::GuestTime);
+        assert_eq!(blame(&Error { limit: Some(Limit::Memory), ..Error::guest("") }), Fault::Guest);
+        assert_eq!(blame(&Error::denied("")), Fault::Denied);
+    }
+}
