@@ -44,6 +44,7 @@ async fn a_granted_origin_is_reached() {
     let uses = guest.core.seam.uses().unwrap().list();
     assert_eq!(uses.len(), 2);
     assert_eq!((uses[0].grant, &uses[0].scope), ("http", &origin(&server)));
+    assert_eq!(uses[1].scope, "private");
 }
 
 #[tokio::test]
