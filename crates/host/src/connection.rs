@@ -134,6 +134,8 @@ where
 {
     let mut connection = pin!(connection);
     let ended = tokio::select! {
+        // First, so that a request that has arrived is seen before the connection is told to end.
+        biased;
         ended = connection.as_mut() => Some(ended),
         () = shared.shutdown.draining() => None,
     };

@@ -101,17 +101,12 @@ impl<S: InstanceState> Prepared<S> {
         interface: &str,
         function: &str,
     ) -> Option<(wasmtime::component::ComponentExportIndex, Generation)> {
-        let name = self
-            .artifact
-            .exports()
-            .into_iter()
-            .find(|name| name.starts_with(interface))?;
-        let generation = if name.contains("@0.3") {
-            Generation::P3
-        } else {
-            Generation::P2
-        };
-        let outer = instance.get_export_index(&mut *store, None, &name)?;
+        let exports = self.artifact.exports();
+        let (generation, name) = exports
+            .iter()
+            .filter_map(|name| Some((Generation::of(name.strip_prefix(interface)?), name)))
+            .max()?;
+        let outer = instance.get_export_index(&mut *store, None, name)?;
         let index = instance.get_export_index(&mut *store, Some(&outer), function)?;
         Some((index, generation))
     }

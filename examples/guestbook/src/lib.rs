@@ -70,8 +70,7 @@ fn list() -> Result<Answer, Refusal> {
     // Each value is JSON as it stands: no need to take it apart.
     let entries: Vec<String> = values
         .into_iter()
-        .flatten()
-        .filter_map(|(_, value)| String::from_utf8(value).ok())
+        .filter_map(|(_, value)| String::from_utf8(value?).ok())
         .collect();
     Ok(Answer::json(200, format!("[{}]", entries.join(","))))
 }

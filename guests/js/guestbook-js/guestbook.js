@@ -40,7 +40,7 @@ function list() {
   const keys = entryKeys(bucket).sort().reverse().slice(0, LISTED);
   // Each value is JSON as it stands: no need to take it apart.
   const entries = getMany(bucket, keys)
-    .filter((pair) => pair)
+    .filter(([, value]) => value)
     .map(([, value]) => new TextDecoder().decode(value));
   return `[${entries.join(",")}]`;
 }

@@ -90,12 +90,19 @@ pub struct Artifact {
 }
 
 /// The generation of an interface that a component exports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Generation {
     /// 0.2
     P2,
     /// 0.3
     P3,
+}
+
+impl Generation {
+    /// Of an interface's version.
+    pub(crate) fn of(version: &str) -> Self {
+        if version.starts_with("0.3") { Generation::P3 } else { Generation::P2 }
+    }
 }
 
 impl Artifact {
@@ -123,21 +130,20 @@ impl Artifact {
             .or_else(|| self.exported("wasi:http/handler@"))
     }
 
+    /// The newest generation under which an interface is exported: a program of 0.3 may export the
+    /// entry point of 0.2 as well, because its toolchain does, and not mean it.
     fn exported(&self, prefix: &str) -> Option<Generation> {
         let Code::Component(component) = &self.code else {
             return None;
         };
-        let ty = component.component_type();
-        ty.exports(component.engine())
+        let generations: Vec<Generation> = component
+            .component_type()
+            .exports(component.engine())
             .filter(|(_, item)| matches!(item.ty, ComponentItem::ComponentInstance(_)))
-            .find_map(|(name, _)| name.strip_prefix(prefix))
-            .map(|version| {
-                if version.starts_with("0.3") {
-                    Generation::P3
-                } else {
-                    Generation::P2
-                }
-            })
+            .filter_map(|(name, _)| name.strip_prefix(prefix))
+            .map(Generation::of)
+            .collect();
+        generations.into_iter().max()
     }
 
     /// The names of what it imports: `wasi:cli/environment@0.2.3`, or `module.field`.

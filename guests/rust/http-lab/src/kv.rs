@@ -89,8 +89,8 @@ fn try_run(operation: &str, query: &Query) -> Result<Value, Error> {
         }
         "get-many" => batch::get_many(&bucket, &keys)?
             .into_iter()
-            .flatten()
-            .map(|(key, value)| (key, text(Some(value))))
+            .filter(|(_, value)| value.is_some())
+            .map(|(key, value)| (key, text(value)))
             .collect::<Map<_, _>>()
             .into(),
         // /kv/set-many?a=1&b=2
