@@ -54,6 +54,11 @@ pub struct LimitFlags {
 }
 
 impl GrantFlags {
+    /// Whether the program may reach anything over a network.
+    pub fn network(&self) -> bool {
+        self.allow_all_net || !(self.net.is_empty() && self.bind.is_empty() && self.http.is_empty())
+    }
+
     /// The flags as a manifest's grants.
     pub fn grants(&self) -> Result<Vec<Grant>, Problem> {
         let mut grants = Vec::new();
@@ -133,14 +138,14 @@ pub fn place_here(state: Option<PathBuf>) -> Place {
 }
 
 /// The smallest set of grants that a run used, ready to paste: first as a manifest, then as flags.
-pub fn explain(uses: &[Use], name: &str, grants: &Grants) -> String {
+pub fn explain(uses: &[Use], name: &str, grants: &Grants, given: &GrantFlags) -> String {
     use std::fmt::Write as _;
     let mut text = String::new();
     let mut flags = Vec::new();
     let _ = writeln!(text, "[component.{name}.grants]");
     let of = |grant: &str| uses.iter().filter(move |u| u.grant == grant).collect::<Vec<_>>();
     let quoted = |uses: &[&Use]| {
-        uses.iter().map(|u| format!("{:?}", u.scope)).collect::<Vec<_>>().join(", ")
+        uses.iter().map(|u| toml_text(&u.scope)).collect::<Vec<_>>().join(", ")
     };
     let mut dirs: Vec<(&str, bool)> = Vec::new();
     for used in of("dirs") {
@@ -154,9 +159,11 @@ pub fn explain(uses: &[Use], name: &str, grants: &Grants) -> String {
         .map(|(guest, write)| {
             let host = grants.files.dirs().iter().find(|d| d.guest == *guest);
             let host = host.map_or(*guest, |d| d.written.as_str());
-            flags.push(format!("--dir {host}::{guest}{}", if *write { "" } else { ":ro" }));
+            let mode = if *write { "" } else { ":ro" };
+            flags.push(format!("--dir {}", shell_word(&format!("{host}::{guest}{mode}"))));
             let access = if *write { "write" } else { "read" };
-            format!("{guest:?} = {{ path = {host:?}, access = {access:?} }}")
+            let (guest, host) = (toml_text(guest), toml_text(host));
+            format!("{guest} = {{ path = {host}, access = {access:?} }}")
         })
         .collect();
     if !lines.is_empty() {
@@ -165,9 +172,16 @@ pub fn explain(uses: &[Use], name: &str, grants: &Grants) -> String {
     let env: Vec<String> = of("env")
         .iter()
         .filter_map(|u| grants.environment.variables().iter().find(|(name, _)| *name == u.scope))
-        .map(|(name, value)| {
-            flags.push(format!("--env {name}"));
-            format!("{name} = {value:?}")
+        .map(|(name, value)| match given.env.contains(name) {
+            // Inherited: its value is the user's and stays out of sight.
+            true => {
+                flags.push(format!("--env {name}"));
+                format!("{} = {{ inherit = true }}", toml_key(name))
+            }
+            false => {
+                flags.push(format!("--env {}", shell_word(&format!("{name}={value}"))));
+                format!("{} = {}", toml_key(name), toml_text(value))
+            }
         })
         .collect();
     if !env.is_empty() {
@@ -175,8 +189,8 @@ pub fn explain(uses: &[Use], name: &str, grants: &Grants) -> String {
     }
     let net = of("net");
     let (listen, connect): (Vec<&Use>, Vec<&Use>) = net.iter().partition(|u| u.access == "listen");
-    flags.extend(connect.iter().map(|u| format!("--net {}", u.scope)));
-    flags.extend(listen.iter().map(|u| format!("--bind {}", u.scope)));
+    flags.extend(connect.iter().map(|u| format!("--net {}", shell_word(&u.scope))));
+    flags.extend(listen.iter().map(|u| format!("--bind {}", shell_word(&u.scope))));
     match (connect.is_empty(), listen.is_empty()) {
         (true, true) => {}
         (false, true) => {
@@ -189,7 +203,7 @@ pub fn explain(uses: &[Use], name: &str, grants: &Grants) -> String {
     for grant in ["http", "keyvalue"] {
         let used = of(grant);
         if !used.is_empty() {
-            flags.extend(used.iter().map(|u| format!("--{grant} {}", u.scope)));
+            flags.extend(used.iter().map(|u| format!("--{grant} {}", shell_word(&u.scope))));
             let _ = writeln!(text, "{grant} = [{}]", quoted(&used));
         }
     }
@@ -197,8 +211,8 @@ pub fn explain(uses: &[Use], name: &str, grants: &Grants) -> String {
         .iter()
         .map(|u| {
             let value = grants.config.values().get(&u.scope).cloned().unwrap_or_default();
-            flags.push(format!("--config {}={value}", u.scope));
-            format!("{:?} = {value:?}", u.scope)
+            flags.push(format!("--config {}", shell_word(&format!("{}={value}", u.scope))));
+            format!("{} = {}", toml_key(&u.scope), toml_text(&value))
         })
         .collect();
     if !config.is_empty() {
@@ -209,4 +223,55 @@ pub fn explain(uses: &[Use], name: &str, grants: &Grants) -> String {
     }
     let _ = writeln!(text, "# the same for `holm run`: {}", flags.join(" "));
     text
+}
+
+/// One word of a shell's command line, quoted where it must be.
+fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=,@%+".contains(c);
+    match !text.is_empty() && text.chars().all(plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
+/// A string of TOML.
+fn toml_text(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => {
+                let _ = write!(quoted, "\\u{:04x}", u32::from(c));
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted + "\""
+}
+
+/// A key of TOML.
+fn toml_key(key: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    match !key.is_empty() && key.chars().all(bare) {
+        true => key.to_owned(),
+        false => toml_text(key),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_pasted_is_quoted_where_it_must_be() {
+        assert_eq!(shell_word("A=b"), "A=b");
+        assert_eq!(shell_word("a b::/c"), "'a b::/c'");
+        assert_eq!(shell_word("it's"), r"'it'\''s'");
+        assert_eq!(shell_word("$HOME"), "'$HOME'");
+        assert_eq!(shell_word("*:443"), "'*:443'");
+        assert_eq!(toml_text("a\"b\\c\n\u{7f}"), r#""a\"b\\c\u000a\u007f""#);
+        assert_eq!(toml_key("GREETING"), "GREETING");
+        assert_eq!(toml_key("a.b"), "\"a.b\"");
+    }
 }

@@ -40,6 +40,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    quiet_backtraces();
+    log_warnings();
     match Cli::parse().command {
         Command::Run(args) => commands::run::run(args),
         Command::Up(args) => commands::up::run(args),
@@ -51,6 +53,26 @@ fn main() -> ExitCode {
         Command::Completions(args) => commands::completions::run(args),
         Command::BenchInstantiate(args) => commands::bench_instantiate::run(args),
     }
+}
+
+/// An error of a host function must not capture a backtrace of ours: with `RUST_BACKTRACE` set in
+/// the environment a guest could burn a core on failing calls.
+fn quiet_backtraces() {
+    if std::env::var_os("RUST_LIB_BACKTRACE").is_none() {
+        // SAFETY: the first thing that main does; no other thread exists that could read it.
+        unsafe { std::env::set_var("RUST_LIB_BACKTRACE", "0") };
+    }
+}
+
+/// Warnings of the rooms below go to standard error; `HOLM_LOG=debug` shows more.
+fn log_warnings() {
+    let level = std::env::var("HOLM_LOG").ok().and_then(|l| l.parse().ok());
+    tracing_subscriber::fmt()
+        .with_max_level(level.unwrap_or(tracing::Level::WARN))
+        .with_writer(std::io::stderr)
+        .with_ansi(report::color())
+        .with_target(false)
+        .init();
 }
 
 pub(crate) fn cli() -> clap::Command {

@@ -1,8 +1,8 @@
 //! How errors, receipts and warnings look on a terminal; colour only there.
 
-use holm_manifest::{Problem, Problems, Source};
+use holm_manifest::Problems;
 use holm_runtime::receipt::Receipt;
-use holm_runtime::{Error, Kind};
+use holm_runtime::{Denial, Error, Kind};
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 
@@ -18,11 +18,6 @@ pub fn error(error: &Error) {
 pub fn problems(problems: &Problems) {
     let text = problems.render(color(), width());
     let _ = std::io::stderr().write_all(text.as_bytes());
-}
-
-/// Prints one problem that belongs to no manifest.
-pub fn problem(problem: Problem) {
-    problems(&Problems::new(Source::new("", ""), vec![problem]));
 }
 
 /// Whether standard error is a terminal that wants colour.
@@ -64,11 +59,7 @@ fn render(error: &Error) -> String {
             _ => text.push('\n'),
         }
     }
-    for denial in &error.denials {
-        let _ = writeln!(text, "denied: {}", printable(&denial.asked));
-        let _ = writeln!(text, "  to allow it, add to its grants: {}", printable(&denial.line));
-        let _ = writeln!(text, "  or to the command line:         {}", printable(&denial.flag));
-    }
+    denied(&mut text, &error.denials);
     for help in &error.help {
         let _ = writeln!(text, "help: {}", printable(help));
     }
@@ -76,6 +67,21 @@ fn render(error: &Error) -> String {
         let _ = writeln!(text, "help: {REPORT}");
     }
     text
+}
+
+fn denied(text: &mut String, denials: &[Denial]) {
+    for denial in denials {
+        let _ = writeln!(text, "denied: {}", printable(&denial.asked));
+        let _ = writeln!(text, "  to allow it, add to its grants: {}", printable(&denial.line));
+        let _ = writeln!(text, "  or to the command line:         {}", printable(&denial.flag));
+    }
+}
+
+/// Prints what a guest was refused, each with the line that would grant it.
+pub fn denials(denials: &[Denial]) {
+    let mut text = String::new();
+    denied(&mut text, denials);
+    let _ = anstream::stderr().write_all(text.as_bytes());
 }
 
 /// Text from outside must not move the cursor or colour the terminal.

@@ -1,7 +1,7 @@
 //! The guest's path: take an instance, arm its limits, call, close the receipt.
 
 use crate::artifact::Generation;
-use crate::core::InstanceState;
+use crate::core::{Denial, InstanceState};
 use crate::error::{Error, Result};
 use crate::fault::{Ended, explain};
 use crate::limits::{Limit, LimitHit, Meter};
@@ -16,6 +16,27 @@ use wasmtime::{Store, UpdateDeadline};
 
 /// Makes the states of a run: one per thread, which is one for nearly everybody.
 pub type MakeState<S> = Arc<dyn Fn() -> wasmtime::Result<S> + Send + Sync>;
+
+/// How a run ended, and what it cost.
+pub struct Outcome<T> {
+    /// What it gave, or what went wrong.
+    pub result: Result<T>,
+    /// What it used; absent where it could not even start.
+    pub receipt: Option<Receipt>,
+    /// What it asked for and was refused, whether or not it minded.
+    pub denials: Vec<Denial>,
+}
+
+impl<T> Outcome<T> {
+    pub(crate) fn failed(error: Error) -> Self {
+        Outcome { result: Err(error), receipt: None, denials: Vec::new() }
+    }
+
+    /// Turns what it gave into something else.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Outcome<U> {
+        Outcome { result: self.result.map(change), receipt: self.receipt, denials: self.denials }
+    }
+}
 
 impl<S: InstanceState> Prepared<S> {
     /// Takes a store for a fresh instance, its limits armed.
@@ -43,11 +64,11 @@ impl<S: InstanceState> Prepared<S> {
     }
 
     /// Runs the program in it: `_start` or `wasi:cli/run`. Gives the exit code, or what went wrong.
-    pub async fn run(&self, make: MakeState<S>) -> (Result<i32>, Option<Receipt>) {
+    pub async fn run(&self, make: MakeState<S>) -> Outcome<i32> {
         let began = Instant::now();
         let mut store = match make().and_then(|state| self.store(state)) {
             Ok(store) => store,
-            Err(error) => return (Err(cannot_start(&error)), None),
+            Err(error) => return Outcome::failed(cannot_start(&error)),
         };
         let meter = store.data_mut().core().budget.meter.clone();
         let timeout = store.data_mut().core().budget.allowance().timeout;
@@ -56,12 +77,14 @@ impl<S: InstanceState> Prepared<S> {
             Ok(()) => Ended::Exit(0),
             Err(error) => explain(error, store.data_mut().core()),
         };
-        let receipt = close(store.data_mut(), began);
-        let result = match ended {
-            Ended::Exit(code) => Ok(code),
-            Ended::Fault(error) => Err(*error),
-        };
-        (result, Some(receipt))
+        Outcome {
+            result: match ended {
+                Ended::Exit(code) => Ok(code),
+                Ended::Fault(error) => Err(*error),
+            },
+            receipt: Some(close(store.data_mut(), began)),
+            denials: store.data_mut().core().denials.list(),
+        }
     }
 
     async fn start(&self, store: &mut Store<S>, make: MakeState<S>) -> wasmtime::Result<()> {

@@ -272,7 +272,7 @@ impl Engines {
             .max_core_instance_size(16 << 20)
             .max_memories_per_module(16)
             .max_tables_per_module(64)
-            .table_elements(100_000)
+            .table_elements(1_000_000)
             .linear_memory_keep_resident(64 << 10)
             .table_keep_resident(64 << 10)
             .max_unused_warm_slots(100)

@@ -1,12 +1,11 @@
 //! Typed calls from text: `greet("Ada")`, `holm:greet/api.add(1, 2)`; arguments and results in WAVE.
 
 use crate::artifact::Code;
-use crate::call::{MakeState, close, metered};
+use crate::call::{MakeState, Outcome, close, metered};
 use crate::core::InstanceState;
 use crate::error::{Error, Result};
 use crate::fault::{Ended, explain};
 use crate::link::{Pre, Prepared};
-use crate::receipt::Receipt;
 use std::time::Instant;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::wasm_wave::untyped::UntypedFuncCall;
@@ -28,11 +27,11 @@ impl<S: InstanceState> Prepared<S> {
         &self,
         call: &str,
         make: MakeState<S>,
-    ) -> (Result<String>, Option<Receipt>) {
+    ) -> Outcome<String> {
         let began = Instant::now();
         let mut store = match make().and_then(|state| self.store(state)) {
             Ok(store) => store,
-            Err(error) => return (Err(crate::call::cannot_start(&error)), None),
+            Err(error) => return Outcome::failed(crate::call::cannot_start(&error)),
         };
         let meter = store.data_mut().core().budget.meter.clone();
         let timeout = store.data_mut().core().budget.allowance().timeout;
@@ -46,8 +45,11 @@ impl<S: InstanceState> Prepared<S> {
                 Ended::Fault(error) => Err(*error),
             },
         };
-        let receipt = close(store.data_mut(), began);
-        (result, Some(receipt))
+        Outcome {
+            result,
+            receipt: Some(close(store.data_mut(), began)),
+            denials: store.data_mut().core().denials.list(),
+        }
     }
 
     async fn dispatch(&self, store: &mut Store<S>, call: &str) -> wasmtime::Result<Result<String>> {

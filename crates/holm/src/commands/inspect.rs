@@ -138,10 +138,15 @@ fn grants(inspection: &Inspection) -> Vec<&'static str> {
     holm_capabilities::ABOUT
         .iter()
         .filter(|about| {
-            about.interfaces.iter().any(|i| imports(i.name) && i.name != "wasi:cli/exit")
+            about.interfaces.iter().any(|i| imports(i.name) && governed(i.name))
                 || (about.grant == Some("dirs") && p1_imports(".path_"))
                 || (about.grant == Some("env") && p1_imports(".environ_"))
         })
         .filter_map(|about| about.grant.and(about.example))
         .collect()
+}
+
+/// Interfaces of types alone, and leaving, need no grant.
+fn governed(interface: &str) -> bool {
+    !interface.ends_with("/types") && interface != "wasi:cli/exit"
 }

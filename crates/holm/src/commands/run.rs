@@ -11,7 +11,8 @@ use holm_runtime::limits::{Allowance, Budget};
 use holm_runtime::receipt::Receipt;
 use holm_runtime::seam::Uses;
 use holm_runtime::{Core, Error, Watch};
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use wasmtime_wasi::WasiCtxBuilder;
@@ -59,12 +60,15 @@ pub struct Args {
     /// Where key-value stores lie [default: .holm here]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
-    /// The program
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-    /// Its arguments
-    #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
-    arguments: Vec<String>,
+    /// The program, then its arguments: whatever follows FILE belongs to the program
+    #[arg(value_names = ["FILE", "ARGS"], required = true, num_args = 1.., trailing_var_arg = true, allow_hyphen_values = true)]
+    program: Vec<OsString>,
+}
+
+impl Args {
+    fn file(&self) -> &Path {
+        self.program.first().map_or(Path::new(""), Path::new)
+    }
 }
 
 /// Runs the command.
@@ -90,7 +94,7 @@ pub fn run(args: Args) -> ExitCode {
 }
 
 async fn go(args: &Args) -> Result<i32, Error> {
-    let name = args.file.file_stem().map_or("guest".into(), |s| s.to_string_lossy().into_owned());
+    let name = args.file().file_stem().map_or("guest".into(), |s| s.to_string_lossy().into_owned());
     let grants = match args.grants.resolve(&place_here(args.state.clone())) {
         Ok(grants) => grants,
         Err(problems) => {
@@ -106,10 +110,10 @@ async fn go(args: &Args) -> Result<i32, Error> {
         pooled: false,
         allow_precompiled: args.allow_precompiled,
     };
-    let artifact = runtime.loader().load(&args.file, options)?;
+    let artifact = runtime.loader().load(args.file(), options)?;
     if args.invoke.is_none() && artifact.command().is_none() && artifact.http().is_some() {
-        return Err(Error::yours(format!("{} is a service, not a program", args.file.display()))
-            .help(format!("serve it: holm up {}", args.file.display())));
+        return Err(Error::yours(format!("{} is a service, not a program", args.file().display()))
+            .help(format!("serve it: holm up {}", args.file().display())));
     }
     let flags = args.grants.clone();
     let granted = move |grant: &str| match grant {
@@ -121,35 +125,42 @@ async fn go(args: &Args) -> Result<i32, Error> {
     let uses = args.explain_grants.then(Uses::default);
     let watch = Watch { times: args.receipt, uses: uses.clone() };
     let make = make_state(&name, grants.clone(), allowance(&args.limits), watch, form);
-    restore_sigpipe();
-    let (result, receipt) = match &args.invoke {
+    // With sockets a broken connection must stay an error, not end the program.
+    if !args.grants.network() {
+        restore_sigpipe();
+    }
+    let outcome = match &args.invoke {
         None => prepared.run(make).await,
-        Some(call) => {
-            let (result, receipt) = prepared.invoke(call, make).await;
-            let result = result.map(|text| {
-                if !text.is_empty() {
-                    println!("{text}");
-                }
-                0
-            });
-            (result, receipt)
-        }
+        Some(call) => prepared.invoke(call, make).await.map(|text| {
+            if !text.is_empty() {
+                println!("{text}");
+            }
+            0
+        }),
     };
-    if let Some(receipt) = receipt.filter(|_| args.receipt) {
+    // A program that was refused something usually says so in its own words; here is the way out.
+    if matches!(outcome.result, Ok(code) if code != 0) {
+        report::denials(&outcome.denials);
+    }
+    if let Some(receipt) = outcome.receipt.filter(|_| args.receipt) {
         tell(&receipt, args.json);
     }
     if let Some(uses) = uses {
-        eprint!("{}", explain(&uses.list(), &name, &grants));
+        eprint!("{}", explain(&uses.list(), &name, &grants, &args.grants));
     }
-    result
+    outcome.result
 }
 
-/// Grants as a program has them: the terminal's streams, arguments, files without a detour.
+/// Grants as a program has them: the terminal's streams, arguments, files without a detour through
+/// other threads.
 fn wired(mut grants: Grants, args: &Args) -> Grants {
     grants.stdio = Stdio::Inherit;
-    grants.files.blocking = true;
-    let program = args.file.file_name().map_or("guest".into(), |n| n.to_string_lossy().into_owned());
-    grants.environment.arguments = std::iter::once(program).chain(args.arguments.iter().cloned()).collect();
+    // A blocked thread cannot be cut off: with a timeout, files and sleeps take the detour.
+    grants.files.blocking = args.limits.timeout.is_none();
+    let program = args.file().file_name().map_or("guest".into(), |n| n.to_string_lossy().into_owned());
+    // WASI's arguments are Unicode; what is not is passed on as near as that gets.
+    let arguments = args.program.iter().skip(1).map(|a| a.to_string_lossy().into_owned());
+    grants.environment.arguments = std::iter::once(program).chain(arguments).collect();
     grants
 }
 
@@ -188,8 +199,7 @@ fn tell(receipt: &Receipt, json: bool) {
 
 /// Writing to a closed pipe ends a native program by signal; Rust's start-up code turns that off.
 fn restore_sigpipe() {
-    // SAFETY: setting a disposition to the default installs no handler and touches no memory of ours;
-    // sockets are written to with MSG_NOSIGNAL by the standard library.
+    // SAFETY: setting a disposition to the default installs no handler and touches no memory of ours.
     unsafe {
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
     }

@@ -307,9 +307,7 @@ fn show_warnings(manifest: &Manifest) {
 
 /// The manifest of what the user named: a folder, a file, or a single component.
 fn manifest_of(args: &Args) -> Result<Manifest, Problems> {
-    let single = args.app.is_file()
-        && args.app.extension().is_some_and(|e| e == "wasm" || e == "wat" || e == "cwasm");
-    if single {
+    if is_webassembly(&args.app) {
         return alone(&args.app, &args.grants).map_err(Problem::alone);
     }
     let manifest = load_manifest(&args.app)?;
@@ -320,6 +318,15 @@ fn manifest_of(args: &Args) -> Result<Manifest, Problems> {
             .alone()),
         Err(problem) => Err(problem.alone()),
     }
+}
+
+/// A component rather than a manifest, found by looking at it; text is known by its name alone,
+/// because a manifest is text too.
+fn is_webassembly(path: &Path) -> bool {
+    let mut head = [0; 4];
+    let read = std::fs::File::open(path).and_then(|mut file| std::io::Read::read_exact(&mut file, &mut head));
+    let binary = read.is_ok() && (head == *b"\0asm" || head == *b"\x7fELF");
+    binary || (path.is_file() && path.extension().is_some_and(|e| e == "wat" || e == "wasm"))
 }
 
 /// Reads and checks a manifest.

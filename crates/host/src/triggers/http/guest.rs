@@ -16,7 +16,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -66,6 +66,7 @@ pub async fn call(
     let (answer, head) = oneshot::channel();
     let (sent, body_sent) = oneshot::channel::<()>();
     let (cost, receipt) = oneshot::channel();
+    let (waiting, client) = oneshot::channel();
     // A task of its own: it may go on after the response's last byte, and hyper may go away first.
     let task = tokio::spawn(run(Event {
         component: component.clone(),
@@ -74,6 +75,7 @@ pub async fn call(
         record,
         answer,
         body_sent,
+        client,
         cost,
         permit,
     }));
@@ -84,8 +86,9 @@ pub async fn call(
             let error = Error::guest(format!("{name} answered with the error {code}"));
             return Err(Failure::NoAnswer(Box::new(error)));
         }
-        // The guest is gone without an answer: its task knows why.
+        // The guest is gone without an answer: its task knows why, and must not wait for a body.
         Err(_) => {
+            drop(sent);
             return Err(match task.await {
                 Ok(Err(error)) => Failure::Error(error),
                 Ok(Ok(())) => Failure::NoAnswer(Box::new(
@@ -96,6 +99,7 @@ pub async fn call(
             });
         }
     };
+    let _ = waiting.send(());
     Ok(respond(response, flows, sent, receipt, timing).await)
 }
 
@@ -107,60 +111,81 @@ struct Event {
     record: AccessRecord,
     answer: oneshot::Sender<Answer>,
     body_sent: oneshot::Receiver<()>,
+    client: oneshot::Receiver<()>,
     cost: oneshot::Sender<Receipt>,
     permit: OwnedSemaphorePermit,
 }
 
 async fn run(event: Event) -> Result<(), Box<Error>> {
-    let Event { component, request, tls, record, answer, body_sent, cost, permit } = event;
+    let Event { component, request, tls, record, answer, body_sent, client, cost, permit } = event;
     let began = Instant::now();
     let (store, proxy, served) = match component.idle() {
         Some(idle) => (Ok(idle.store), Some(idle.proxy), idle.served),
         None => (component.store(), None, 0),
     };
-    let mut store = match store {
-        Ok(store) => store,
-        Err(error) => {
-            let error = holm_runtime::call::cannot_start(&error);
-            record.error(&error);
-            return Err(Box::new(error));
-        }
-    };
+    let mut store = store.map_err(|error| Box::new(holm_runtime::call::cannot_start(&error)))?;
     let flows = store.data_mut().core().flows.clone();
     let request = request.map(|body| Counted { body, flows: flows.clone() });
-    let result = event_of(&component, &mut store, proxy, request, tls, answer).await;
+    let answer = Arc::new(Mutex::new(Some(answer)));
+    let result = tokio::select! {
+        result = event_of(&component, &mut store, proxy, request, tls, answer.clone()) => result.map(Some),
+        () = left(client) => Ok(None),
+    };
+    let unanswered = take(&answer).is_some();
     let result = match result {
-        Ok(proxy) => Ok(proxy),
+        Ok(Some(proxy)) if !unanswered => Ok(Some(proxy)),
+        Ok(_) => Ok(None),
         Err(error) => match explain(error, store.data_mut().core()) {
             // An exit with success after the answer is an ordinary end.
-            Ended::Exit(0) => Err(None),
+            Ended::Exit(0) => Ok(None),
             Ended::Exit(code) => {
                 let what = format!("{} exited with code {code}", component.name);
-                Err(Some(Box::new(Error::guest(what))))
+                Err(Box::new(Error::guest(what)))
             }
-            Ended::Fault(error) => Err(Some(error)),
+            Ended::Fault(error) => Err(error),
         },
     };
     let mut receipt = close(store.data_mut(), began);
     record.denials(&store.data_mut().core().denials.list());
-    if let Err(Some(error)) = &result {
+    if let Err(error) = &result {
         record.error(error);
     }
+    // From here on the instance is free, and so is whoever waits for an answer that it still holds.
     let result = match result {
-        Ok(proxy) => {
+        Ok(Some(proxy)) => {
             component.give_back(store, proxy, served);
             Ok(())
         }
-        Err(None) => Ok(()),
-        Err(Some(error)) => Err(error),
+        Ok(None) => {
+            drop(store);
+            Ok(())
+        }
+        Err(error) => {
+            drop(store);
+            Err(error)
+        }
     };
     drop(permit);
     let _ = cost.send(receipt.clone());
-    // The instance is free; what it wrote may still be on its way, and the receipt counts it.
+    // What the guest wrote may still be on its way, and the receipt counts it.
     let _ = body_sent.await;
     receipt.bytes_from(&flows);
     record.receipt(receipt);
     result
+}
+
+/// Where the answer is to be sent; empty once it was.
+type AnswerTo = Arc<Mutex<Option<oneshot::Sender<Answer>>>>;
+
+fn take(answer: &AnswerTo) -> Option<oneshot::Sender<Answer>> {
+    answer.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// Waits until the client has left before there was an answer; for ever if it stays.
+async fn left(client: oneshot::Receiver<()>) {
+    if client.await.is_ok() {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Drives the guest on the event's clocks.
@@ -170,7 +195,7 @@ async fn event_of(
     proxy: Option<Proxy>,
     request: Request<Counted<Incoming>>,
     tls: bool,
-    answer: oneshot::Sender<Answer>,
+    answer: AnswerTo,
 ) -> wasmtime::Result<Proxy> {
     let core = store.data_mut().core();
     let (meter, flows) = (core.budget.meter.clone(), core.flows.clone());
@@ -187,7 +212,9 @@ async fn event_of(
                 let counters = flows.clone();
                 let out = view.new_response_outparam_from_callback(move |value| {
                     let response = value.map_err(|code| format!("{code:?}"));
-                    let _ = answer.send(Answer { response, flows: counters });
+                    if let Some(answer) = take(&answer) {
+                        let _ = answer.send(Answer { response, flows: counters });
+                    }
                 })?;
                 guest.wasi_http_incoming_handler().call_handle(store, request, out).await?;
             }
@@ -205,7 +232,7 @@ async fn handle(
     guest: &p3::bindings::Service,
     accessor: &wasmtime::component::Accessor<State>,
     request: Request<Counted<Incoming>>,
-    answer: oneshot::Sender<Answer>,
+    answer: AnswerTo,
 ) -> wasmtime::Result<()> {
     let (request, io) = accessor.with(|mut store| {
         let view = store.data_mut().http();
@@ -221,7 +248,9 @@ async fn handle(
         Err(code) => Err(format!("{code:?}")),
     };
     let flows = accessor.with(|mut store| store.data_mut().core().flows.clone());
-    let _ = answer.send(Answer { response, flows });
+    if let Some(answer) = take(&answer) {
+        let _ = answer.send(Answer { response, flows });
+    }
     poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
     Ok(())
 }

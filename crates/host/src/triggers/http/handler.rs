@@ -32,10 +32,11 @@ impl HttpHandler {
         peer: &Peer,
         record: &AccessRecord,
     ) -> Result<Response<Body>, Fault> {
-        let header = request.headers().get(http::header::HOST).and_then(|h| h.to_str().ok());
-        let host = request.uri().host().or_else(|| header.map(without_port));
+        let host = host(&request).inspect_err(|_| {
+            record.fault("yours", "the request names no host, or more than one");
+        })?;
         let path = request.uri().path();
-        let found = self.app.routes.find(host, path).map_err(|bad| {
+        let found = self.app.routes.find(Some(host), path).map_err(|bad| {
             record.fault("yours", bad.to_string());
             Fault::BadRequest
         })?;
@@ -105,6 +106,18 @@ fn accepted(headers: &HeaderMap) -> HeaderMap {
         kept.append(http::header::ACCEPT, value.clone());
     }
     kept
+}
+
+/// The host that a request is for: its URI's, else its one `Host` header's (RFC 9112, 3.2).
+fn host(request: &Request<Incoming>) -> Result<&str, Fault> {
+    if let Some(host) = request.uri().host() {
+        return Ok(host);
+    }
+    let mut headers = request.headers().get_all(http::header::HOST).iter();
+    match (headers.next(), headers.next()) {
+        (Some(host), None) => host.to_str().map(without_port).map_err(|_| Fault::BadRequest),
+        _ => Err(Fault::BadRequest),
+    }
 }
 
 fn without_port(host: &str) -> &str {
