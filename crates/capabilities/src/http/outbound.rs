@@ -81,7 +81,7 @@ impl Outbound {
         slot: Slot,
     ) -> Result<Response<ResponseBody>, Fault> {
         let progress = Arc::new(Progress::new());
-        let path = request.uri().path_and_query().cloned();
+        let path = request.uri().path_and_query().map(rooted).transpose()?;
         let mut request = request.map(|guest| RequestBody {
             guest,
             flows: flows.clone(),
@@ -181,6 +181,15 @@ fn address<B>(
         Wire::Http2(_) => *request.uri_mut() = to.uri(path)?,
     }
     Ok(())
+}
+
+/// A path that begins with a slash: what the guest left empty is the root (RFC 9112, 3.2.1).
+fn rooted(path: &PathAndQuery) -> Result<PathAndQuery, Fault> {
+    match path.as_str() {
+        "" => Ok(PathAndQuery::from_static("/")),
+        text if text.starts_with(['/', '*']) => Ok(text.parse().map_err(|_| Error::HttpRequestUriInvalid)?),
+        text => Ok(format!("/{text}").parse().map_err(|_| Error::HttpRequestUriInvalid)?),
+    }
 }
 
 /// Ends when nothing has moved for as long as `patience`.

@@ -243,7 +243,11 @@ impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Counted<B> {
         let this = self.get_mut();
         let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
         match &frame {
-            Some(Ok(frame)) => this.bytes += frame.data_ref().map_or(0, |data| data.len() as u64),
+            Some(Ok(frame)) => {
+                this.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                // Nothing follows trailers, and nobody asks whether it does.
+                this.ended |= frame.is_trailers();
+            }
             Some(Err(_)) => {}
             None => this.ended = true,
         }
