@@ -34,10 +34,24 @@ impl Default for Patience {
 }
 
 /// What the requests of a connection tell its waiting side.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Pulse {
+    since: Instant,
     running: AtomicUsize,
     begun: AtomicU64,
+    /// When the last one ended, in milliseconds after `since`.
+    ended: AtomicU64,
+}
+
+impl Default for Pulse {
+    fn default() -> Self {
+        Pulse {
+            since: Instant::now(),
+            running: AtomicUsize::new(0),
+            begun: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
+        }
+    }
 }
 
 impl Pulse {
@@ -49,7 +63,13 @@ impl Pulse {
 
     /// Its response has been sent or dropped.
     pub fn ends(&self) {
+        let after = self.since.elapsed().as_millis() as u64;
+        self.ended.store(after, Relaxed);
         self.running.fetch_sub(1, Relaxed);
+    }
+
+    fn idle_since(&self) -> Instant {
+        self.since + Duration::from_millis(self.ended.load(Relaxed))
     }
 
     /// How many requests have begun so far.
@@ -69,7 +89,6 @@ pub struct Patient<S> {
     bytes_are_header: bool,
     begun_seen: u64,
     header_since: Option<Instant>,
-    idle_since: Option<Instant>,
     read_timer: Option<Pin<Box<Sleep>>>,
     writing: Stall,
 }
@@ -91,7 +110,6 @@ impl<S> Patient<S> {
             begun_seen: 0,
             header_since: (!ahead.is_empty()).then(Instant::now),
             ahead,
-            idle_since: None,
             read_timer: None,
             writing: Stall::default(),
         }
@@ -104,20 +122,33 @@ impl<S> Patient<S> {
         if running || begun != self.begun_seen {
             self.begun_seen = begun;
             self.header_since = None;
-            self.idle_since = None;
         }
         running
     }
 
+    /// Ready once the client has made us wait for too long. The timer is set once in an idle
+    /// time, not once in a request: hyper does not read again when a request ends, so a timer
+    /// that was set while it ran has to bring it here.
     fn poll_impatience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.is_running() {
-            return Poll::Pending;
-        }
+        let patience = self.patience;
         let deadline = match self.header_since {
-            Some(since) if self.bytes_are_header => since + self.patience.header,
-            _ => *self.idle_since.get_or_insert_with(Instant::now) + self.patience.idle,
+            _ if self.is_running() => None,
+            Some(since) if self.bytes_are_header => Some(since + patience.header),
+            _ => Some(self.pulse.idle_since() + patience.idle),
         };
-        poll_timer(&mut self.read_timer, deadline, cx)
+        if let Some(timer) = &mut self.read_timer
+            && deadline.is_none_or(|deadline| timer.deadline() <= deadline)
+        {
+            ready!(timer.as_mut().poll(cx));
+        }
+        match deadline {
+            Some(deadline) if deadline <= Instant::now() => Poll::Ready(()),
+            Some(deadline) => poll_timer(&mut self.read_timer, deadline, cx),
+            None => {
+                let _ = poll_timer(&mut self.read_timer, Instant::now() + patience.idle, cx);
+                Poll::Pending
+            }
+        }
     }
 
     fn after_write(

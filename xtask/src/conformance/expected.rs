@@ -11,11 +11,6 @@ const EXPECTED_FAILURES: &[(&str, &str)] = &[
         "the engine's `request.new` reports a request that was never sent as transmitted \
          (bytecodealliance/wasmtime#14112)",
     ),
-    (
-        "wasip3/http-service-uri",
-        "scheme and authority of an incoming request are not always set; the specification \
-         is still open on it (WebAssembly/WASI#788)",
-    ),
 ];
 
 /// Why the case is expected to fail, if it is

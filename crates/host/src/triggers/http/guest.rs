@@ -10,6 +10,7 @@ use holm_runtime::call::{close, event};
 use holm_runtime::fault::{Ended, explain};
 use holm_runtime::receipt::{Flows, Receipt};
 use holm_runtime::{Error, InstanceState as _};
+use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
@@ -219,7 +220,7 @@ async fn event_of(
                 guest.wasi_http_incoming_handler().call_handle(store, request, out).await?;
             }
             Proxy::P3(guest) => {
-                store.run_concurrent(async |accessor| handle(guest, accessor, request, answer).await).await??;
+                store.run_concurrent(async |accessor| handle(guest, accessor, request, tls, answer).await).await??;
             }
         }
         Ok(proxy)
@@ -232,8 +233,10 @@ async fn handle(
     guest: &p3::bindings::Service,
     accessor: &wasmtime::component::Accessor<State>,
     request: Request<Counted<Incoming>>,
+    tls: bool,
     answer: AnswerTo,
 ) -> wasmtime::Result<()> {
+    let request = absolute(request, tls);
     let (request, io) = accessor.with(|mut store| {
         let view = store.data_mut().http();
         let (request, io) = p3::Request::from_http(view.hooks, request);
@@ -253,6 +256,21 @@ async fn handle(
     }
     poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
     Ok(())
+}
+
+/// A request whose URI names scheme and authority, as 0.3 wants it; HTTP/1.1 has them elsewhere.
+fn absolute<B>(mut request: Request<B>, tls: bool) -> Request<B> {
+    let mut parts = request.uri().clone().into_parts();
+    let host = request.headers().get(http::header::HOST).map(HeaderValue::as_bytes);
+    let authority = parts.authority.take().or_else(|| Authority::try_from(host?).ok());
+    let Some(authority) = authority else { return request };
+    parts.authority = Some(authority);
+    parts.scheme = Some(if tls { http::uri::Scheme::HTTPS } else { http::uri::Scheme::HTTP });
+    parts.path_and_query.get_or_insert(http::uri::PathAndQuery::from_static("/"));
+    if let Ok(uri) = http::Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+    request
 }
 
 /// Makes the guest's answer the server's: bytes counted, its cost told where that was asked for.
