@@ -6,7 +6,7 @@ use crate::engines::EngineKey;
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use wasmtime::{Engine, Linker, component};
+use wasmtime::{Linker, component};
 
 /// A WIT interface that the host provides.
 #[derive(Clone, Copy, Debug)]
@@ -40,9 +40,11 @@ pub struct Runtime<S: 'static> {
     linkers: Mutex<HashMap<EngineKey, Linkers<S>>>,
 }
 
+/// The linkers of one engine, each made when it is first needed: linking is a good part of what a
+/// short program costs.
 struct Linkers<S: 'static> {
-    module: Arc<Linker<S>>,
-    component: Arc<component::Linker<S>>,
+    module: Option<Arc<Linker<S>>>,
+    component: Option<Arc<component::Linker<S>>>,
 }
 
 /// An artifact whose imports are resolved; instances come out of it in microseconds.
@@ -82,50 +84,55 @@ impl<S: Host> Runtime<S> {
         granted: &dyn Fn(&str) -> bool,
     ) -> Result<Prepared<S>> {
         check_grants::<S>(&artifact, name, granted)?;
-        let (module, component) = self.linkers(&artifact)?;
         let pre = match &artifact.code {
-            Code::Component(code) => Pre::Component(
-                component
-                    .instantiate_pre(code)
-                    .map_err(|e| unmatched::<S>(&artifact, &e))?,
-            ),
-            Code::Module(code) if crate::threads::shares_memory(code) => {
-                Pre::Threads(code.clone(), module)
+            Code::Component(code) => {
+                let linker = self.component_linker(&artifact)?;
+                let pre = linker.instantiate_pre(code);
+                Pre::Component(pre.map_err(|e| unmatched::<S>(&artifact, &e))?)
             }
-            Code::Module(code) => Pre::Module(
-                module
-                    .instantiate_pre(code)
-                    .map_err(|e| unmatched::<S>(&artifact, &e))?,
-            ),
+            Code::Module(code) => {
+                let linker = self.module_linker(&artifact)?;
+                if crate::threads::shares_memory(code) {
+                    Pre::Threads(code.clone(), linker)
+                } else {
+                    let pre = linker.instantiate_pre(code);
+                    Pre::Module(pre.map_err(|e| unmatched::<S>(&artifact, &e))?)
+                }
+            }
         };
         Ok(Prepared { artifact, pre })
     }
 
-    fn linkers(&self, artifact: &Artifact) -> Result<(Arc<Linker<S>>, Arc<component::Linker<S>>)> {
+    fn component_linker(&self, artifact: &Artifact) -> Result<Arc<component::Linker<S>>> {
         let mut all = self.linkers.lock().unwrap_or_else(|e| e.into_inner());
-        if let Some(linkers) = all.get(&artifact.key) {
-            return Ok((linkers.module.clone(), linkers.component.clone()));
+        let linkers = all.entry(artifact.key).or_insert_with(Linkers::none);
+        if let Some(linker) = &linkers.component {
+            return Ok(linker.clone());
         }
-        let engine = self.loader.engines().get(artifact.key)?;
-        let linkers = Linkers::<S>::new(&engine, artifact.key.concurrency).map_err(|e| {
-            Error::ours("the host functions do not link").caused_by(format!("{e:#}"))
-        })?;
-        let pair = (linkers.module.clone(), linkers.component.clone());
-        all.insert(artifact.key, linkers);
-        Ok(pair)
+        let mut linker = component::Linker::new(&self.loader.engines().get(artifact.key)?);
+        S::link_component(&mut linker, artifact.key.concurrency).map_err(does_not_link)?;
+        Ok(linkers.component.insert(Arc::new(linker)).clone())
+    }
+
+    fn module_linker(&self, artifact: &Artifact) -> Result<Arc<Linker<S>>> {
+        let mut all = self.linkers.lock().unwrap_or_else(|e| e.into_inner());
+        let linkers = all.entry(artifact.key).or_insert_with(Linkers::none);
+        if let Some(linker) = &linkers.module {
+            return Ok(linker.clone());
+        }
+        let mut linker = Linker::new(&self.loader.engines().get(artifact.key)?);
+        S::link_module(&mut linker).map_err(does_not_link)?;
+        Ok(linkers.module.insert(Arc::new(linker)).clone())
     }
 }
 
-impl<S: Host> Linkers<S> {
-    fn new(engine: &Engine, concurrency: bool) -> wasmtime::Result<Self> {
-        let mut module = Linker::new(engine);
-        S::link_module(&mut module)?;
-        let mut component = component::Linker::new(engine);
-        S::link_component(&mut component, concurrency)?;
-        Ok(Linkers {
-            module: Arc::new(module),
-            component: Arc::new(component),
-        })
+fn does_not_link(error: wasmtime::Error) -> Error {
+    Error::ours("the host functions do not link").caused_by(format!("{error:#}"))
+}
+
+impl<S> Linkers<S> {
+    fn none() -> Self {
+        Linkers { module: None, component: None }
     }
 }
 
