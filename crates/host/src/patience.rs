@@ -131,8 +131,9 @@ impl<S> Patient<S> {
     /// that was set while it ran has to bring it here.
     fn poll_impatience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let patience = self.patience;
+        let running = self.is_running();
         let deadline = match self.header_since {
-            _ if self.is_running() => None,
+            _ if running => None,
             Some(since) if self.bytes_are_header => Some(since + patience.header),
             _ => Some(self.pulse.idle_since() + patience.idle),
         };

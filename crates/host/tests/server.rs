@@ -102,7 +102,6 @@ async fn cut_after(running: &Running, first: &[u8], rest: &[u8]) -> Duration {
     let mut seen = Vec::new();
     let _ = read.read_to_end(&mut seen).await;
     dribble.abort();
-    eprintln!("cut {:?} after {:?} having seen {seen:?}", String::from_utf8_lossy(first), began.elapsed());
     began.elapsed()
 }
 
