@@ -30,7 +30,7 @@ const TABLE_ELEMENTS: usize = 10_000_000;
 #[command(after_help = "\
 Examples:
   holm run hello.wasm one two                   arguments go to the program
-  holm run --dir .::/work:ro wc.wasm /work/a    a folder, read-only
+  holm run --dir .::/in:ro wc.wasm /in/a        a folder, read-only
   holm run --env LANG --env MODE=fast x.wasm    one variable inherited, one set
   holm run --http https://example.com get.wasm  HTTP to one origin
   holm run --invoke 'greet(\"Ada\")' greet.wasm   call one exported function
