@@ -47,7 +47,7 @@ pub struct Limits {
     pub memory: ByteSize,
     /// CPU time of one call, spent by the guest and by the host for it.
     pub cpu: Time,
-    /// Wall clock time of one call, waiting included.
+    /// Wall time of one call without a byte moving in or out; it acts after one to two such times.
     pub timeout: Time,
     /// Instances of this component that run at the same time.
     #[schemars(range(min = 1))]
