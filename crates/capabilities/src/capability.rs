@@ -56,7 +56,6 @@ pub struct Place {
     pub shared: Arc<crate::keyvalue::Stores>,
 }
 
-
 /// One kind of outside. The implementing type is what one component was granted of it; it is made
 /// once, when the component is loaded, and shared by all of its instances.
 pub trait Capability: Sized + Send + Sync + 'static {
@@ -73,10 +72,17 @@ pub trait Capability: Sized + Send + Sync + 'static {
     fn granted(value: Option<&Value>, place: &Place) -> Result<Self, Problem>;
 
     /// The part of a fresh instance. `core` tells where to note denials, uses and bytes.
-    fn instance(&self, core: &holm_runtime::Core, wasi: &mut WasiCtxBuilder) -> wasmtime::Result<Self::Instance>;
+    fn instance(
+        &self,
+        core: &holm_runtime::Core,
+        wasi: &mut WasiCtxBuilder,
+    ) -> wasmtime::Result<Self::Instance>;
 
     /// Links its WIT interfaces through the seam.
-    fn link_component(linker: &mut wasmtime::component::Linker<State>, era: Era) -> wasmtime::Result<()>;
+    fn link_component(
+        linker: &mut wasmtime::component::Linker<State>,
+        era: Era,
+    ) -> wasmtime::Result<()>;
 }
 
 /// Makes the list of capabilities into the set of grants, the parts of an instance, the linker,

@@ -22,11 +22,22 @@ enum Wasi {
 
 impl State {
     /// The state of a fresh instance of a component.
-    pub fn component(grants: &Grants, core: Core, mut wasi: WasiCtxBuilder) -> wasmtime::Result<Self> {
+    pub fn component(
+        grants: &Grants,
+        core: Core,
+        mut wasi: WasiCtxBuilder,
+    ) -> wasmtime::Result<Self> {
         let parts = grants.parts(&core, &mut wasi)?;
         let mut ctx = wasi.build();
         *ctx.filesystem() = grants.files.opened()?;
-        Ok(State { core, wasi: Wasi::Component { ctx, table: ResourceTable::new() }, parts })
+        Ok(State {
+            core,
+            wasi: Wasi::Component {
+                ctx,
+                table: ResourceTable::new(),
+            },
+            parts,
+        })
     }
 
     /// The state of a fresh instance of a 0.1 module.
@@ -34,7 +45,11 @@ impl State {
         let parts = grants.parts(&core, &mut wasi)?;
         let mut ctx = Box::new(wasi.build_p1());
         *ctx.ctx().ctx.filesystem() = grants.files.opened()?;
-        Ok(State { core, wasi: Wasi::Module(ctx), parts })
+        Ok(State {
+            core,
+            wasi: Wasi::Module(ctx),
+            parts,
+        })
     }
 
     /// The 0.1 context; only instances of 0.1 modules are linked to functions that ask for it.

@@ -40,7 +40,19 @@ mod tests {
         is(Error::denied("x"), DENIED);
         is(Error::guest("x"), TRAP);
         is(Error::ours("x"), OURS);
-        is(Error { limit: Some(Limit::Cpu), ..Error::guest("x") }, CPU);
-        is(Error { limit: Some(Limit::Timeout), ..Error::guest("x") }, TIMEOUT);
+        is(
+            Error {
+                limit: Some(Limit::Cpu),
+                ..Error::guest("x")
+            },
+            CPU,
+        );
+        is(
+            Error {
+                limit: Some(Limit::Timeout),
+                ..Error::guest("x")
+            },
+            TIMEOUT,
+        );
     }
 }

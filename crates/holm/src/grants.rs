@@ -63,17 +63,28 @@ impl GrantFlags {
     pub fn grants(&self) -> Result<Vec<Grant>, Problem> {
         let mut grants = Vec::new();
         let mut add = |name: &str, value: Value| {
-            grants.push(Grant { name: name.into(), name_span: Span::default(), value });
+            grants.push(Grant {
+                name: name.into(),
+                name_span: Span::default(),
+                value,
+            });
         };
         if !self.dir.is_empty() {
             let mut dirs = Vec::new();
             for text in &self.dir {
                 let dir = Dir::from_flag(text, &PathBuf::new()).map_err(Problem::error)?;
-                let access = if dir.access == Access::Write { "write" } else { "read" };
-                dirs.push((dir.guest, Value::table(vec![
-                    ("path", Value::string(dir.written)),
-                    ("access", Value::string(access)),
-                ])));
+                let access = if dir.access == Access::Write {
+                    "write"
+                } else {
+                    "read"
+                };
+                dirs.push((
+                    dir.guest,
+                    Value::table(vec![
+                        ("path", Value::string(dir.written)),
+                        ("access", Value::string(access)),
+                    ]),
+                ));
             }
             add("dirs", Value::table(dirs));
         }
@@ -81,7 +92,10 @@ impl GrantFlags {
         for text in &self.env {
             let (name, value) = match text.split_once('=') {
                 Some((name, value)) => (name, Value::string(value)),
-                None => (text.as_str(), Value::table(vec![("inherit", Value::bool(true))])),
+                None => (
+                    text.as_str(),
+                    Value::table(vec![("inherit", Value::bool(true))]),
+                ),
             };
             env.retain(|(set, _)| set != name);
             env.push((name.to_owned(), value));
@@ -92,11 +106,20 @@ impl GrantFlags {
         let list = |items: &[String]| Value::array(items.iter().map(Value::string).collect());
         let all = || Value::array(vec![Value::string(holm_capabilities::network::ALL)]);
         if self.allow_all_net {
-            add("net", Value::table(vec![("connect", all()), ("listen", all())]));
+            add(
+                "net",
+                Value::table(vec![("connect", all()), ("listen", all())]),
+            );
             add("http", all());
         } else {
             if !self.net.is_empty() || !self.bind.is_empty() {
-                add("net", Value::table(vec![("connect", list(&self.net)), ("listen", list(&self.bind))]));
+                add(
+                    "net",
+                    Value::table(vec![
+                        ("connect", list(&self.net)),
+                        ("listen", list(&self.bind)),
+                    ]),
+                );
             }
             if !self.http.is_empty() {
                 add("http", list(&self.http));
@@ -108,7 +131,8 @@ impl GrantFlags {
         let mut config = Vec::new();
         for text in &self.config {
             let Some((key, value)) = text.split_once('=') else {
-                return Err(Problem::error(format!("`--config {text}` has no value")).help("write --config KEY=VALUE"));
+                return Err(Problem::error(format!("`--config {text}` has no value"))
+                    .help("write --config KEY=VALUE"));
             };
             config.push((key.to_owned(), Value::string(value)));
         }
@@ -143,9 +167,16 @@ pub fn explain(uses: &[Use], name: &str, grants: &Grants, given: &GrantFlags) ->
     let mut text = String::new();
     let mut flags = Vec::new();
     let _ = writeln!(text, "[component.{name}.grants]");
-    let of = |grant: &str| uses.iter().filter(move |u| u.grant == grant).collect::<Vec<_>>();
+    let of = |grant: &str| {
+        uses.iter()
+            .filter(move |u| u.grant == grant)
+            .collect::<Vec<_>>()
+    };
     let quoted = |uses: &[&Use]| {
-        uses.iter().map(|u| toml_text(&u.scope)).collect::<Vec<_>>().join(", ")
+        uses.iter()
+            .map(|u| toml_text(&u.scope))
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     let mut dirs: Vec<(&str, bool)> = Vec::new();
     for used in of("dirs") {
@@ -160,7 +191,10 @@ pub fn explain(uses: &[Use], name: &str, grants: &Grants, given: &GrantFlags) ->
             let host = grants.files.dirs().iter().find(|d| d.guest == *guest);
             let host = host.map_or(*guest, |d| d.written.as_str());
             let mode = if *write { "" } else { ":ro" };
-            flags.push(format!("--dir {}", shell_word(&format!("{host}::{guest}{mode}"))));
+            flags.push(format!(
+                "--dir {}",
+                shell_word(&format!("{host}::{guest}{mode}"))
+            ));
             let access = if *write { "write" } else { "read" };
             let (guest, host) = (toml_text(guest), toml_text(host));
             format!("{guest} = {{ path = {host}, access = {access:?} }}")
@@ -171,7 +205,13 @@ pub fn explain(uses: &[Use], name: &str, grants: &Grants, given: &GrantFlags) ->
     }
     let env: Vec<String> = of("env")
         .iter()
-        .filter_map(|u| grants.environment.variables().iter().find(|(name, _)| *name == u.scope))
+        .filter_map(|u| {
+            grants
+                .environment
+                .variables()
+                .iter()
+                .find(|(name, _)| *name == u.scope)
+        })
         .map(|(name, value)| match given.env.contains(name) {
             // Inherited: its value is the user's and stays out of sight.
             true => {
@@ -189,29 +229,53 @@ pub fn explain(uses: &[Use], name: &str, grants: &Grants, given: &GrantFlags) ->
     }
     let net = of("net");
     let (listen, connect): (Vec<&Use>, Vec<&Use>) = net.iter().partition(|u| u.access == "listen");
-    flags.extend(connect.iter().map(|u| format!("--net {}", shell_word(&u.scope))));
-    flags.extend(listen.iter().map(|u| format!("--bind {}", shell_word(&u.scope))));
+    flags.extend(
+        connect
+            .iter()
+            .map(|u| format!("--net {}", shell_word(&u.scope))),
+    );
+    flags.extend(
+        listen
+            .iter()
+            .map(|u| format!("--bind {}", shell_word(&u.scope))),
+    );
     match (connect.is_empty(), listen.is_empty()) {
         (true, true) => {}
         (false, true) => {
             let _ = writeln!(text, "net = [{}]", quoted(&connect));
         }
         _ => {
-            let _ = writeln!(text, "net = {{ connect = [{}], listen = [{}] }}", quoted(&connect), quoted(&listen));
+            let _ = writeln!(
+                text,
+                "net = {{ connect = [{}], listen = [{}] }}",
+                quoted(&connect),
+                quoted(&listen)
+            );
         }
     }
     for grant in ["http", "keyvalue"] {
         let used = of(grant);
         if !used.is_empty() {
-            flags.extend(used.iter().map(|u| format!("--{grant} {}", shell_word(&u.scope))));
+            flags.extend(
+                used.iter()
+                    .map(|u| format!("--{grant} {}", shell_word(&u.scope))),
+            );
             let _ = writeln!(text, "{grant} = [{}]", quoted(&used));
         }
     }
     let config: Vec<String> = of("config")
         .iter()
         .map(|u| {
-            let value = grants.config.values().get(&u.scope).cloned().unwrap_or_default();
-            flags.push(format!("--config {}", shell_word(&format!("{}={value}", u.scope))));
+            let value = grants
+                .config
+                .values()
+                .get(&u.scope)
+                .cloned()
+                .unwrap_or_default();
+            flags.push(format!(
+                "--config {}",
+                shell_word(&format!("{}={value}", u.scope))
+            ));
             format!("{} = {}", toml_key(&u.scope), toml_text(&value))
         })
         .collect();

@@ -14,12 +14,18 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The universal WebAssembly runtime: every program gets an island of its own.
 #[derive(Parser)]
-#[command(name = "holm", version, about, max_term_width = 100, after_help = "\
+#[command(
+    name = "holm",
+    version,
+    about,
+    max_term_width = 100,
+    after_help = "\
 Examples:
   holm run hello.wasm              run a program
   holm run --dir . tool.wasm in    … that may use the current folder
   holm up                          serve the app of ./holm.toml
-  holm inspect hello.wasm          see what a file is, and which grants it needs")]
+  holm inspect hello.wasm          see what a file is, and which grants it needs"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -42,7 +48,12 @@ enum Command {
 fn main() -> ExitCode {
     quiet_backtraces();
     log_warnings();
-    match Cli::parse().command {
+    let command = Cli::parse().command;
+    // `up` writes to sockets, and `run` may: there a broken connection is an error, not the end.
+    if !matches!(command, Command::Run(_) | Command::Up(_)) {
+        restore_sigpipe();
+    }
+    match command {
         Command::Run(args) => commands::run::run(args),
         Command::Up(args) => commands::up::run(args),
         Command::Check(args) => commands::check::run(args),
@@ -73,6 +84,14 @@ fn log_warnings() {
         .with_ansi(report::color())
         .with_target(false)
         .init();
+}
+
+/// Writing to a closed pipe ends a native program by signal; Rust's start-up code turns that off.
+pub(crate) fn restore_sigpipe() {
+    // SAFETY: setting a disposition to the default installs no handler and touches no memory of ours.
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+    }
 }
 
 pub(crate) fn cli() -> clap::Command {

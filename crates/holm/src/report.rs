@@ -26,7 +26,11 @@ pub fn color() -> bool {
 }
 
 fn width() -> usize {
-    std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok()).unwrap_or(100).clamp(60, 160)
+    std::env::var("COLUMNS")
+        .ok()
+        .and_then(|c| c.parse().ok())
+        .unwrap_or(100)
+        .clamp(60, 160)
 }
 
 /// The error as text; escape codes are removed on the way where the reader is no terminal.
@@ -38,7 +42,10 @@ fn render(error: &Error) -> String {
         Kind::Denied => "denied",
         Kind::Ours => "internal error",
     };
-    let mut text = format!("{bold_red}{word}{reset}{bold}: {}{reset}\n", printable(&error.message));
+    let mut text = format!(
+        "{bold_red}{word}{reset}{bold}: {}{reset}\n",
+        printable(&error.message)
+    );
     if let Some(cause) = &error.cause {
         for line in cause.lines() {
             let _ = writeln!(text, "  {}", printable(line));
@@ -72,8 +79,16 @@ fn render(error: &Error) -> String {
 fn denied(text: &mut String, denials: &[Denial]) {
     for denial in denials {
         let _ = writeln!(text, "denied: {}", printable(&denial.asked));
-        let _ = writeln!(text, "  to allow it, add to its grants: {}", printable(&denial.line));
-        let _ = writeln!(text, "  or to the command line:         {}", printable(&denial.flag));
+        let _ = writeln!(
+            text,
+            "  to allow it, add to its grants: {}",
+            printable(&denial.line)
+        );
+        let _ = writeln!(
+            text,
+            "  or to the command line:         {}",
+            printable(&denial.flag)
+        );
     }
 }
 
@@ -87,7 +102,13 @@ pub fn denials(denials: &[Denial]) {
 /// Text from outside must not move the cursor or colour the terminal.
 pub fn printable(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c })
+        .map(|c| {
+            if c.is_control() && c != '\n' && c != '\t' {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
         .collect()
 }
 
@@ -98,7 +119,11 @@ pub fn receipt(receipt: &Receipt) -> String {
     let _ = writeln!(text, "receipt of {}", receipt.component);
     let _ = writeln!(text, "  cpu     {:>14}", ms(receipt.cpu_us));
     let _ = writeln!(text, "  wall    {:>14}", ms(receipt.wall_us));
-    let _ = writeln!(text, "  memory  {:>14}", holm_manifest::ByteSize(receipt.memory_peak).to_string());
+    let _ = writeln!(
+        text,
+        "  memory  {:>14}",
+        holm_manifest::ByteSize(receipt.memory_peak).to_string()
+    );
     for (kind, [into, out]) in &receipt.bytes {
         let _ = writeln!(text, "  {kind:<12} {into} bytes in, {out} bytes out");
     }

@@ -57,7 +57,10 @@ impl App {
         }
         let all_loaded = components.len() == manifest.components.len();
         let routed = routes(manifest, &components, all_loaded, &mut problems);
-        let problems = Problems { source: manifest.source.clone(), list: problems };
+        let problems = Problems {
+            source: manifest.source.clone(),
+            list: problems,
+        };
         match routed {
             Some((routes, targets)) if !problems.has_errors() => Ok(App {
                 name: manifest.name.clone(),
@@ -99,7 +102,11 @@ fn routes(
         }
         routes.push((route, trigger.span));
     }
-    let table = RouteTable::new(routes.iter().map(|(r, _)| (r.route.as_str(), r.host.as_deref())));
+    let table = RouteTable::new(
+        routes
+            .iter()
+            .map(|(r, _)| (r.route.as_str(), r.host.as_deref())),
+    );
     match table {
         Ok(table) => Some((table, targets)),
         Err(error) => {
@@ -108,7 +115,11 @@ fn routes(
                 RouteError::Same { second, .. } => second.0,
             };
             let span = routes.get(index).map_or(Span::default(), |(_, span)| *span);
-            problems.push(Problem::error(error.to_string()).at(span).label("this route"));
+            problems.push(
+                Problem::error(error.to_string())
+                    .at(span)
+                    .label("this route"),
+            );
             None
         }
     }
@@ -122,20 +133,31 @@ fn target(
 ) -> Result<Option<Target>, Problem> {
     if let Some(files) = &route.files {
         let root = dir.join(files);
-        return StaticFiles::new(&root).map(|files| Some(Target::Files(files))).map_err(|e| {
-            Problem::error(format!("the folder `{}` cannot be served: {e}", files.display()))
+        return StaticFiles::new(&root)
+            .map(|files| Some(Target::Files(files)))
+            .map_err(|e| {
+                Problem::error(format!(
+                    "the folder `{}` cannot be served: {e}",
+                    files.display()
+                ))
                 .at(span)
                 .help(format!("create it: mkdir {}", root.display()))
-        });
+            });
     }
-    let Some(name) = &route.component else { return Ok(None) };
-    let Some(component) = components.iter().find(|c| *c.name == **name) else { return Ok(None) };
+    let Some(name) = &route.component else {
+        return Ok(None);
+    };
+    let Some(component) = components.iter().find(|c| *c.name == **name) else {
+        return Ok(None);
+    };
     match component.serves_http() {
         true => Ok(Some(Target::Component(component.clone()))),
-        false => Err(Problem::error(format!("component `{name}` does not handle HTTP"))
-            .at(span)
-            .label("this route calls it")
-            .help("it must export wasi:http/incoming-handler (0.2) or wasi:http/handler (0.3)")),
+        false => Err(
+            Problem::error(format!("component `{name}` does not handle HTTP"))
+                .at(span)
+                .label("this route calls it")
+                .help("it must export wasi:http/incoming-handler (0.2) or wasi:http/handler (0.3)"),
+        ),
     }
 }
 
@@ -146,5 +168,9 @@ pub(crate) fn problem(error: &Error, at: Span) -> Problem {
         problem = problem.note(help.clone());
     }
     let lines: Vec<&str> = error.denials.iter().map(|d| d.line.as_str()).collect();
-    if lines.is_empty() { problem } else { problem.help(format!("grant it: {}", lines.join(", "))) }
+    if lines.is_empty() {
+        problem
+    } else {
+        problem.help(format!("grant it: {}", lines.join(", ")))
+    }
 }

@@ -78,13 +78,21 @@ impl Loaded {
     ) -> Result<Self, Vec<Problem>> {
         let path = component.source.value.resolve(dir);
         let mut problems = Vec::new();
-        let grants = Grants::resolve(&component.grants, place).map_err(|p| problems.extend(p)).ok();
-        let options =
-            LoadOptions { interruptible: true, pooled: true, allow_precompiled: setting.allow_precompiled };
+        let grants = Grants::resolve(&component.grants, place)
+            .map_err(|p| problems.extend(p))
+            .ok();
+        let options = LoadOptions {
+            interruptible: true,
+            pooled: true,
+            allow_precompiled: setting.allow_precompiled,
+        };
         let at_source = |error: &holm_runtime::Error| {
             let mut problem = problem(error, component.source.span);
             if let Some(build) = component.build.as_ref().filter(|_| !path.exists()) {
-                problem = problem.help(format!("build it: holm up --build (runs `{}`)", build.command.value));
+                problem = problem.help(format!(
+                    "build it: holm up --build (runs `{}`)",
+                    build.command.value
+                ));
             }
             problem
         };
@@ -97,12 +105,17 @@ impl Loaded {
             .and_then(|artifact| {
                 let at = component.grants_span.unwrap_or(component.name_span);
                 let prepared = runtime.prepare(artifact, &component.name, &granted);
-                prepared.map_err(|error| problems.push(problem(&error, at))).ok()
+                prepared
+                    .map_err(|error| problems.push(problem(&error, at)))
+                    .ok()
             });
         let service = prepared.as_ref().and_then(|prepared| {
             Service::of(prepared)
                 .map_err(|error| {
-                    let what = format!("component `{}` does not fit wasi:http: {error:#}", component.name);
+                    let what = format!(
+                        "component `{}` does not fit wasi:http: {error:#}",
+                        component.name
+                    );
                     problems.push(Problem::error(what).at(component.source.span));
                 })
                 .ok()
@@ -139,8 +152,13 @@ impl Loaded {
     /// Takes an instance: one that waits to be reused, or a fresh one. Instantiation runs guest
     /// code, so the caller drives this on the event's clocks; the store comes first.
     pub fn store(&self) -> wasmtime::Result<Store<State>> {
-        let core = Core::new(self.name.clone(), Budget::new(allowance(&self.limits)), &self.watch);
-        self.prepared.store(State::component(&self.grants, core, WasiCtxBuilder::new())?)
+        let core = Core::new(
+            self.name.clone(),
+            Budget::new(allowance(&self.limits)),
+            &self.watch,
+        );
+        self.prepared
+            .store(State::component(&self.grants, core, WasiCtxBuilder::new())?)
     }
 
     /// An instance that waits to be reused.
@@ -166,14 +184,20 @@ impl Loaded {
         if served < self.reuse {
             store.data_mut().core().renew();
             let mut idle = self.idle.lock().unwrap_or_else(|e| e.into_inner());
-            idle.push(Instance { store, proxy, served });
+            idle.push(Instance {
+                store,
+                proxy,
+                served,
+            });
         }
     }
 }
 
 impl Service {
     fn of(prepared: &Prepared<State>) -> wasmtime::Result<Option<Self>> {
-        let Some(pre) = prepared.component() else { return Ok(None) };
+        let Some(pre) = prepared.component() else {
+            return Ok(None);
+        };
         Ok(match prepared.artifact.http() {
             Some(Generation::P2) => Some(Service::P2(p2::bindings::ProxyPre::new(pre.clone())?)),
             Some(Generation::P3) => Some(Service::P3(p3::bindings::ServicePre::new(pre.clone())?)),

@@ -154,9 +154,10 @@ impl Watcher {
         }
     }
 
-    /// Forgets what has changed so far: after a build, what the build itself wrote.
-    pub fn forget(&mut self) {
-        self.take();
+    /// What has changed so far and was not told yet: after a build, what the build itself wrote,
+    /// and what somebody saved meanwhile.
+    pub fn so_far(&mut self) -> BTreeSet<Changed> {
+        self.take()
     }
 
     fn take(&mut self) -> BTreeSet<Changed> {

@@ -66,7 +66,7 @@ async fn what_changes_is_told_once() {
         [Changed::Manifest],
         "still watched after the exchange"
     );
-    watching.watcher.forget();
+    watching.watcher.so_far();
     watching.quiet().await;
 }
 
@@ -87,7 +87,7 @@ async fn folders_that_are_not_there_yet() {
     write(watching.at("src/new/er/a.rs"), "x").unwrap();
     assert_eq!(watching.told().await, [sources()]);
     tokio::time::sleep(Duration::from_millis(200)).await;
-    watching.watcher.forget();
+    watching.watcher.so_far();
     write(watching.at("src/new/er/a.rs"), "y").unwrap();
     assert_eq!(watching.told().await, [sources()]);
 }
@@ -97,7 +97,7 @@ async fn what_tools_make_is_not_a_change() {
     let mut watching = Watching::new(".");
     create_dir_all(watching.at("target/debug")).unwrap();
     tokio::time::sleep(Duration::from_millis(200)).await;
-    watching.watcher.forget();
+    watching.watcher.so_far();
     write(watching.at("target/debug/x"), "x").unwrap();
     write(watching.at("node_modules/x/y"), "x").unwrap();
     write(watching.at("out.wasm"), "x").unwrap();

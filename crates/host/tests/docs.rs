@@ -34,9 +34,15 @@ fn blocks(text: &str) -> Vec<(usize, String)> {
 
 /// A whole manifest around a snippet: what the page leaves out is added.
 fn whole(snippet: &str) -> String {
-    let has = |start: &str| snippet.lines().any(|line| line.trim_start().starts_with(start));
+    let has = |start: &str| {
+        snippet
+            .lines()
+            .any(|line| line.trim_start().starts_with(start))
+    };
     let mut text = String::new();
-    let top_level = snippet.lines().find(|l| !l.trim().is_empty() && !l.trim_start().starts_with('#'));
+    let top_level = snippet
+        .lines()
+        .find(|l| !l.trim().is_empty() && !l.trim_start().starts_with('#'));
     let is_grant = top_level.is_some_and(|l| !l.trim_start().starts_with('[') && !has("name ="));
     if !has("name =") {
         text.push_str("name = \"page\"\n");
@@ -47,8 +53,14 @@ fn whole(snippet: &str) -> String {
     text.push_str(snippet);
     let mut named: Vec<&str> = Vec::new();
     for line in snippet.lines() {
-        let table = line.trim().strip_prefix("[component.").and_then(|rest| rest.split([']', '.']).next());
-        let called = line.trim().strip_prefix("component = \"").and_then(|rest| rest.split('"').next());
+        let table = line
+            .trim()
+            .strip_prefix("[component.")
+            .and_then(|rest| rest.split([']', '.']).next());
+        let called = line
+            .trim()
+            .strip_prefix("component = \"")
+            .and_then(|rest| rest.split('"').next());
         named.extend(table.into_iter().chain(called));
     }
     named.sort_unstable();
@@ -75,7 +87,11 @@ fn every_manifest_in_the_docs_is_accepted() {
             checked += 1;
             let source = Source::new(page.with_extension("toml"), whole(&block).as_str());
             if let Err(problems) = parse(&source, &holm_host::vocabulary()) {
-                wrong.push(format!("{}:{line}\n{}", page.display(), problems.render(false, 100)));
+                wrong.push(format!(
+                    "{}:{line}\n{}",
+                    page.display(),
+                    problems.render(false, 100)
+                ));
             }
         }
     }
@@ -86,7 +102,9 @@ fn every_manifest_in_the_docs_is_accepted() {
 #[test]
 fn every_example_of_a_capability_is_accepted() {
     for about in holm_capabilities::ABOUT {
-        let Some(example) = about.example else { continue };
+        let Some(example) = about.example else {
+            continue;
+        };
         let source = Source::new("example.toml", whole(example).as_str());
         if let Err(problems) = parse(&source, &holm_host::vocabulary()) {
             panic!("{}: {}", about.name, problems.render(false, 100));
@@ -97,7 +115,11 @@ fn every_example_of_a_capability_is_accepted() {
 #[test]
 fn the_published_schema_is_the_enforced_one() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/holm.schema.json");
-    let published: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let published: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let enforced = holm_manifest::schema(&holm_host::vocabulary());
-    assert_eq!(published, enforced, "run `cargo xtask schema` and commit docs/holm.schema.json");
+    assert_eq!(
+        published, enforced,
+        "run `cargo xtask schema` and commit docs/holm.schema.json"
+    );
 }

@@ -29,12 +29,20 @@ pub struct Outcome<T> {
 
 impl<T> Outcome<T> {
     pub(crate) fn failed(error: Error) -> Self {
-        Outcome { result: Err(error), receipt: None, denials: Vec::new() }
+        Outcome {
+            result: Err(error),
+            receipt: None,
+            denials: Vec::new(),
+        }
     }
 
     /// Turns what it gave into something else.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Outcome<U> {
-        Outcome { result: self.result.map(change), receipt: self.receipt, denials: self.denials }
+        Outcome {
+            result: self.result.map(change),
+            receipt: self.receipt,
+            denials: self.denials,
+        }
     }
 }
 
@@ -72,28 +80,37 @@ impl<S: InstanceState> Prepared<S> {
         };
         let meter = store.data_mut().core().budget.meter.clone();
         let timeout = store.data_mut().core().budget.allowance().timeout;
-        let result = metered(&meter, timeout, self.start(&mut store, make)).await;
+        let (result, mut state) = match &self.pre {
+            Pre::Threads(module, linker) => {
+                crate::threads::run(store, module, linker, make, timeout).await
+            }
+            _ => {
+                let result = metered(&meter, timeout, self.start(&mut store)).await;
+                (result, store.into_data())
+            }
+        };
         let ended = match result {
             Ok(()) => Ended::Exit(0),
-            Err(error) => explain(error, store.data_mut().core()),
+            Err(error) => explain(error, state.core()),
         };
         Outcome {
             result: match ended {
                 Ended::Exit(code) => Ok(code),
                 Ended::Fault(error) => Err(*error),
             },
-            receipt: Some(close(store.data_mut(), began)),
-            denials: store.data_mut().core().denials.list(),
+            receipt: Some(close(&mut state, began)),
+            denials: state.core().denials.list(),
         }
     }
 
-    async fn start(&self, store: &mut Store<S>, make: MakeState<S>) -> wasmtime::Result<()> {
+    async fn start(&self, store: &mut Store<S>) -> wasmtime::Result<()> {
         match &self.pre {
             Pre::Module(pre) => {
                 let instance = pre.instantiate_async(&mut *store).await?;
                 start_module(store, instance).await
             }
-            Pre::Threads(module, linker) => crate::threads::run(store, module, linker, make).await,
+            // Their main thread is started like the others: see `threads::run`.
+            Pre::Threads(..) => Err(NotAProgram.into()),
             Pre::Component(pre) => {
                 let instance = pre.instantiate_async(&mut *store).await?;
                 let Some((index, generation)) =
@@ -199,7 +216,10 @@ pub async fn event<T>(
     flows: &Flows,
     event: impl Future<Output = wasmtime::Result<T>>,
 ) -> wasmtime::Result<T> {
-    let mut polls = std::pin::pin!(Metered { meter: meter.clone(), event });
+    let mut polls = std::pin::pin!(Metered {
+        meter: meter.clone(),
+        event
+    });
     let mut moved = flows.total();
     loop {
         if let Ok(result) = tokio::time::timeout(timeout, &mut polls).await {

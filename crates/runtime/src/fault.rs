@@ -116,7 +116,7 @@ fn hint(trap: Trap) -> Option<&'static str> {
             "recursion without end, or more stack than the engine gives (512 KiB)"
         }
         Trap::MemoryOutOfBounds => {
-            "a bad pointer in the guest; build it with debug info for source lines"
+            "a bad pointer in the guest, or recursion beyond its own stack; debug info shows source lines"
         }
         _ => return None,
     })

@@ -23,11 +23,7 @@ struct Callable {
 
 impl<S: InstanceState> Prepared<S> {
     /// Calls an exported function; gives its results as WAVE text, empty where there are none.
-    pub async fn invoke(
-        &self,
-        call: &str,
-        make: MakeState<S>,
-    ) -> Outcome<String> {
+    pub async fn invoke(&self, call: &str, make: MakeState<S>) -> Outcome<String> {
         let began = Instant::now();
         let mut store = match make().and_then(|state| self.store(state)) {
             Ok(store) => store,
@@ -223,8 +219,14 @@ async fn invoke_module<S: Send>(
     call: &str,
 ) -> wasmtime::Result<Result<String>> {
     let (name, arguments) = match call.split_once('(') {
-        Some((name, rest)) => (name.trim(), rest.trim_end().trim_end_matches(')')),
         None => (call.trim(), ""),
+        Some((name, rest)) => match rest.trim_end().strip_suffix(')') {
+            Some(arguments) => (name.trim(), arguments),
+            None => {
+                let error = Error::yours(format!("`{call}` is not a call"));
+                return Ok(Err(error.help("write it as name(1, 2)")));
+            }
+        },
     };
     if let Some(initialize) = instance.get_func(&mut *store, "_initialize") {
         initialize
@@ -240,10 +242,11 @@ async fn invoke_module<S: Send>(
                 e.into_func().map(|_| n)
             })
             .collect();
-        return Ok(Err(Error::yours(format!(
-            "the module exports no function `{name}`"
-        ))
-        .help(format!("it exports: {}", names.join(", ")))));
+        let mut error = Error::yours(format!("the module exports no function `{name}`"));
+        if let Some(near) = holm_manifest::nearest(name, names.iter().map(String::as_str)) {
+            error = error.help(format!("did you mean `{near}`?"));
+        }
+        return Ok(Err(error.help(format!("it exports: {}", names.join(", ")))));
     };
     let ty = function.ty(&*store);
     let given: Vec<&str> = arguments
@@ -276,7 +279,10 @@ async fn invoke_module<S: Send>(
         };
         match value {
             Some(value) => values.push(value),
-            None => return Ok(Err(Error::yours(format!("`{text}` is not of type {ty}")))),
+            None => {
+                let error = Error::yours(format!("`{text}` is not of type {ty}"));
+                return Ok(Err(error.help("core modules take and give numbers alone")));
+            }
         }
     }
     let mut results = vec![wasmtime::Val::I32(0); ty.results().len()];

@@ -132,7 +132,10 @@ fn does_not_link(error: wasmtime::Error) -> Error {
 
 impl<S> Linkers<S> {
     fn none() -> Self {
-        Linkers { module: None, component: None }
+        Linkers {
+            module: None,
+            component: None,
+        }
     }
 }
 

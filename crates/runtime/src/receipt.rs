@@ -46,7 +46,10 @@ impl Flows {
 
     /// Bytes that moved in either direction; whoever waits for progress watches this.
     pub fn total(&self) -> u64 {
-        self.rows().iter().map(|(_, into, out)| into.load(Relaxed) + out.load(Relaxed)).sum()
+        self.rows()
+            .iter()
+            .map(|(_, into, out)| into.load(Relaxed) + out.load(Relaxed))
+            .sum()
     }
 
     /// Adds to one of the counters; a name for the only thing that is ever done to them.

@@ -7,9 +7,11 @@
 
 use crate::call::{MakeState, metered, start_module};
 use crate::core::InstanceState;
+use crate::limits::{Limit, LimitHit};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering::Relaxed};
-use tokio::sync::mpsc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
 use wasmtime::{Caller, ExternType, Linker, Module, SharedMemory, Store, UpdateDeadline};
 
 /// Threads that one program may have at once.
@@ -34,15 +36,93 @@ struct Group<S: 'static> {
     runtime: tokio::runtime::Handle,
 }
 
-/// Runs the program: the main thread, and whatever it spawns, until the main thread returns or any
-/// thread fails.
+/// Runs the program: the main thread, and whatever it spawns, until the main thread returns, any
+/// thread fails, or time is up. Gives the main thread's state for the receipt.
 pub(crate) async fn run<S: InstanceState>(
+    mut store: Store<S>,
+    module: &Module,
+    linker: &Linker<S>,
+    make: MakeState<S>,
+    timeout: Option<Duration>,
+) -> (wasmtime::Result<()>, S) {
+    let core = store.data_mut().core();
+    let (meter, flows, denials) = (
+        core.budget.meter.clone(),
+        core.flows.clone(),
+        core.denials.clone(),
+    );
+    // The main thread may wait in the guest for something that will never come, and cannot be
+    // called back from there: then its account is what it shares with the others.
+    let left_behind = match make() {
+        Ok(mut state) => {
+            let core = state.core();
+            (core.budget.meter, core.flows, core.denials) = (meter.clone(), flows, denials);
+            state
+        }
+        Err(error) => return (Err(error), store.into_data()),
+    };
+    let ended = main(store, module, linker, make);
+    let ended = match timeout {
+        None => ended.await,
+        Some(timeout) => match tokio::time::timeout(timeout, ended).await {
+            Ok(ended) => ended,
+            Err(_) => {
+                meter.hit(Limit::Timeout);
+                (Err(LimitHit(Limit::Timeout).into()), None)
+            }
+        },
+    };
+    (ended.0, ended.1.unwrap_or(left_behind))
+}
+
+/// The main thread, watched from outside of it: it may block in `memory.atomic.wait`, and limits
+/// and failures of other threads must be seen all the same.
+async fn main<S: InstanceState>(
+    mut store: Store<S>,
+    module: &Module,
+    linker: &Linker<S>,
+    make: MakeState<S>,
+) -> (wasmtime::Result<()>, Option<S>) {
+    let (group, mut failures) = match group(&mut store, module, linker, make) {
+        Ok(made) => made,
+        Err(error) => return (Err(error), Some(store.into_data())),
+    };
+    let (done, main) = oneshot::channel();
+    let meter = store.data_mut().core().budget.meter.clone();
+    let started = std::thread::Builder::new()
+        .name("guest-0".into())
+        .spawn(move || {
+            let event = async {
+                let Some(linker) = group.linker.get() else {
+                    return Ok(());
+                };
+                let instance = linker.instantiate_async(&mut store, &group.module).await?;
+                start_module(&mut store, instance).await
+            };
+            let result = group.runtime.block_on(metered(&meter, None, event));
+            let _ = done.send((result, store.into_data()));
+        });
+    if let Err(error) = started {
+        return (Err(error.into()), None);
+    }
+    tokio::select! {
+        biased;
+        Ok((result, state)) = main => (result, Some(state)),
+        Some(error) = failures.recv() => (Err(error), None),
+        else => (Err(wasmtime::Error::msg("the main thread is gone")), None),
+    }
+}
+
+type Failures = mpsc::UnboundedReceiver<wasmtime::Error>;
+
+/// The memory that all threads share, and what links each of them.
+fn group<S: InstanceState>(
     store: &mut Store<S>,
     module: &Module,
     linker: &Linker<S>,
     make: MakeState<S>,
-) -> wasmtime::Result<()> {
-    let (ended, mut failures) = mpsc::unbounded_channel();
+) -> wasmtime::Result<(Arc<Group<S>>, Failures)> {
+    let (ended, failures) = mpsc::unbounded_channel();
     let group = Arc::new(Group {
         module: module.clone(),
         linker: std::sync::OnceLock::new(),
@@ -84,17 +164,8 @@ pub(crate) async fn run<S: InstanceState>(
             id
         },
     )?;
-    let linker = Arc::new(linker);
-    let _ = group.linker.set(linker.clone());
-
-    let main = async {
-        let instance = linker.instantiate_async(&mut *store, module).await?;
-        start_module(store, instance).await
-    };
-    tokio::select! {
-        result = main => result,
-        Some(error) = failures.recv() => Err(error),
-    }
+    let _ = group.linker.set(Arc::new(linker));
+    Ok((group, failures))
 }
 
 /// Starts a thread; its id, or -1.
@@ -138,8 +209,8 @@ async fn thread<S: InstanceState>(
     let asked = meter.clone();
     store.epoch_deadline_callback(move |_| {
         if asked.over_cpu() {
-            asked.hit(crate::limits::Limit::Cpu);
-            return Err(crate::limits::LimitHit(crate::limits::Limit::Cpu).into());
+            asked.hit(Limit::Cpu);
+            return Err(LimitHit(Limit::Cpu).into());
         }
         Ok(UpdateDeadline::Yield(1))
     });

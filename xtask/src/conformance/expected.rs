@@ -5,13 +5,11 @@ use libtest_mimic::Trial;
 use super::cases::Case;
 
 /// Name of the case, and why it fails today.
-const EXPECTED_FAILURES: &[(&str, &str)] = &[
-    (
-        "wasip3/http-client-sent",
-        "the engine's `request.new` reports a request that was never sent as transmitted \
+const EXPECTED_FAILURES: &[(&str, &str)] = &[(
+    "wasip3/http-client-sent",
+    "the engine's `request.new` reports a request that was never sent as transmitted \
          (bytecodealliance/wasmtime#14112)",
-    ),
-];
+)];
 
 /// Why the case is expected to fail, if it is
 pub fn reason(name: &str) -> Option<&'static str> {

@@ -110,9 +110,10 @@ impl Files {
                 Access::Read => FsPerms::ReadOnly,
                 Access::Write => FsPerms::ReadWrite,
             };
-            wasi.preopened_dir(&dir.host, &dir.guest, access).with_context(|| {
-                format!("cannot open the granted folder {}", dir.host.display())
-            })?;
+            wasi.preopened_dir(&dir.host, &dir.guest, access)
+                .with_context(|| {
+                    format!("cannot open the granted folder {}", dir.host.display())
+                })?;
         }
         let opened = wasi.build().filesystem().clone();
         Ok(self.opened.get_or_init(|| opened).clone())

@@ -187,8 +187,12 @@ fn address<B>(
 fn rooted(path: &PathAndQuery) -> Result<PathAndQuery, Fault> {
     match path.as_str() {
         "" => Ok(PathAndQuery::from_static("/")),
-        text if text.starts_with(['/', '*']) => Ok(text.parse().map_err(|_| Error::HttpRequestUriInvalid)?),
-        text => Ok(format!("/{text}").parse().map_err(|_| Error::HttpRequestUriInvalid)?),
+        text if text.starts_with(['/', '*']) => {
+            Ok(text.parse().map_err(|_| Error::HttpRequestUriInvalid)?)
+        }
+        text => Ok(format!("/{text}")
+            .parse()
+            .map_err(|_| Error::HttpRequestUriInvalid)?),
     }
 }
 

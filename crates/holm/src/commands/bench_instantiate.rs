@@ -39,8 +39,16 @@ pub fn run(args: Args) -> ExitCode {
 async fn go(args: &Args) -> Result<(), Error> {
     let wrong = |e: wasmtime::Error| Error::ours("no instance").caused_by(format!("{e:#}"));
     let runtime = super::runtime();
-    let options = LoadOptions { interruptible: true, pooled: true, allow_precompiled: false };
-    let prepared = runtime.prepare(runtime.loader().load(&args.file, options)?, "bench", &|_| true)?;
+    let options = LoadOptions {
+        interruptible: true,
+        pooled: true,
+        allow_precompiled: false,
+    };
+    let prepared = runtime.prepare(
+        runtime.loader().load(&args.file, options)?,
+        "bench",
+        &|_| true,
+    )?;
     let Some(pre) = prepared.component() else {
         return Err(Error::yours("only components are measured"));
     };

@@ -61,7 +61,12 @@ pub fn run(args: Args) -> ExitCode {
                     }
                 );
             }
-            println!("{} files, {} in {}", entries.len(), ByteSize(total), folder.display());
+            println!(
+                "{} files, {} in {}",
+                entries.len(),
+                ByteSize(total),
+                folder.display()
+            );
         }
     }
     ExitCode::SUCCESS

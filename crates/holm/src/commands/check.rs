@@ -29,7 +29,11 @@ pub fn run(args: Args) -> ExitCode {
         let source = manifest.source.clone();
         let loading = super::up::Loading::quiet(args.allow_precompiled);
         loading.app(&manifest, None).map(|app| {
-            (app.components.len(), app.targets.len(), holm_manifest::Problems::new(source, warnings))
+            (
+                app.components.len(),
+                app.targets.len(),
+                holm_manifest::Problems::new(source, warnings),
+            )
         })
     });
     match checked {
@@ -40,7 +44,11 @@ pub fn run(args: Args) -> ExitCode {
                 if !warnings.list.is_empty() {
                     report::problems(&warnings);
                 }
-                println!("ok: {components} components, {routes} routes");
+                println!(
+                    "ok: {}, {}",
+                    count(components, "component"),
+                    count(routes, "route")
+                );
             }
             ExitCode::SUCCESS
         }
@@ -51,5 +59,12 @@ pub fn run(args: Args) -> ExitCode {
             }
             ExitCode::from(exit::YOURS)
         }
+    }
+}
+
+fn count(number: usize, noun: &str) -> String {
+    match number {
+        1 => format!("1 {noun}"),
+        n => format!("{n} {noun}s"),
     }
 }

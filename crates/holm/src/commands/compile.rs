@@ -13,7 +13,9 @@ use std::time::Instant;
 /// file whose digest is recorded in the cache, so that it runs as it is, for this user, on this
 /// machine, with this version of Holm.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  holm compile app.wasm\n  holm compile app.wasm -o app.cwasm && holm run app.cwasm")]
+#[command(
+    after_help = "Examples:\n  holm compile app.wasm\n  holm compile app.wasm -o app.cwasm && holm run app.cwasm"
+)]
 pub struct Args {
     /// WebAssembly files
     #[arg(required = true, value_name = "FILE")]
@@ -32,7 +34,11 @@ pub fn run(args: Args) -> ExitCode {
     let runtime = super::runtime();
     for file in &args.files {
         let began = Instant::now();
-        let options = LoadOptions { interruptible: true, pooled: false, allow_precompiled: false };
+        let options = LoadOptions {
+            interruptible: true,
+            pooled: false,
+            allow_precompiled: false,
+        };
         let compiled = match &args.output {
             Some(output) => runtime
                 .loader()
@@ -40,12 +46,26 @@ pub fn run(args: Args) -> ExitCode {
                 .map(|bytes| format!("{} ({})", output.display(), ByteSize(bytes))),
             None => {
                 // As `run` uses it, and as `up` does.
-                let run = LoadOptions { interruptible: false, ..options };
-                let up = LoadOptions { pooled: true, ..options };
-                runtime.loader().load(file, run).and_then(|_| runtime.loader().load(file, up)).map(|artifact| {
-                    let known = if artifact.cached { "was in the cache" } else { "cached" };
-                    format!("{} {known} as {}", file.display(), artifact.digest)
-                })
+                let run = LoadOptions {
+                    interruptible: false,
+                    ..options
+                };
+                let up = LoadOptions {
+                    pooled: true,
+                    ..options
+                };
+                runtime
+                    .loader()
+                    .load(file, run)
+                    .and_then(|_| runtime.loader().load(file, up))
+                    .map(|artifact| {
+                        let known = if artifact.cached {
+                            "was in the cache"
+                        } else {
+                            "cached"
+                        };
+                        format!("{} {known} as {}", file.display(), artifact.digest)
+                    })
             }
         };
         match compiled {

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 /// Print a completion script for a shell
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  holm completions bash > ~/.local/share/bash-completion/completions/holm")]
+#[command(
+    after_help = "Examples:\n  holm completions bash > ~/.local/share/bash-completion/completions/holm"
+)]
 pub struct Args {
     /// The shell
     shell: clap_complete::Shell,
@@ -12,6 +14,11 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: Args) -> ExitCode {
-    clap_complete::generate(args.shell, &mut crate::cli(), "holm", &mut std::io::stdout());
+    clap_complete::generate(
+        args.shell,
+        &mut crate::cli(),
+        "holm",
+        &mut std::io::stdout(),
+    );
     ExitCode::SUCCESS
 }

@@ -10,7 +10,9 @@ use std::process::ExitCode;
 
 /// Show what a WebAssembly file is, what it imports and exports, and which grants it needs
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  holm inspect app.wasm\n  holm inspect app.wasm --json | jq .imports")]
+#[command(
+    after_help = "Examples:\n  holm inspect app.wasm\n  holm inspect app.wasm --json | jq .imports"
+)]
 pub struct Args {
     /// The file
     file: PathBuf,
@@ -35,11 +37,15 @@ pub fn run(args: Args) -> ExitCode {
 
 fn look(args: &Args) -> Result<(), Error> {
     let runtime = super::runtime();
-    let options =
-        LoadOptions { interruptible: true, pooled: false, allow_precompiled: args.allow_precompiled };
+    let options = LoadOptions {
+        interruptible: true,
+        pooled: false,
+        allow_precompiled: args.allow_precompiled,
+    };
     let artifact = runtime.loader().load(&args.file, options)?;
-    let bytes = std::fs::read(&args.file)
-        .map_err(|e| Error::yours(format!("cannot read {}", args.file.display())).caused_by(e.to_string()))?;
+    let bytes = std::fs::read(&args.file).map_err(|e| {
+        Error::yours(format!("cannot read {}", args.file.display())).caused_by(e.to_string())
+    })?;
     let inspection = inspect(&args.file, &bytes, &artifact)?;
     let grants = grants(&inspection);
     let unmet = runtime.prepare(artifact.clone(), "it", &|_| true).err();
@@ -65,7 +71,13 @@ fn look(args: &Args) -> Result<(), Error> {
     Ok(())
 }
 
-fn print(args: &Args, artifact: &Artifact, inspection: &Inspection, grants: &[&str], unmet: Option<&Error>) {
+fn print(
+    args: &Args,
+    artifact: &Artifact,
+    inspection: &Inspection,
+    grants: &[&str],
+    unmet: Option<&Error>,
+) {
     let row = |key: &str, value: String| println!("{key:<10} {}", report::printable(&value));
     row("file", args.file.display().to_string());
     row("form", inspection.form.clone());
@@ -77,10 +89,13 @@ fn print(args: &Args, artifact: &Artifact, inspection: &Inspection, grants: &[&s
     for (field, values) in &inspection.producers {
         row(field, values.join(", "));
     }
-    row("runs as", match uses(artifact).as_slice() {
-        [] => "nothing by itself; call its functions with `holm run --invoke`".into(),
-        uses => uses.join(", "),
-    });
+    row(
+        "runs as",
+        match uses(artifact).as_slice() {
+            [] => "nothing by itself; call its functions with `holm run --invoke`".into(),
+            uses => uses.join(", "),
+        },
+    );
     let debug = match (inspection.names, inspection.dwarf) {
         (_, true) => "DWARF: backtraces show source lines",
         (true, false) => "names: backtraces show functions",
@@ -88,11 +103,22 @@ fn print(args: &Args, artifact: &Artifact, inspection: &Inspection, grants: &[&s
     };
     row("debug", debug.into());
     let proposals = artifact.proposals.names();
-    row("engine", format!(
-        "for WASI {}{}",
-        if artifact.key.concurrency { "0.3" } else { "0.1 and 0.2" },
-        if proposals.is_empty() { String::new() } else { format!(", with {}", proposals.join(", ")) },
-    ));
+    row(
+        "engine",
+        format!(
+            "for WASI {}{}",
+            if artifact.key.concurrency {
+                "0.3"
+            } else {
+                "0.1 and 0.2"
+            },
+            if proposals.is_empty() {
+                String::new()
+            } else {
+                format!(", with {}", proposals.join(", "))
+            },
+        ),
+    );
     match &inspection.wit {
         Some(wit) => println!("\n{}", report::printable(wit.trim_end())),
         None => {
@@ -131,14 +157,23 @@ fn uses(artifact: &Artifact) -> Vec<&'static str> {
 /// The grants that govern what it imports, each with an example.
 fn grants(inspection: &Inspection) -> Vec<&'static str> {
     let imports = |interface: &str| {
-        inspection.imports.iter().any(|import| import.split('@').next() == Some(interface))
+        inspection
+            .imports
+            .iter()
+            .any(|import| import.split('@').next() == Some(interface))
     };
-    let p1 = inspection.imports.iter().any(|i| i.starts_with("wasi_snapshot_preview1."));
+    let p1 = inspection
+        .imports
+        .iter()
+        .any(|i| i.starts_with("wasi_snapshot_preview1."));
     let p1_imports = |part: &str| p1 && inspection.imports.iter().any(|i| i.contains(part));
     holm_capabilities::ABOUT
         .iter()
         .filter(|about| {
-            about.interfaces.iter().any(|i| imports(i.name) && governed(i.name))
+            about
+                .interfaces
+                .iter()
+                .any(|i| imports(i.name) && governed(i.name))
                 || (about.grant == Some("dirs") && p1_imports(".path_"))
                 || (about.grant == Some("env") && p1_imports(".environ_"))
         })

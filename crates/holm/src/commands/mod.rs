@@ -17,5 +17,8 @@ use holm_runtime::engines::{Engines, PoolSize};
 
 /// The runtime that every command works on.
 fn runtime() -> Runtime<State> {
-    Runtime::new(Loader::new(Engines::new(PoolSize::of_this_machine()), Cache::of_user()))
+    Runtime::new(Loader::new(
+        Engines::new(PoolSize::of_this_machine()),
+        Cache::of_user(),
+    ))
 }

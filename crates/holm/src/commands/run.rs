@@ -73,7 +73,10 @@ impl Args {
 
 /// Runs the command.
 pub fn run(args: Args) -> ExitCode {
-    let threads = tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(2).build();
+    let threads = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .worker_threads(2)
+        .build();
     let result = match threads {
         Ok(threads) => {
             let result = threads.block_on(go(&args));
@@ -94,7 +97,17 @@ pub fn run(args: Args) -> ExitCode {
 }
 
 async fn go(args: &Args) -> Result<i32, Error> {
-    let name = args.file().file_stem().map_or("guest".into(), |s| s.to_string_lossy().into_owned());
+    if let Some(flag) = args
+        .file()
+        .to_str()
+        .filter(|f| f.starts_with("--") && !args.file().exists())
+    {
+        return Err(unknown(flag));
+    }
+    let name = args
+        .file()
+        .file_stem()
+        .map_or("guest".into(), |s| s.to_string_lossy().into_owned());
     let grants = match args.grants.resolve(&place_here(args.state.clone())) {
         Ok(grants) => grants,
         Err(problems) => {
@@ -112,8 +125,11 @@ async fn go(args: &Args) -> Result<i32, Error> {
     };
     let artifact = runtime.loader().load(args.file(), options)?;
     if args.invoke.is_none() && artifact.command().is_none() && artifact.http().is_some() {
-        return Err(Error::yours(format!("{} is a service, not a program", args.file().display()))
-            .help(format!("serve it: holm up {}", args.file().display())));
+        return Err(Error::yours(format!(
+            "{} is a service, not a program",
+            args.file().display()
+        ))
+        .help(format!("serve it: holm up {}", args.file().display())));
     }
     let flags = args.grants.clone();
     let granted = move |grant: &str| match grant {
@@ -123,11 +139,14 @@ async fn go(args: &Args) -> Result<i32, Error> {
     let form = artifact.form();
     let prepared = runtime.prepare(artifact, &name, &granted)?;
     let uses = args.explain_grants.then(Uses::default);
-    let watch = Watch { times: args.receipt, uses: uses.clone() };
+    let watch = Watch {
+        times: args.receipt,
+        uses: uses.clone(),
+    };
     let make = make_state(&name, grants.clone(), allowance(&args.limits), watch, form);
     // With sockets a broken connection must stay an error, not end the program.
     if !args.grants.network() {
-        restore_sigpipe();
+        crate::restore_sigpipe();
     }
     let outcome = match &args.invoke {
         None => prepared.run(make).await,
@@ -157,9 +176,16 @@ fn wired(mut grants: Grants, args: &Args) -> Grants {
     grants.stdio = Stdio::Inherit;
     // A blocked thread cannot be cut off: with a timeout, files and sleeps take the detour.
     grants.files.blocking = args.limits.timeout.is_none();
-    let program = args.file().file_name().map_or("guest".into(), |n| n.to_string_lossy().into_owned());
+    let program = args
+        .file()
+        .file_name()
+        .map_or("guest".into(), |n| n.to_string_lossy().into_owned());
     // WASI's arguments are Unicode; what is not is passed on as near as that gets.
-    let arguments = args.program.iter().skip(1).map(|a| a.to_string_lossy().into_owned());
+    let arguments = args
+        .program
+        .iter()
+        .skip(1)
+        .map(|a| a.to_string_lossy().into_owned());
     grants.environment.arguments = std::iter::once(program).chain(arguments).collect();
     grants
 }
@@ -197,10 +223,24 @@ fn tell(receipt: &Receipt, json: bool) {
     }
 }
 
-/// Writing to a closed pipe ends a native program by signal; Rust's start-up code turns that off.
-fn restore_sigpipe() {
-    // SAFETY: setting a disposition to the default installs no handler and touches no memory of ours.
-    unsafe {
-        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+/// What looks like a flag and is none: as the first word behind Holm's own it stands where FILE does.
+fn unknown(flag: &str) -> Error {
+    let error = Error::yours(format!("there is no flag `{flag}`"));
+    let mut known: Vec<String> = Vec::new();
+    for command in crate::cli()
+        .get_subcommands()
+        .filter(|c| c.get_name() == "run")
+    {
+        known.extend(
+            command
+                .get_arguments()
+                .filter_map(|a| a.get_long())
+                .map(|long| format!("--{long}")),
+        );
+    }
+    let word = flag.split('=').next().unwrap_or(flag);
+    match holm_manifest::nearest(word, known.iter().map(String::as_str)) {
+        Some(near) => error.help(format!("did you mean `{near}`?")),
+        None => error.help("`holm run --help` lists them; flags of the program stand behind FILE"),
     }
 }

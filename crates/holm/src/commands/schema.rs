@@ -10,6 +10,9 @@ pub struct Args {}
 /// Runs the command.
 pub fn run(_: Args) -> ExitCode {
     let schema = holm_manifest::schema(&holm_host::vocabulary());
-    println!("{}", serde_json::to_string_pretty(&schema).unwrap_or_default());
+    println!(
+        "{}",
+        serde_json::to_string_pretty(&schema).unwrap_or_default()
+    );
     ExitCode::SUCCESS
 }

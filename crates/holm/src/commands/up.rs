@@ -14,8 +14,8 @@ use holm_host::triggers::http::{AccessSink, HttpHandler};
 use holm_host::watch::{Changed, Watched, Watcher};
 use holm_host::{App, building};
 use holm_manifest::{
-    Component, ComponentSource, Limits as GuestLimits, Manifest, Problem, Problems, Serve, Source, Span,
-    Spanned, Trigger, Value,
+    Component, ComponentSource, Limits as GuestLimits, Manifest, Problem, Problems, Serve, Source,
+    Span, Spanned, Trigger, Value,
 };
 use holm_runtime::{Error, Runtime, Watch};
 use std::collections::BTreeSet;
@@ -29,6 +29,9 @@ use std::time::Duration;
 /// Where the server listens unless told otherwise.
 const LISTEN: &str = "127.0.0.1:3000";
 
+/// How often in a row a build is repeated because sources changed while it ran.
+const ROUNDS_MAX: u32 = 3;
+
 /// Serve an app over HTTP
 ///
 /// APP is a folder with a holm.toml, the manifest itself, or a WebAssembly file that handles HTTP.
@@ -41,7 +44,7 @@ Examples:
   holm up examples/guestbook                … or another folder's
   holm up --build --watch                   build first, and again whenever a source changes
   holm up --listen 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem
-  holm up hello.wasm --env GREETING=hi      one file, without a manifest")]
+  holm up --env GREETING=hi hello.wasm      one file, without a manifest")]
 pub struct Args {
     /// The app
     #[arg(default_value = ".", value_name = "APP")]
@@ -82,9 +85,16 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: Args) -> ExitCode {
-    let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let threads = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
     let result = match threads {
-        Ok(threads) => threads.block_on(go(&args)),
+        Ok(threads) => {
+            let result = threads.block_on(go(&args));
+            // What was cut may be a guest in the middle of a loop, which nobody stops any more.
+            threads.shutdown_background();
+            result
+        }
         Err(error) => Err(Stop::Error(
             Error::ours("no threads can be started").caused_by(error.to_string()),
         )),
@@ -126,12 +136,18 @@ async fn go(args: &Args) -> Result<(), Stop> {
         build(&manifest).await?;
     }
     let form = match std::io::stderr().is_terminal() && !args.json {
-        true => Form::Human { color: report::color() },
+        true => Form::Human {
+            color: report::color(),
+        },
         false => Form::Json,
     };
     let writer = LogWriter::start(std::io::stderr(), form)
         .map_err(|e| Error::ours("no thread for the log").caused_by(e.to_string()))?;
-    let access = if args.quiet { AccessSink::off() } else { AccessSink::new(writer.clone()) };
+    let access = if args.quiet {
+        AccessSink::off()
+    } else {
+        AccessSink::new(writer.clone())
+    };
     let loading = Loading::new(GuestLog::new(writer.clone()), args.allow_precompiled);
     let app = loading.app(&manifest, args.state.as_deref())?;
     show_warnings(&manifest);
@@ -142,25 +158,41 @@ async fn go(args: &Args) -> Result<(), Stop> {
         let error = Error::yours(e.message());
         e.help().into_iter().fold(error, Error::help)
     })?;
-    let server = server.with_limits(Limits { grace: args.grace.0, ..Limits::default() });
+    let server = server.with_limits(Limits {
+        grace: args.grace.0,
+        ..Limits::default()
+    });
     let shutdown = Shutdown::new();
-    shutdown.on_signals().map_err(|e| Error::ours("signals cannot be caught").caused_by(e.to_string()))?;
+    shutdown
+        .on_signals()
+        .map_err(|e| Error::ours("signals cannot be caught").caused_by(e.to_string()))?;
     let slot = Slot::new(HttpHandler::new(app, access.clone()));
 
     ready(scheme, server.local_addr(), &manifest);
-    let serving = server.serve(slot.clone(), &shutdown);
-    let cut = if args.watch {
+    // A task of its own: compiling for a reload holds a thread up, and connections must not wait.
+    let serving = tokio::spawn({
+        let slot = slot.clone();
+        async move { server.serve(slot, &shutdown).await }
+    });
+    let served = if args.watch {
         let reloading = reload(args, &mut manifest, &loading, &slot, &access);
         tokio::select! {
             cut = serving => cut,
-            never = reloading => never?,
+            never = reloading => Ok(never?),
         }
     } else {
         serving.await
     };
+    let cut =
+        served.map_err(|e| Error::ours("the server's task failed").caused_by(e.to_string()))?;
     writer.flush(Duration::from_secs(1));
+    let requests = if cut == 1 { "request" } else { "requests" };
+    let were = if cut == 1 { "was" } else { "were" };
     if cut > 0 {
-        eprintln!("{cut} requests did not finish within {} and were cut", args.grace);
+        eprintln!(
+            "{cut} {requests} did not finish within {} and {were} cut",
+            args.grace
+        );
     }
     Ok(())
 }
@@ -173,13 +205,23 @@ fn ready(scheme: &str, addr: SocketAddr, manifest: &Manifest) {
         return;
     }
     for trigger in manifest.triggers.iter().filter(|t| t.kind == "http") {
-        let text = |key: &str| trigger.value.get(key).and_then(Value::as_str).unwrap_or_default();
+        let text = |key: &str| {
+            trigger
+                .value
+                .get(key)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
         let host = trigger.value.get("host").and_then(Value::as_str);
         let target = match text("component") {
             "" => format!("files {}", text("files")),
             component => component.to_owned(),
         };
-        eprintln!("  {}{}  →  {target}", host.unwrap_or_default(), text("route"));
+        eprintln!(
+            "  {}{}  →  {target}",
+            host.unwrap_or_default(),
+            text("route")
+        );
     }
 }
 
@@ -197,8 +239,16 @@ async fn reload(
         })
     };
     let mut watcher = watching(manifest)?;
+    let mut meanwhile = BTreeSet::new();
+    let mut in_a_row = 0;
     loop {
-        let changed = watcher.changed().await;
+        let changed = match meanwhile.is_empty() {
+            true => {
+                in_a_row = 0;
+                watcher.changed().await
+            }
+            false => std::mem::take(&mut meanwhile),
+        };
         if changed.contains(&Changed::Manifest) {
             match manifest_of(args) {
                 Ok(new) => {
@@ -219,8 +269,14 @@ async fn reload(
             }
             eprintln!("the old version goes on serving");
         }
-        // What a build wrote is loaded already.
-        watcher.forget();
+        // What a build wrote is loaded already; what somebody saved meanwhile is not. A build that
+        // writes its own sources would never come to rest.
+        in_a_row += 1;
+        meanwhile = watcher.so_far();
+        meanwhile.retain(|change| match change {
+            Changed::Component(name) => !changed.contains(&Changed::Sources(name.clone())),
+            Changed::Sources(_) | Changed::Manifest => in_a_row < ROUNDS_MAX,
+        });
     }
 }
 
@@ -233,13 +289,26 @@ fn watched(manifest: &Manifest) -> Vec<Watched> {
     }
     for component in &manifest.components {
         let what = Changed::Component(component.name.clone());
-        all.push(Watched::file(what, component.source.value.resolve(&manifest.dir)));
-        let Some(build) = &component.build else { continue };
-        let dir = build.dir.as_ref().map_or_else(|| manifest.dir.clone(), |d| manifest.dir.join(d));
+        all.push(Watched::file(
+            what,
+            component.source.value.resolve(&manifest.dir),
+        ));
+        let Some(build) = &component.build else {
+            continue;
+        };
+        let dir = build
+            .dir
+            .as_ref()
+            .map_or_else(|| manifest.dir.clone(), |d| manifest.dir.join(d));
         if build.watch.is_empty() {
             all.push(Watched::sources(&component.name, &dir, "src"));
         }
-        all.extend(build.watch.iter().map(|p| Watched::sources(&component.name, &manifest.dir, p)));
+        all.extend(
+            build
+                .watch
+                .iter()
+                .map(|p| Watched::sources(&component.name, &manifest.dir, p)),
+        );
     }
     all
 }
@@ -253,14 +322,23 @@ async fn again(
     changed: &BTreeSet<Changed>,
 ) -> Result<(), Stop> {
     let began = std::time::Instant::now();
-    for component in manifest.components.iter().filter(|c| changed.contains(&Changed::Sources(c.name.clone()))) {
+    for component in manifest
+        .components
+        .iter()
+        .filter(|c| changed.contains(&Changed::Sources(c.name.clone())))
+    {
         if let Some(build) = &component.build {
-            building::build(&component.name, build, &manifest.dir).await.map_err(build_failed)?;
+            building::build(&component.name, build, &manifest.dir)
+                .await
+                .map_err(build_failed)?;
         }
     }
     let app = loading.app(manifest, args.state.as_deref())?;
     slot.swap(HttpHandler::new(app, access.clone()));
-    eprintln!("reloaded in {:.0} ms", began.elapsed().as_secs_f64() * 1000.0);
+    eprintln!(
+        "reloaded in {:.0} ms",
+        began.elapsed().as_secs_f64() * 1000.0
+    );
     Ok(())
 }
 
@@ -268,7 +346,9 @@ async fn build(manifest: &Manifest) -> Result<(), Stop> {
     for component in &manifest.components {
         if let Some(build) = &component.build {
             eprintln!("building {}: {}", component.name, build.command.value);
-            building::build(&component.name, build, &manifest.dir).await.map_err(build_failed)?;
+            building::build(&component.name, build, &manifest.dir)
+                .await
+                .map_err(build_failed)?;
         }
     }
     Ok(())
@@ -284,14 +364,23 @@ fn tls(args: &Args, manifest: &Manifest) -> Result<Option<Tls>, Error> {
         (_, _, Some(tls)) => (manifest.dir.join(&tls.cert), manifest.dir.join(&tls.key)),
         _ => return Ok(None),
     };
-    Tls::open(files.0, files.1).map(Some).map_err(|e| Error::yours(e.to_string()))
+    Tls::open(files.0, files.1)
+        .map(Some)
+        .map_err(|e| Error::yours(e.to_string()))
 }
 
 fn address(args: &Args, manifest: &Manifest) -> Result<SocketAddr, Error> {
-    let text = args.listen.as_deref().or(manifest.serve.listen.as_deref()).unwrap_or(LISTEN);
+    let text = args
+        .listen
+        .as_deref()
+        .or(manifest.serve.listen.as_deref())
+        .unwrap_or(LISTEN);
     text.to_socket_addrs()
         .map_err(|e| e.to_string())
-        .and_then(|mut all| all.next().ok_or_else(|| "it resolves to nothing".to_owned()))
+        .and_then(|mut all| {
+            all.next()
+                .ok_or_else(|| "it resolves to nothing".to_owned())
+        })
         .map_err(|e| {
             Error::yours(format!("`{text}` is not an address to listen on"))
                 .caused_by(e)
@@ -301,7 +390,10 @@ fn address(args: &Args, manifest: &Manifest) -> Result<SocketAddr, Error> {
 
 fn show_warnings(manifest: &Manifest) {
     if !manifest.warnings.is_empty() {
-        report::problems(&Problems::new(manifest.source.clone(), manifest.warnings.clone()));
+        report::problems(&Problems::new(
+            manifest.source.clone(),
+            manifest.warnings.clone(),
+        ));
     }
 }
 
@@ -324,7 +416,8 @@ fn manifest_of(args: &Args) -> Result<Manifest, Problems> {
 /// because a manifest is text too.
 fn is_webassembly(path: &Path) -> bool {
     let mut head = [0; 4];
-    let read = std::fs::File::open(path).and_then(|mut file| std::io::Read::read_exact(&mut file, &mut head));
+    let read = std::fs::File::open(path)
+        .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut head));
     let binary = read.is_ok() && (head == *b"\0asm" || head == *b"\x7fELF");
     binary || (path.is_file() && path.extension().is_some_and(|e| e == "wat" || e == "wasm"))
 }
@@ -340,7 +433,10 @@ pub fn load_manifest(app: &Path) -> Result<Manifest, Problems> {
 fn alone(file: &Path, grants: &GrantFlags) -> Result<Manifest, Problem> {
     let here = std::env::current_dir().unwrap_or_default();
     let nowhere = Span::default();
-    let route = Value::table(vec![("route", Value::string("/...")), ("component", Value::string("app"))]);
+    let route = Value::table(vec![
+        ("route", Value::string("/...")),
+        ("component", Value::string("app")),
+    ]);
     Ok(Manifest {
         source: Source::new("", ""),
         dir: here,
@@ -351,7 +447,10 @@ fn alone(file: &Path, grants: &GrantFlags) -> Result<Manifest, Problem> {
         components: vec![Component {
             name: "app".into(),
             name_span: nowhere,
-            source: Spanned { value: ComponentSource::File(file.to_owned()), span: nowhere },
+            source: Spanned {
+                value: ComponentSource::File(file.to_owned()),
+                span: nowhere,
+            },
             description: None,
             grants: grants.grants()?,
             grants_span: None,
@@ -359,7 +458,11 @@ fn alone(file: &Path, grants: &GrantFlags) -> Result<Manifest, Problem> {
             reuse: 1,
             build: None,
         }],
-        triggers: vec![Trigger { kind: "http".into(), span: nowhere, value: route }],
+        triggers: vec![Trigger {
+            kind: "http".into(),
+            span: nowhere,
+            value: route,
+        }],
         stores: Vec::new(),
         warnings: Vec::new(),
     })
@@ -376,7 +479,11 @@ impl Loading {
     fn new(log: GuestLog, allow_precompiled: bool) -> Self {
         Loading {
             runtime: super::runtime(),
-            setting: Setting { log, allow_precompiled, watch: Watch::default() },
+            setting: Setting {
+                log,
+                allow_precompiled,
+                watch: Watch::default(),
+            },
             stores: Arc::default(),
         }
     }

@@ -101,7 +101,11 @@ pub enum Generation {
 impl Generation {
     /// Of an interface's version.
     pub(crate) fn of(version: &str) -> Self {
-        if version.starts_with("0.3") { Generation::P3 } else { Generation::P2 }
+        if version.starts_with("0.3") {
+            Generation::P3
+        } else {
+            Generation::P2
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 use super::access_log::AccessRecord;
 use crate::body::{Body, BoxError};
 use crate::component::{Loaded, Proxy};
+use crate::paced::Paced;
+use crate::stall::Pace;
 use bytes::Bytes;
 use holm_capabilities::State;
 use holm_runtime::call::{close, event};
@@ -17,6 +19,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -68,6 +71,7 @@ pub async fn call(
     let (sent, body_sent) = oneshot::channel::<()>();
     let (cost, receipt) = oneshot::channel();
     let (waiting, client) = oneshot::channel();
+    let broken = Arc::new(AtomicBool::new(false));
     // A task of its own: it may go on after the response's last byte, and hyper may go away first.
     let task = tokio::spawn(run(Event {
         component: component.clone(),
@@ -79,10 +83,17 @@ pub async fn call(
         client,
         cost,
         permit,
+        broken: broken.clone(),
     }));
     let (response, flows) = match head.await {
-        Ok(Answer { response: Ok(response), flows }) => (response, flows),
-        Ok(Answer { response: Err(code), .. }) => {
+        Ok(Answer {
+            response: Ok(response),
+            flows,
+        }) => (response, flows),
+        Ok(Answer {
+            response: Err(code),
+            ..
+        }) => {
             let name = &component.name;
             let error = Error::guest(format!("{name} answered with the error {code}"));
             return Err(Failure::NoAnswer(Box::new(error)));
@@ -96,12 +107,20 @@ pub async fn call(
                     Error::guest(format!("{} returned without an answer", component.name))
                         .help("it must call response-outparam.set before it returns"),
                 )),
-                Err(error) => Error::ours("the task of a request failed").caused_by(error.to_string()).into(),
+                Err(error) => Error::ours("the task of a request failed")
+                    .caused_by(error.to_string())
+                    .into(),
             });
         }
     };
     let _ = waiting.send(());
-    Ok(respond(response, flows, sent, receipt, timing).await)
+    let response = response.map(|body| Sent {
+        body,
+        flows,
+        broken,
+        _sent: sent,
+    });
+    Ok(respond(response, receipt, timing).await)
 }
 
 /// All that one event needs.
@@ -115,10 +134,23 @@ struct Event {
     client: oneshot::Receiver<()>,
     cost: oneshot::Sender<Receipt>,
     permit: OwnedSemaphorePermit,
+    /// Set before the instance of a guest that failed is dropped.
+    broken: Arc<AtomicBool>,
 }
 
 async fn run(event: Event) -> Result<(), Box<Error>> {
-    let Event { component, request, tls, record, answer, body_sent, client, cost, permit } = event;
+    let Event {
+        component,
+        request,
+        tls,
+        record,
+        answer,
+        body_sent,
+        client,
+        cost,
+        permit,
+        broken,
+    } = event;
     let began = Instant::now();
     let (store, proxy, served) = match component.idle() {
         Some(idle) => (Ok(idle.store), Some(idle.proxy), idle.served),
@@ -126,7 +158,10 @@ async fn run(event: Event) -> Result<(), Box<Error>> {
     };
     let mut store = store.map_err(|error| Box::new(holm_runtime::call::cannot_start(&error)))?;
     let flows = store.data_mut().core().flows.clone();
-    let request = request.map(|body| Counted { body, flows: flows.clone() });
+    let request = request.map(|body| Counted {
+        body: Paced::new(body, Pace::default()),
+        flows: flows.clone(),
+    });
     let answer = Arc::new(Mutex::new(Some(answer)));
     let result = tokio::select! {
         result = event_of(&component, &mut store, proxy, request, tls, answer.clone()) => result.map(Some),
@@ -150,6 +185,7 @@ async fn run(event: Event) -> Result<(), Box<Error>> {
     record.denials(&store.data_mut().core().denials.list());
     if let Err(error) = &result {
         record.error(error);
+        broken.store(true, Relaxed);
     }
     // From here on the instance is free, and so is whoever waits for an answer that it still holds.
     let result = match result {
@@ -194,7 +230,7 @@ async fn event_of(
     component: &Loaded,
     store: &mut Store<State>,
     proxy: Option<Proxy>,
-    request: Request<Counted<Incoming>>,
+    request: Request<Counted<Paced<Incoming>>>,
     tls: bool,
     answer: AnswerTo,
 ) -> wasmtime::Result<Proxy> {
@@ -214,13 +250,23 @@ async fn event_of(
                 let out = view.new_response_outparam_from_callback(move |value| {
                     let response = value.map_err(|code| format!("{code:?}"));
                     if let Some(answer) = take(&answer) {
-                        let _ = answer.send(Answer { response, flows: counters });
+                        let _ = answer.send(Answer {
+                            response,
+                            flows: counters,
+                        });
                     }
                 })?;
-                guest.wasi_http_incoming_handler().call_handle(store, request, out).await?;
+                guest
+                    .wasi_http_incoming_handler()
+                    .call_handle(store, request, out)
+                    .await?;
             }
             Proxy::P3(guest) => {
-                store.run_concurrent(async |accessor| handle(guest, accessor, request, tls, answer).await).await??;
+                store
+                    .run_concurrent(async |accessor| {
+                        handle(guest, accessor, request, tls, answer).await
+                    })
+                    .await??;
             }
         }
         Ok(proxy)
@@ -232,7 +278,7 @@ async fn event_of(
 async fn handle(
     guest: &p3::bindings::Service,
     accessor: &wasmtime::component::Accessor<State>,
-    request: Request<Counted<Incoming>>,
+    request: Request<Counted<Paced<Incoming>>>,
     tls: bool,
     answer: AnswerTo,
 ) -> wasmtime::Result<()> {
@@ -241,7 +287,8 @@ async fn handle(
         let view = store.data_mut().http();
         let (request, io) = p3::Request::from_http(view.hooks, request);
         // Boxed: the engine's type borrows the hooks in name, though it holds nothing of them.
-        let io: Pin<Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>> = Box::pin(io);
+        let io: Pin<Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>> =
+            Box::pin(io);
         (request, io)
     });
     let response = match guest.handle(accessor, request).await? {
@@ -261,12 +308,26 @@ async fn handle(
 /// A request whose URI names scheme and authority, as 0.3 wants it; HTTP/1.1 has them elsewhere.
 fn absolute<B>(mut request: Request<B>, tls: bool) -> Request<B> {
     let mut parts = request.uri().clone().into_parts();
-    let host = request.headers().get(http::header::HOST).map(HeaderValue::as_bytes);
-    let authority = parts.authority.take().or_else(|| Authority::try_from(host?).ok());
-    let Some(authority) = authority else { return request };
+    let host = request
+        .headers()
+        .get(http::header::HOST)
+        .map(HeaderValue::as_bytes);
+    let authority = parts
+        .authority
+        .take()
+        .or_else(|| Authority::try_from(host?).ok());
+    let Some(authority) = authority else {
+        return request;
+    };
     parts.authority = Some(authority);
-    parts.scheme = Some(if tls { http::uri::Scheme::HTTPS } else { http::uri::Scheme::HTTP });
-    parts.path_and_query.get_or_insert(http::uri::PathAndQuery::from_static("/"));
+    parts.scheme = Some(if tls {
+        http::uri::Scheme::HTTPS
+    } else {
+        http::uri::Scheme::HTTP
+    });
+    parts
+        .path_and_query
+        .get_or_insert(http::uri::PathAndQuery::from_static("/"));
     if let Ok(uri) = http::Uri::from_parts(parts) {
         *request.uri_mut() = uri;
     }
@@ -275,28 +336,33 @@ fn absolute<B>(mut request: Request<B>, tls: bool) -> Request<B> {
 
 /// Makes the guest's answer the server's: bytes counted, its cost told where that was asked for.
 async fn respond(
-    response: Response<WasiBody>,
-    flows: Arc<Flows>,
-    sent: oneshot::Sender<()>,
+    response: Response<Sent>,
     mut receipt: oneshot::Receiver<Receipt>,
     timing: bool,
 ) -> Response<Body> {
     let (mut parts, body) = response.into_parts();
-    let body = Sent { body, flows, _sent: sent };
     if !timing {
         return Response::from_parts(parts, body.map_err(BoxError::from).boxed_unsync());
     }
     match tokio::time::timeout(TIMING_GRACE, &mut receipt).await {
         Ok(Ok(receipt)) => {
-            parts.headers.append(SERVER_TIMING.clone(), server_timing(&receipt));
+            parts
+                .headers
+                .append(SERVER_TIMING.clone(), server_timing(&receipt));
             Response::from_parts(parts, body.map_err(BoxError::from).boxed_unsync())
         }
         Ok(Err(_)) => Response::from_parts(parts, body.map_err(BoxError::from).boxed_unsync()),
         Err(_) => {
-            parts.headers.append(http::header::TRAILER, HeaderValue::from_static("server-timing"));
+            parts.headers.append(
+                http::header::TRAILER,
+                HeaderValue::from_static("server-timing"),
+            );
             // What has a length has no trailers in HTTP/1.1.
             parts.headers.remove(http::header::CONTENT_LENGTH);
-            let body = Timed { body: body.map_err(BoxError::from).boxed_unsync(), receipt: Some(receipt) };
+            let body = Timed {
+                body: body.map_err(BoxError::from).boxed_unsync(),
+                receipt: Some(receipt),
+            };
             Response::from_parts(parts, body.boxed_unsync())
         }
     }
@@ -349,6 +415,7 @@ impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Counted<B> {
 struct Sent {
     body: WasiBody,
     flows: Arc<Flows>,
+    broken: Arc<AtomicBool>,
     _sent: oneshot::Sender<()>,
 }
 
@@ -365,6 +432,11 @@ impl HttpBody for Sent {
             && let Some(data) = frame.data_ref()
         {
             Flows::add(&self.flows.response_out, data.len());
+        }
+        // The engine ends the body of a guest that is gone as if it had finished it; a client must
+        // not take half an answer for a whole one.
+        if frame.is_none() && self.broken.load(Relaxed) {
+            return Poll::Ready(Some(Err(wasmtime_wasi_http::Error::HttpProtocolError)));
         }
         Poll::Ready(frame)
     }
@@ -401,7 +473,9 @@ impl HttpBody for Timed {
             Some(Err(error)) => return Poll::Ready(Some(Err(error))),
             None => HeaderMap::new(),
         };
-        let Some(receipt) = &mut this.receipt else { return Poll::Ready(None) };
+        let Some(receipt) = &mut this.receipt else {
+            return Poll::Ready(None);
+        };
         let receipt = ready!(Pin::new(receipt).poll(cx));
         this.receipt = None;
         if let Ok(receipt) = receipt {

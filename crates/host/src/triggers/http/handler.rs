@@ -3,6 +3,7 @@
 use super::access_log::{AccessRecord, AccessSink};
 use super::answer::{self, Fault};
 use super::guest::{self, Failure};
+use super::host_name;
 use crate::app::{App, Target};
 use crate::body::Body;
 use crate::server::{Handler, Peer};
@@ -32,11 +33,12 @@ impl HttpHandler {
         peer: &Peer,
         record: &AccessRecord,
     ) -> Result<Response<Body>, Fault> {
-        let host = host(&request).inspect_err(|_| {
-            record.fault("yours", "the request names no host, or more than one");
+        let host = host_name::requested(&request).map_err(|bad| {
+            record.fault("yours", bad.to_string());
+            Fault::BadRequest
         })?;
         let path = request.uri().path();
-        let found = self.app.routes.find(Some(host), path).map_err(|bad| {
+        let found = self.app.routes.find(host, path).map_err(|bad| {
             record.fault("yours", bad.to_string());
             Fault::BadRequest
         })?;
@@ -47,6 +49,8 @@ impl HttpHandler {
                 let rest = found.trailing_wildcard().unwrap_or(path);
                 files.serve(&request, rest).await
             }
+            // HTTP/1.0 need not name a host; a guest's request has one always.
+            Some(Target::Component(_)) if host.is_none() => Err(Fault::BadRequest),
             Some(Target::Component(component)) => {
                 record.component(&component.name);
                 let timing = self.app.server_timing;
@@ -61,8 +65,13 @@ impl HttpHandler {
     fn fault(&self, failure: Failure, record: &AccessRecord) -> Fault {
         match failure {
             Failure::Busy => {
-                record.fault("yours", "as many instances as limits.concurrency allows are at work");
-                Fault::Busy { retry_after_seconds: RETRY_AFTER_SECONDS }
+                record.fault(
+                    "yours",
+                    "as many instances as limits.concurrency allows are at work",
+                );
+                Fault::Busy {
+                    retry_after_seconds: RETRY_AFTER_SECONDS,
+                }
             }
             Failure::NoAnswer(error) => {
                 record.error(&error);
@@ -108,41 +117,26 @@ fn accepted(headers: &HeaderMap) -> HeaderMap {
     kept
 }
 
-/// The host that a request is for: its URI's, else its one `Host` header's (RFC 9112, 3.2).
-fn host(request: &Request<Incoming>) -> Result<&str, Fault> {
-    if let Some(host) = request.uri().host() {
-        return Ok(host);
-    }
-    let mut headers = request.headers().get_all(http::header::HOST).iter();
-    match (headers.next(), headers.next()) {
-        (Some(host), None) => host.to_str().map(without_port).map_err(|_| Fault::BadRequest),
-        _ => Err(Fault::BadRequest),
-    }
-}
-
-fn without_port(host: &str) -> &str {
-    match host.rfind(':') {
-        Some(colon) if !host[colon..].contains(']') => &host[..colon],
-        _ => host,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn hosts_lose_their_port_and_nothing_else() {
-        assert_eq!(without_port("example.com:80"), "example.com");
-        assert_eq!(without_port("example.com"), "example.com");
-        assert_eq!(without_port("[::1]:80"), "[::1]");
-        assert_eq!(without_port("[::1]"), "[::1]");
-    }
-
-    #[test]
     fn time_limits_are_told_from_other_faults() {
-        assert_eq!(blame(&Error { limit: Some(Limit::Cpu), ..Error::guest("") }), Fault::GuestTime);
-        assert_eq!(blame(&Error { limit: Some(Limit::Memory), ..Error::guest("") }), Fault::Guest);
+        assert_eq!(
+            blame(&Error {
+                limit: Some(Limit::Cpu),
+                ..Error::guest("")
+            }),
+            Fault::GuestTime
+        );
+        assert_eq!(
+            blame(&Error {
+                limit: Some(Limit::Memory),
+                ..Error::guest("")
+            }),
+            Fault::Guest
+        );
         assert_eq!(blame(&Error::denied("")), Fault::Denied);
     }
 }

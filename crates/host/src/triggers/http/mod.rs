@@ -10,8 +10,8 @@
 //! files = "public"
 //! ```
 
-pub mod access_log;
 mod access_line;
+pub mod access_log;
 pub mod answer;
 mod beneath;
 pub mod conditions;
@@ -26,8 +26,8 @@ pub mod range;
 pub mod request_id;
 pub mod route;
 
-pub use config::HttpRoute;
 pub use access_log::AccessSink;
+pub use config::HttpRoute;
 pub use files::StaticFiles;
 pub use handler::HttpHandler;
 pub use route::{Match, RouteError, RouteTable};
