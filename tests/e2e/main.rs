@@ -3,6 +3,36 @@
 //! `cargo test --release --workspace --test e2e -- FILTER`. Snapshots lie beside, in `snapshots/`;
 //! `INSTA_UPDATE=always` writes them anew, and the diff is then read like code.
 
+mod app;
+mod client;
 mod support;
 
+mod bad_input;
+mod cache;
 mod errors;
+mod help;
+mod inspect;
+mod published;
+mod run_backtraces;
+mod run_features;
+mod run_files;
+mod run_invoke;
+mod run_keyvalue;
+mod run_limits;
+mod run_receipt;
+mod run_sockets;
+mod run_streams;
+
+mod browser;
+mod examples;
+mod guestbook;
+mod up_capabilities;
+mod up_drain;
+mod up_logs;
+mod up_outbound;
+mod up_reuse;
+mod up_routes;
+mod up_static;
+mod up_streams;
+mod up_tls;
+mod up_watch;

@@ -19,7 +19,10 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The folder of this repository.
 pub fn repo() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
 }
 
 /// The cache that all tests share, kept from run to run, apart from the user's own.
@@ -27,7 +30,11 @@ pub fn shared_cache() -> PathBuf {
     static DIR: LazyLock<PathBuf> = LazyLock::new(|| {
         use std::os::unix::fs::DirBuilderExt as _;
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e-cache");
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).unwrap();
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&dir)
+            .unwrap();
         dir
     });
     DIR.clone()
@@ -41,13 +48,18 @@ fn user_cache() -> PathBuf {
 }
 
 fn guests_dir() -> PathBuf {
-    std::env::var_os("HOLM_GUESTS_OUT").map_or_else(|| user_cache().join("holm/guests"), PathBuf::from)
+    std::env::var_os("HOLM_GUESTS_OUT")
+        .map_or_else(|| user_cache().join("holm/guests"), PathBuf::from)
 }
 
 /// A guest of `guests/`, built.
 pub fn guest(name: &str) -> PathBuf {
     let path = guests_dir().join(format!("{name}.wasm"));
-    assert!(path.exists(), "{} is missing: run guests/build", path.display());
+    assert!(
+        path.exists(),
+        "{} is missing: run guests/build",
+        path.display()
+    );
     path
 }
 
@@ -59,7 +71,11 @@ pub fn published_dir() -> PathBuf {
 /// A program that others published.
 pub fn published(name: &str) -> PathBuf {
     let path = published_dir().join(format!("{name}.wasm"));
-    assert!(path.exists(), "{} is missing: run scripts/fetch-published", path.display());
+    assert!(
+        path.exists(),
+        "{} is missing: run scripts/fetch-published",
+        path.display()
+    );
     path
 }
 
@@ -74,7 +90,12 @@ pub struct Scratch(tempfile::TempDir);
 impl Scratch {
     #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
-        Scratch(tempfile::Builder::new().prefix("holm-e2e-").tempdir().unwrap())
+        Scratch(
+            tempfile::Builder::new()
+                .prefix("holm-e2e-")
+                .tempdir()
+                .unwrap(),
+        )
     }
 
     pub fn path(&self) -> &Path {
@@ -126,7 +147,10 @@ pub fn holm() -> Command {
             command.env.insert(name.into(), value);
         }
     }
-    command.env("HOLM_CACHE_DIR", shared_cache()).env("NO_COLOR", "1").env("COLUMNS", "100")
+    command
+        .env("HOLM_CACHE_DIR", shared_cache())
+        .env("NO_COLOR", "1")
+        .env("COLUMNS", "100")
 }
 
 /// `holm run`, to be continued.
@@ -141,12 +165,14 @@ impl Command {
     }
 
     pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
-        self.args.extend(args.into_iter().map(|a| a.as_ref().to_owned()));
+        self.args
+            .extend(args.into_iter().map(|a| a.as_ref().to_owned()));
         self
     }
 
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        self.env.insert(name.as_ref().to_owned(), value.as_ref().to_owned());
+        self.env
+            .insert(name.as_ref().to_owned(), value.as_ref().to_owned());
         self
     }
 
@@ -170,7 +196,11 @@ impl Command {
     /// A process for tests that wire it themselves; streams are the caller's to set.
     pub fn process(&self) -> std::process::Command {
         let mut process = std::process::Command::new(env!("CARGO_BIN_EXE_holm"));
-        process.args(&self.args).env_clear().envs(&self.env).current_dir(&self.dir);
+        process
+            .args(&self.args)
+            .env_clear()
+            .envs(&self.env)
+            .current_dir(&self.dir);
         process
     }
 
@@ -254,7 +284,13 @@ pub struct Output {
 }
 
 impl Output {
-    fn new(line: String, status: ExitStatus, stdout: Vec<u8>, stderr: Vec<u8>, took: Duration) -> Self {
+    fn new(
+        line: String,
+        status: ExitStatus,
+        stdout: Vec<u8>,
+        stderr: Vec<u8>,
+        took: Duration,
+    ) -> Self {
         Output {
             line,
             code: code(status),
@@ -268,7 +304,11 @@ impl Output {
     /// It ended with this code; else all is shown.
     #[track_caller]
     pub fn is(&self, code: i32) -> &Self {
-        assert_eq!(self.code, code, "{}\n--- stdout\n{}\n--- stderr\n{}", self.line, self.stdout, self.stderr);
+        assert_eq!(
+            self.code, code,
+            "{}\n--- stdout\n{}\n--- stderr\n{}",
+            self.line, self.stdout, self.stderr
+        );
         self
     }
 
@@ -284,14 +324,21 @@ impl Output {
     /// Standard error has this in it.
     #[track_caller]
     pub fn says(&self, part: &str) -> &Self {
-        assert!(self.stderr.contains(part), "{}\nno {part:?} in\n{}", self.line, self.stderr);
+        assert!(
+            self.stderr.contains(part),
+            "{}\nno {part:?} in\n{}",
+            self.line,
+            self.stderr
+        );
         self
     }
 }
 
 /// The exit code; -N where signal N ended it.
 pub fn code(status: ExitStatus) -> i32 {
-    status.code().unwrap_or_else(|| -status.signal().unwrap_or(0))
+    status
+        .code()
+        .unwrap_or_else(|| -status.signal().unwrap_or(0))
 }
 
 /// `holm up`, serving.
@@ -326,7 +373,12 @@ impl Reply {
 impl Server {
     /// `holm up --listen 127.0.0.1:0 ARGS…` in a folder; returns when it serves.
     pub fn up<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>, dir: impl AsRef<Path>) -> Server {
-        Self::start(holm().args(["up", "--listen", "127.0.0.1:0"]).args(args).dir(dir))
+        Self::start(
+            holm()
+                .args(["up", "--listen", "127.0.0.1:0"])
+                .args(args)
+                .dir(dir),
+        )
     }
 
     /// Any command line that ends up serving.
@@ -339,7 +391,10 @@ impl Server {
         let (tls, addr) = loop {
             let found = stdout.lock().unwrap().iter().find_map(|line| {
                 let (scheme, addr) = line.strip_prefix("Serving ")?.split_once("://")?;
-                Some((scheme == "https", addr.trim_end_matches('/').parse().unwrap()))
+                Some((
+                    scheme == "https",
+                    addr.trim_end_matches('/').parse().unwrap(),
+                ))
             });
             if let Some(found) = found {
                 break found;
@@ -349,11 +404,20 @@ impl Server {
                 let _ = child.kill();
                 let _ = child.wait();
                 std::thread::sleep(Duration::from_millis(50));
-                panic!("it does not serve: {ended:?}\n{}", stderr.lock().unwrap().join("\n"));
+                panic!(
+                    "it does not serve: {ended:?}\n{}",
+                    stderr.lock().unwrap().join("\n")
+                );
             }
             std::thread::sleep(Duration::from_millis(2));
         };
-        Server { child: Some(child), addr, tls, stdout, stderr }
+        Server {
+            child: Some(child),
+            addr,
+            tls,
+            stdout,
+            stderr,
+        }
     }
 
     pub fn addr(&self) -> SocketAddr {
@@ -383,11 +447,21 @@ impl Server {
     pub fn wait_for(&self, part: &str) -> String {
         let began = Instant::now();
         loop {
-            if let Some(line) = self.stderr.lock().unwrap().iter().find(|l| l.contains(part)) {
+            if let Some(line) = self
+                .stderr
+                .lock()
+                .unwrap()
+                .iter()
+                .find(|l| l.contains(part))
+            {
                 return line.clone();
             }
             let seen = || self.stderr().join("\n");
-            assert!(began.elapsed() < Duration::from_secs(30), "no {part:?} in\n{}", seen());
+            assert!(
+                began.elapsed() < Duration::from_secs(30),
+                "no {part:?} in\n{}",
+                seen()
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -401,17 +475,43 @@ impl Server {
     /// Any request over plain HTTP/1.1, on a connection of its own. Works inside and outside of tokio.
     #[track_caller]
     pub fn request(&self, request: http::Request<Vec<u8>>) -> Reply {
-        self.try_request(request).unwrap_or_else(|e| panic!("{e}\n{}", self.stderr().join("\n")))
+        self.try_request(request)
+            .unwrap_or_else(|e| panic!("{e}\n{}", self.stderr().join("\n")))
     }
 
     /// The same where it may fail: the connection, or the body half way.
     pub fn try_request(&self, request: http::Request<Vec<u8>>) -> Result<Reply, String> {
         let addr = self.addr;
-        let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let send = async move {
-            tokio::time::timeout(PATIENCE, exchange(addr, request)).await.unwrap_or(Err("no answer".into()))
+        let runtime = || {
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap()
         };
-        std::thread::spawn(move || runtime().block_on(send)).join().unwrap()
+        let send = async move {
+            tokio::time::timeout(PATIENCE, exchange(addr, request))
+                .await
+                .unwrap_or(Err("no answer".into()))
+        };
+        std::thread::spawn(move || runtime().block_on(send))
+            .join()
+            .unwrap()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, number: i32) {
+        signal(self.child.as_ref().unwrap(), number);
+    }
+
+    /// Waits so long for its end, and says with which exit code.
+    #[track_caller]
+    pub fn ends_within(&mut self, patience: Duration) -> i32 {
+        let status = wait(self.child.as_mut().unwrap(), patience);
+        let status =
+            status.unwrap_or_else(|| panic!("it does not end\n{}", self.stderr().join("\n")));
+        // The readers of its streams see the end a little later.
+        std::thread::sleep(Duration::from_millis(50));
+        code(status)
     }
 
     /// SIGTERM, and the exit code.
@@ -445,15 +545,23 @@ impl Drop for Server {
 async fn exchange(addr: SocketAddr, request: http::Request<Vec<u8>>) -> Result<Reply, String> {
     let (mut parts, body) = request.into_parts();
     if !parts.headers.contains_key("host") {
-        parts.headers.insert("host", addr.to_string().parse().unwrap());
+        parts
+            .headers
+            .insert("host", addr.to_string().parse().unwrap());
     }
-    let stream = tokio::net::TcpStream::connect(addr).await.map_err(|e| e.to_string())?;
+    let stream = tokio::net::TcpStream::connect(addr)
+        .await
+        .map_err(|e| e.to_string())?;
     let io = hyper_util::rt::TokioIo::new(stream);
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(io).await.map_err(|e| e.to_string())?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(io)
+        .await
+        .map_err(|e| e.to_string())?;
     tokio::spawn(connection);
     let request = http::Request::from_parts(parts, Full::new(Bytes::from(body)));
-    let response = sender.send_request(request).await.map_err(|e| e.to_string())?;
+    let response = sender
+        .send_request(request)
+        .await
+        .map_err(|e| e.to_string())?;
     let (parts, body) = response.into_parts();
     let collected = body.collect().await.map_err(|e| e.to_string())?;
     let trailers = collected.trailers().cloned();
@@ -472,7 +580,10 @@ fn lines(stream: Option<impl Read + Send + 'static>) -> Arc<Mutex<Vec<String>>> 
         let lines = lines.clone();
         move || {
             for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
-                lines.lock().unwrap().push(String::from_utf8_lossy(&line).into_owned());
+                lines
+                    .lock()
+                    .unwrap()
+                    .push(String::from_utf8_lossy(&line).into_owned());
             }
         }
     });
@@ -490,11 +601,17 @@ pub fn filters() -> Vec<(String, &'static str)> {
         (quoted(&shared_cache()), "[CACHE]"),
         (quoted(&repo()), "[REPO]"),
         (r"sha256:[0-9a-f]+".into(), "sha256:[DIGEST]"),
-        (r"(127\.0\.0\.1|localhost|\[::1\]):\d{2,5}".into(), "$1:[PORT]"),
+        // Those that the system picks; the others are somebody's choice.
+        (
+            r"(127\.0\.0\.1|localhost|\[::1\]):([3-6]\d{4})".into(),
+            "$1:[PORT]",
+        ),
         (r"\+0x[0-9a-f]+\)".into(), "+[OFFSET])"),
         (r"\(at 0x[0-9a-f]+\)".into(), "(at [OFFSET])"),
         (r"\(at offset 0x[0-9a-f]+\)".into(), "(at offset [OFFSET])"),
-        (r"\b\d+(\.\d+)? (ms|µs|us|s)\b".into(), "[TIME]"),
+        (r"\b\d+\.\d+ (ms|µs|us|s)\b".into(), "[TIME]"),
+        (r"\d{4}-\d\d-\d\dT[\d:.]+Z".into(), "[WHEN]"),
+        (r"/\.tmp\w{6}\b".into(), "/.tmp[RANDOM]"),
     ]
 }
 

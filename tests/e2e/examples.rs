@@ -1,0 +1,256 @@
+//! What the README and the examples promise: their commands run, and print what stands there.
+//!
+//! A block of `console` has commands after `$ ` and what they print. `…` in a line is any text, alone
+//! on a line any lines. In `console,server` the first command serves until the block ends.
+
+use crate::app::*;
+use crate::support::*;
+use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+/// Commands and what each prints.
+struct Block {
+    server: bool,
+    steps: Vec<(String, Vec<String>)>,
+}
+
+fn blocks(text: &str) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let server = match line.trim_start().strip_prefix("```") {
+            Some("console") => false,
+            Some("console,server") => true,
+            _ => continue,
+        };
+        let mut steps: Vec<(String, Vec<String>)> = Vec::new();
+        for line in lines
+            .by_ref()
+            .take_while(|line| !line.trim_start().starts_with("```"))
+        {
+            match line.strip_prefix("$ ") {
+                Some(command) => steps.push((command.to_owned(), Vec::new())),
+                None => match steps.last_mut() {
+                    Some((command, _)) if command.ends_with('\\') => {
+                        command.pop();
+                        command.push_str(line.trim_start());
+                    }
+                    Some((_, output)) => output.push(line.to_owned()),
+                    None => panic!("output before the first command: {line}"),
+                },
+            }
+        }
+        blocks.push(Block { server, steps });
+    }
+    blocks
+}
+
+/// Whether a text is what was promised.
+fn fits(promised: &[String], got: &[&str]) -> bool {
+    match promised.split_first() {
+        None => got.is_empty(),
+        Some((dots, rest)) if dots.trim() == "…" => {
+            (0..=got.len()).any(|skip| fits(rest, &got[skip..]))
+        }
+        Some((line, rest)) => got
+            .split_first()
+            .is_some_and(|(first, more)| line_fits(line, first) && fits(rest, more)),
+    }
+}
+
+fn line_fits(promised: &str, got: &str) -> bool {
+    match promised.split_once('…') {
+        None => promised.trim_end() == got.trim_end(),
+        Some((before, after)) => got.strip_prefix(before).is_some_and(|rest| {
+            rest.char_indices()
+                .map(|(i, _)| i)
+                .chain([rest.len()])
+                .any(|i| line_fits(after, &rest[i..]))
+        }),
+    }
+}
+
+/// The repository as a stranger has it: what commands write stays out of ours.
+fn clone() -> Scratch {
+    let scratch = Scratch::new();
+    for entry in std::fs::read_dir(repo()).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name();
+        if name != "examples" && name != "target" && name != ".git" && name != ".holm" {
+            symlink(entry.path(), scratch.join(&name)).unwrap();
+        }
+    }
+    copy(&repo().join("examples"), &scratch.join("examples"));
+    scratch
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name();
+        if name == ".holm" || name == "target" {
+            continue;
+        }
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &to.join(name)),
+            false => _ = std::fs::copy(entry.path(), to.join(name)).unwrap(),
+        }
+    }
+}
+
+fn shell(line: &str, scratch: &Scratch) -> std::process::Command {
+    let bin = scratch.join("bin");
+    if !bin.exists() {
+        std::fs::create_dir(&bin).unwrap();
+        symlink(env!("CARGO_BIN_EXE_holm"), bin.join("holm")).unwrap();
+    }
+    let mut line = line.to_owned();
+    for cargo in [
+        "cargo run --release -p holm --",
+        "cargo run --release --bin holm --",
+        "cargo run --release --",
+    ] {
+        line = line.replace(cargo, "holm");
+    }
+    let path = std::env::var("PATH").unwrap();
+    let mut command = std::process::Command::new("bash");
+    command
+        .args(["-c", &format!("exec 2>&1\n{line}")])
+        .env("PATH", format!("{}:{path}", bin.display()))
+        .env("HOLM_CACHE_DIR", shared_cache())
+        .env("NO_COLOR", "1")
+        .env("COLUMNS", "100")
+        .current_dir(scratch.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    command
+}
+
+/// A server of a block, with all that it started.
+struct Serving(Child);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // SAFETY: it takes two numbers; the group is of our child, which is not yet waited for.
+        unsafe { libc::kill(-(self.0.id() as i32), libc::SIGTERM) };
+        assert!(
+            wait(&mut self.0, Duration::from_secs(40)).is_some(),
+            "the server does not end"
+        );
+    }
+}
+
+fn serve(line: &str, promised: &[String], scratch: &Scratch) -> Serving {
+    use std::io::BufRead as _;
+    let mut child = shell(line, scratch).process_group(0).spawn().unwrap();
+    let mut reader = std::io::BufReader::new(child.stdout.take().unwrap());
+    let serving = Serving(child);
+    for promise in promised {
+        let mut got = String::new();
+        reader.read_line(&mut got).unwrap();
+        assert!(
+            line_fits(promise, &got),
+            "$ {line}\nprints {got:?}, not {promise:?}"
+        );
+    }
+    // Its log goes on; somebody has to read it.
+    std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
+    serving
+}
+
+fn run_block(block: &Block, scratch: &Scratch) {
+    let mut steps = block.steps.as_slice();
+    let mut _serving = None;
+    if block.server {
+        let ((line, promised), rest) = steps.split_first().unwrap();
+        _serving = Some(serve(line, promised, scratch));
+        steps = rest;
+    }
+    for (line, promised) in steps {
+        let output = shell(line, scratch).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let got: Vec<&str> = text.lines().collect();
+        assert!(
+            fits(promised, &got),
+            "$ {line}\n--- promised\n{}\n--- printed\n{text}",
+            promised.join("\n")
+        );
+    }
+}
+
+#[test]
+fn the_readme() {
+    let _alone = alone();
+    let scratch = clone();
+    let text = std::fs::read_to_string(repo().join("README.md")).unwrap();
+    let blocks = blocks(&text);
+    assert!(
+        blocks.len() >= 8 && blocks.iter().any(|block| block.server),
+        "where are its blocks?"
+    );
+    for block in &blocks {
+        run_block(block, &scratch);
+    }
+}
+
+#[test]
+fn each_example_comes_up_and_answers() {
+    let scratch = clone();
+    let mut seen = 0;
+    for entry in std::fs::read_dir(scratch.join("examples")).unwrap() {
+        let folder = entry.unwrap().path();
+        if !folder.is_dir() {
+            continue;
+        }
+        seen += 1;
+        holm().arg("check").arg(&folder).run().is(0);
+        let server = Server::up([&folder], scratch.path());
+        let reply = server.get("/");
+        assert_eq!(reply.status, 200, "{}: {}", folder.display(), reply.text());
+        assert!(!reply.body.is_empty());
+        assert_eq!(server.terminate(), 0);
+        let readme =
+            std::fs::read_to_string(folder.join("README.md")).expect("an example has a README.md");
+        for block in blocks(&readme) {
+            let _alone = alone();
+            run_block(&block, &scratch);
+        }
+    }
+    assert!(seen >= 2, "{seen} examples");
+}
+
+#[test]
+fn what_is_promised_is_compared() {
+    let promised = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    for (text, got, fit) in [
+        ("a\nb", "a\nb", true),
+        ("a", "a\nb", false),
+        ("a…", "abc", true),
+        ("a…c", "abbc", true),
+        ("a…c", "abb", false),
+        ("…\nb", "x\ny\nb", true),
+        ("…\nb", "b", true),
+        ("a\n…", "a", true),
+        ("a\n…\nz", "a\nb\nc", false),
+        ("", "", true),
+    ] {
+        let got: Vec<&str> = got.lines().collect();
+        assert_eq!(fits(&promised(text), &got), fit, "{text:?} {got:?}");
+    }
+    let text = "x\n```console\n$ echo a \\\n  b\na b\n$ true\n```\n```sh\n$ no\n```\n```console,server\n$ serve\nup\n```\n";
+    let found = blocks(text);
+    assert_eq!(found.len(), 2);
+    assert_eq!(
+        found[0].steps,
+        [
+            ("echo a b".to_owned(), vec!["a b".to_owned()]),
+            ("true".to_owned(), vec![])
+        ]
+    );
+    assert!(found[1].server && !found[0].server);
+}

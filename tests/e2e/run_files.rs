@@ -1,0 +1,205 @@
+//! Folders: what was granted and nothing else.
+
+use crate::support::*;
+use std::os::unix::fs::symlink;
+
+const HELLOS: [&str; 2] = ["hello-p1", "hello-p2"];
+
+/// `--dir HOST::GUEST`.
+fn dir(scratch: &Scratch, host: &str, guest: &str) -> [String; 2] {
+    [
+        "--dir".into(),
+        format!("{}::{guest}", scratch.join(host).display()),
+    ]
+}
+
+#[test]
+fn read_write_and_list() {
+    for name in HELLOS {
+        let scratch = Scratch::new();
+        scratch.write("a.txt", "from outside\n");
+        scratch.dir("sub");
+        let hello = |args: &[&str]| {
+            run()
+                .args(dir(&scratch, "", "/work"))
+                .arg(guest(name))
+                .args(args)
+                .run()
+        };
+        hello(&["read", "/work/a.txt"]).prints("from outside\n");
+        hello(&["write", "/work/sub/b.txt", "from inside"]).prints("");
+        assert_eq!(scratch.read("sub/b.txt"), "from inside");
+        hello(&["ls", "/work"]).prints("a.txt\nsub/\n");
+    }
+}
+
+#[test]
+fn relative_to_the_current_folder() {
+    for name in HELLOS {
+        let scratch = Scratch::new();
+        scratch.write("data/a.txt", "a");
+        let here = |args: &[&str]| run().args(args).dir(scratch.path());
+        here(&["--dir", "."])
+            .arg(guest(name))
+            .args(["read", "data/a.txt"])
+            .run()
+            .prints("a");
+        here(&["--dir", "data"])
+            .arg(guest(name))
+            .args(["read", "data/a.txt"])
+            .run()
+            .prints("a");
+        here(&["--dir", "data::."])
+            .arg(guest(name))
+            .args(["read", "a.txt"])
+            .run()
+            .prints("a");
+        here(&["--dir", ".:ro"])
+            .arg(guest(name))
+            .args(["ls", "."])
+            .run()
+            .prints("data/\n");
+    }
+}
+
+#[test]
+fn nothing_is_visible_by_default() {
+    for name in HELLOS {
+        let scratch = Scratch::new();
+        let file = scratch.write("a.txt", "a");
+        for args in [
+            vec!["read", file.to_str().unwrap()],
+            vec!["ls", "."],
+            vec!["ls", "/"],
+            vec!["ls", "/etc"],
+        ] {
+            let out = run().arg(guest(name)).args(args).dir(scratch.path()).run();
+            out.is(1).says("hello: ");
+            assert_eq!(out.stdout, "");
+        }
+        // Granting one folder shows no other.
+        scratch.write("other/b.txt", "b");
+        scratch.dir("granted");
+        let file = scratch.join("other/b.txt");
+        let out = run()
+            .args(dir(&scratch, "granted", "/g"))
+            .arg(guest(name))
+            .arg("read")
+            .arg(file)
+            .run();
+        out.is(1);
+        assert_eq!(out.stdout, "");
+    }
+}
+
+#[test]
+fn a_read_only_folder_is_not_written_to() {
+    for name in HELLOS {
+        let scratch = Scratch::new();
+        scratch.write("a.txt", "as it was");
+        let flag = format!("{}::/work:ro", scratch.path().display());
+        let hello = |args: &[&str]| {
+            run()
+                .args(["--dir", &flag])
+                .arg(guest(name))
+                .args(args)
+                .run()
+        };
+        hello(&["read", "/work/a.txt"]).prints("as it was");
+        for path in ["/work/a.txt", "/work/new.txt"] {
+            let out = hello(&["write", path, "changed"]);
+            out.is(1);
+            shot!(format!("read_only_{name}"), out.stderr);
+        }
+        assert_eq!(scratch.read("a.txt"), "as it was");
+        assert!(!scratch.join("new.txt").exists());
+    }
+}
+
+/// Ways out of a folder: up, by symbolic links of either kind, absolute paths.
+#[test]
+fn there_is_no_way_out() {
+    for name in HELLOS {
+        let scratch = Scratch::new();
+        scratch.write("secret/key", "s3cret");
+        scratch.write("granted/in.txt", "inside");
+        let link = |to: &str, name: &str| symlink(to, scratch.join("granted").join(name)).unwrap();
+        link("../secret", "up");
+        link("../secret/key", "key");
+        link(scratch.join("secret").to_str().unwrap(), "absolute");
+        link("/etc/passwd", "passwd");
+        link("in.txt", "fine");
+        let hello = |args: &[&str]| {
+            run()
+                .args(dir(&scratch, "granted", "/g"))
+                .arg(guest(name))
+                .args(args)
+                .run()
+        };
+        hello(&["read", "/g/fine"]).prints("inside");
+        for path in [
+            "/g/../secret/key",
+            "/g/./../../secret/key",
+            "/g/up/key",
+            "/g/key",
+            "/g/absolute/key",
+            "/g/passwd",
+            "/g/up/../../secret/key",
+            "/etc/passwd",
+        ] {
+            let out = hello(&["read", path]);
+            assert_eq!(
+                (out.code, out.stdout.as_str()),
+                (1, ""),
+                "{path}: {}",
+                out.stderr
+            );
+            let out = hello(&["write", path, "taken over"]);
+            assert_eq!(out.code, 1, "{path}: {}", out.stderr);
+        }
+        assert_eq!(scratch.read("secret/key"), "s3cret");
+    }
+}
+
+#[test]
+fn several_folders_in_c() {
+    let scratch = Scratch::new();
+    scratch.write("in/a.txt", "one two\n");
+    scratch.dir("out");
+    run()
+        .args(["--dir", "in::/in:ro", "--dir", "out::/out"])
+        .arg(guest("wc-c"))
+        .args(["-lw", "-o", "/out/report", "/in/a.txt"])
+        .dir(scratch.path())
+        .run()
+        .prints("");
+    assert_eq!(scratch.read("out/report"), "      1       2 /in/a.txt\n");
+    let refused = run()
+        .args(["--dir", "in::/in:ro", "--dir", "out::/out:ro"])
+        .arg(guest("wc-c"))
+        .args(["-o", "/out/other", "/in/a.txt"])
+        .dir(scratch.path())
+        .run();
+    refused.is(1).says("wc-c: /out/other: ");
+    assert!(!scratch.join("out/other").exists());
+}
+
+#[test]
+fn folders_that_cannot_be_granted() {
+    let scratch = Scratch::new();
+    scratch.write("file.txt", "");
+    let with = |flag: &str| {
+        let out = run()
+            .args(["--dir", flag])
+            .arg(guest("hello-p1"))
+            .dir(scratch.path())
+            .run();
+        out.is(2);
+        assert_eq!(out.stdout, "");
+        out.stderr
+    };
+    shot!("dir_missing", with("nowhere"));
+    shot!("dir_missing_with_guest", with("nowhere::/work:ro"));
+    shot!("dir_is_a_file", with("file.txt"));
+    shot!("dir_empty", with("::/work"));
+}

@@ -1,0 +1,293 @@
+//! `--receipt` and `--explain-grants`: what a run cost and which grants it really used.
+
+use crate::support::*;
+use serde_json::Value;
+
+fn json(name: &str, args: &[&str]) -> Value {
+    let out = run()
+        .args(["--receipt", "--json"])
+        .arg(guest(name))
+        .args(args)
+        .stdin("0123456789")
+        .run();
+    out.is(0);
+    serde_json::from_str(out.stderr.trim()).unwrap_or_else(|e| panic!("{e}: {}", out.stderr))
+}
+
+fn number(receipt: &Value, path: &[&str]) -> u64 {
+    let value = path.iter().fold(receipt, |value, key| &value[*key]);
+    value
+        .as_u64()
+        .unwrap_or_else(|| panic!("no {path:?} in {receipt}"))
+}
+
+#[test]
+fn calls_by_interface_and_function() {
+    let p1 = json("hello-p1", &["one"]);
+    assert_eq!(p1["component"], "hello-p1");
+    assert_eq!(
+        number(
+            &p1,
+            &["calls", "wasi_snapshot_preview1", "args_get", "count"]
+        ),
+        1
+    );
+    assert_eq!(
+        number(
+            &p1,
+            &["calls", "wasi_snapshot_preview1", "fd_write", "count"]
+        ),
+        2
+    );
+    let p2 = json("hello-p2", &["one"]);
+    assert_eq!(
+        number(
+            &p2,
+            &["calls", "wasi:cli/environment", "get-arguments", "count"]
+        ),
+        1
+    );
+    assert!(
+        number(
+            &p2,
+            &[
+                "calls",
+                "wasi:io/streams",
+                "[method]output-stream.blocking-write-and-flush",
+                "count"
+            ]
+        ) >= 1
+    );
+    for receipt in [p1, p2] {
+        assert!(number(&receipt, &["cpu_us"]) > 0, "{receipt}");
+        assert!(number(&receipt, &["wall_us"]) > 0, "{receipt}");
+        let memory = number(&receipt, &["memory_peak"]);
+        assert!(
+            (64 << 10..64 << 20).contains(&memory) && memory % (64 << 10) == 0,
+            "{receipt}"
+        );
+        assert_eq!(receipt["limit"], Value::Null);
+        // `hello`, `arg: one`, each with its line end.
+        assert_eq!(
+            receipt["bytes"]["stdio"],
+            serde_json::json!([0, 15]),
+            "{receipt}"
+        );
+        assert_eq!(
+            (
+                number(&receipt, &["bytes_in"]),
+                number(&receipt, &["bytes_out"])
+            ),
+            (0, 15)
+        );
+        for functions in receipt["calls"].as_object().unwrap().values() {
+            for calls in functions.as_object().unwrap().values() {
+                assert!(calls["count"].as_u64().unwrap() > 0, "{receipt}");
+            }
+        }
+    }
+}
+
+#[test]
+fn bytes_in_and_out() {
+    for name in ["hello-p1", "hello-p2"] {
+        assert_eq!(
+            json(name, &["cat"])["bytes"]["stdio"],
+            serde_json::json!([10, 10]),
+            "{name}"
+        );
+        let scratch = Scratch::new();
+        let files = |args: &[&str]| {
+            let out = run()
+                .args(["--receipt", "--json", "--dir", ".::/w"])
+                .arg(guest(name))
+                .args(args)
+                .dir(scratch.path())
+                .run();
+            serde_json::from_str::<Value>(out.stderr.lines().last().unwrap()).unwrap()
+        };
+        assert_eq!(
+            files(&["write", "/w/a", "12345"])["bytes"]["files"],
+            serde_json::json!([0, 5]),
+            "{name}"
+        );
+        assert_eq!(
+            files(&["read", "/w/a"])["bytes"]["files"],
+            serde_json::json!([5, 0]),
+            "{name}"
+        );
+    }
+}
+
+/// Waiting costs wall time, not CPU time; computing costs both.
+#[test]
+fn two_clocks() {
+    let slept = json("hello-p2", &["sleep", "300"]);
+    assert!(number(&slept, &["wall_us"]) >= 300_000, "{slept}");
+    assert!(number(&slept, &["cpu_us"]) < 200_000, "{slept}");
+    let spun = json("spin-cpu", &["200"]);
+    assert!(number(&spun, &["cpu_us"]) >= 50_000, "{spun}");
+}
+
+#[test]
+fn a_receipt_for_people() {
+    let out = run().arg("--receipt").arg(guest("hello-p2")).run();
+    out.is(0);
+    assert_eq!(out.stdout, "hello\n");
+    let rows: Vec<&str> = out.stderr.lines().collect();
+    assert_eq!(rows[0], "receipt of hello-p2");
+    for (row, begins) in rows[1..].iter().zip([
+        "  cpu  ",
+        "  wall  ",
+        "  memory  ",
+        "  stdio  ",
+        "  wasi:cli/environment",
+    ]) {
+        assert!(row.starts_with(begins), "{}", out.stderr);
+    }
+    assert!(out.stderr.contains("    get-arguments  "), "{}", out.stderr);
+}
+
+#[test]
+fn json_belongs_to_the_receipt() {
+    let out = run().arg("--json").arg(guest("hello-p1")).run();
+    out.is(2);
+    shot!(out.stderr);
+}
+
+/// Prints what it printed, ends as it ended: the receipt changes neither.
+#[test]
+fn a_receipt_comes_after_a_failure_too() {
+    let out = run()
+        .args(["--receipt", "--json"])
+        .arg(guest("hello-p1"))
+        .args(["exit", "9"])
+        .run();
+    out.is(9);
+    assert!(
+        out.stderr.starts_with("{\"component\":\"hello-p1\""),
+        "{}",
+        out.stderr
+    );
+    let out = run()
+        .args(["--receipt", "--json"])
+        .arg(guest("crash-p2"))
+        .run();
+    out.is(134)
+        .says("{\"component\":\"crash-p2\"")
+        .says("guest failed: ");
+}
+
+struct Explained {
+    manifest: String,
+    flags: String,
+}
+
+fn explain(command: Command) -> Explained {
+    let out = command.run();
+    out.is(0);
+    let (manifest, flags) = out
+        .stderr
+        .split_once("# the same for `holm run`: ")
+        .unwrap_or_else(|| panic!("no flags in {}", out.stderr));
+    Explained {
+        manifest: manifest.into(),
+        flags: flags.trim().into(),
+    }
+}
+
+/// What it prints is pasted into a shell, as flags, and into a manifest: both do, and nothing less.
+#[test]
+fn grants_that_were_used_are_enough() {
+    for name in ["hello-p1", "hello-p2"] {
+        let scratch = Scratch::new();
+        scratch.write("with space/in.txt", "in");
+        scratch.dir("out's");
+        scratch.dir("unused");
+        let all = |args: &[&str]| {
+            run()
+                .env("OWN", "of the user")
+                .args([
+                    "--explain-grants",
+                    "--dir",
+                    "with space::/in",
+                    "--dir",
+                    "out's::/out",
+                    "--dir",
+                    "unused",
+                ])
+                .args([
+                    "--env",
+                    "A=two words",
+                    "--env",
+                    "OWN",
+                    "--net",
+                    "127.0.0.1:9",
+                    "--http",
+                    "https://example.com",
+                ])
+                .arg(guest(name))
+                .args(args)
+                .dir(scratch.path())
+        };
+        let reading = explain(all(&["read", "/in/in.txt"]));
+        let writing = explain(all(&["write", "/out/b", "b"]));
+        shot!(
+            format!("explain_reading_{name}"),
+            format!("{}{}\n", reading.manifest, reading.flags)
+        );
+        shot!(
+            format!("explain_writing_{name}"),
+            format!("{}{}\n", writing.manifest, writing.flags)
+        );
+
+        let paste = |flags: &str, args: &str| {
+            let line = format!("exec \"$HOLM\" run {flags} \"$GUEST\" {args}");
+            let out = std::process::Command::new("sh")
+                .args(["-c", &line])
+                .env("HOLM", env!("CARGO_BIN_EXE_holm"))
+                .env("GUEST", guest(name))
+                .env("HOLM_CACHE_DIR", shared_cache())
+                .current_dir(scratch.path())
+                .output()
+                .unwrap();
+            (code(out.status), String::from_utf8(out.stdout).unwrap())
+        };
+        assert_eq!(paste(&reading.flags, "read /in/in.txt"), (0, "in".into()));
+        assert_eq!(paste(&writing.flags, "write /out/b c"), (0, String::new()));
+        assert_eq!(scratch.read("out's/b"), "c");
+        // It is the smallest set: reading was read-only, and what was not used is gone.
+        assert_eq!(paste(&reading.flags, "write /in/in.txt x").0, 1);
+        // Wrong for 0.2, and so today: its libc asks each granted folder for its type at the start,
+        // and that counts as use (capabilities, files/watch.rs), so folders that were not used stay.
+        assert_eq!(
+            paste(&reading.flags, "ls /out").0,
+            if name == "hello-p1" { 1 } else { 0 }
+        );
+
+        std::fs::copy(guest(name), scratch.join("guest.wasm")).unwrap();
+        scratch.write(
+            "holm.toml",
+            format!(
+                "name = \"x\"\n[component.{name}]\nsource = \"guest.wasm\"\n{}",
+                writing.manifest
+            ),
+        );
+        let checked = holm().arg("check").dir(scratch.path()).run();
+        checked.is(0);
+        assert_eq!(checked.stdout, "ok: 1 component, 0 routes\n");
+    }
+}
+
+#[test]
+fn a_program_that_uses_nothing() {
+    let scratch = Scratch::new();
+    let nothing = scratch.write("nothing.wat", r#"(module (func (export "_start")))"#);
+    let out = run()
+        .args(["--explain-grants", "--dir", ".", "--env", "A=b"])
+        .arg(nothing)
+        .dir(scratch.path())
+        .run();
+    out.is(0);
+    assert_eq!(out.stderr, "# it used no grant at all\n");
+}
