@@ -135,7 +135,7 @@ pub async fn piece(response: &mut Response<Incoming>) -> Option<Result<Bytes, hy
     loop {
         match response.body_mut().frame().await? {
             Ok(frame) => {
-                if let Ok(data) = frame.into_data() {
+                if let Some(data) = frame.into_data().ok().filter(|data| !data.is_empty()) {
                     return Some(Ok(data));
                 }
             }

@@ -12,7 +12,6 @@ fn fails(args: &[&str]) -> String {
 
 #[test]
 fn files_that_are_not_there() {
-    // `missing_manifest` names a command that is not there yet: `holm new`.
     shot!("missing_run", fails(&["run", "nowhere.wasm"]));
     shot!("missing_inspect", fails(&["inspect", "nowhere.wasm"]));
     shot!("missing_compile", fails(&["compile", "nowhere.wasm"]));

@@ -59,9 +59,9 @@ fn php() {
     let scratch = Scratch::new();
     scratch.write("x.php", "<?php echo array_sum(range(1,10)), \"\\n\";");
     run()
-        .args(["--dir", ".::/work"])
+        .args(["--dir", ".::/data"])
         .arg(published("php"))
-        .args(["-q", "/work/x.php"])
+        .args(["-q", "/data/x.php"])
         .dir(scratch.path())
         .run()
         .prints("55\n");
@@ -114,14 +114,14 @@ fn yosys() {
     );
     run()
         .args(folder("yosys-share", "/share"))
-        .args(["--dir", ".::/work"])
+        .args(["--dir", ".::/data"])
         .arg(published("yosys"))
         .args([
             "-Q",
             "-T",
             "-q",
             "-p",
-            "read_verilog /work/add.v; prep -top add; tee -o /work/stat.txt stat",
+            "read_verilog /data/add.v; prep -top add; tee -o /data/stat.txt stat",
         ])
         .dir(scratch.path())
         .run()

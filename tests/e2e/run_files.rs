@@ -21,15 +21,15 @@ fn read_write_and_list() {
         scratch.dir("sub");
         let hello = |args: &[&str]| {
             run()
-                .args(dir(&scratch, "", "/work"))
+                .args(dir(&scratch, "", "/data"))
                 .arg(guest(name))
                 .args(args)
                 .run()
         };
-        hello(&["read", "/work/a.txt"]).prints("from outside\n");
-        hello(&["write", "/work/sub/b.txt", "from inside"]).prints("");
+        hello(&["read", "/data/a.txt"]).prints("from outside\n");
+        hello(&["write", "/data/sub/b.txt", "from inside"]).prints("");
         assert_eq!(scratch.read("sub/b.txt"), "from inside");
-        hello(&["ls", "/work"]).prints("a.txt\nsub/\n");
+        hello(&["ls", "/data"]).prints("a.txt\nsub/\n");
     }
 }
 
@@ -97,7 +97,7 @@ fn a_read_only_folder_is_not_written_to() {
     for name in HELLOS {
         let scratch = Scratch::new();
         scratch.write("a.txt", "as it was");
-        let flag = format!("{}::/work:ro", scratch.path().display());
+        let flag = format!("{}::/data:ro", scratch.path().display());
         let hello = |args: &[&str]| {
             run()
                 .args(["--dir", &flag])
@@ -105,8 +105,8 @@ fn a_read_only_folder_is_not_written_to() {
                 .args(args)
                 .run()
         };
-        hello(&["read", "/work/a.txt"]).prints("as it was");
-        for path in ["/work/a.txt", "/work/new.txt"] {
+        hello(&["read", "/data/a.txt"]).prints("as it was");
+        for path in ["/data/a.txt", "/data/new.txt"] {
             let out = hello(&["write", path, "changed"]);
             out.is(1);
             shot!(format!("read_only_{name}"), out.stderr);
@@ -199,7 +199,7 @@ fn folders_that_cannot_be_granted() {
         out.stderr
     };
     shot!("dir_missing", with("nowhere"));
-    shot!("dir_missing_with_guest", with("nowhere::/work:ro"));
+    shot!("dir_missing_with_guest", with("nowhere::/data:ro"));
     shot!("dir_is_a_file", with("file.txt"));
-    shot!("dir_empty", with("::/work"));
+    shot!("dir_empty", with("::/data"));
 }

@@ -178,7 +178,7 @@ fn a_name_that_leads_to_a_private_address(name: &str) {
     // The line that the denial names opens it, and no more than it.
     let url = format!("http://{}/", origin.addr);
     fetch(&server, &url);
-    let asked = format!("{} (", origin.addr);
+    let asked = format!("{}, a loopback address", origin.addr);
     let line = server.logged("request", |line| {
         line["denials"][0]["asked"]
             .as_str()

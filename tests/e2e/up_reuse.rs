@@ -1,6 +1,7 @@
 //! A fresh instance for each request, or one for several where the manifest says so.
 
 use crate::app::*;
+use crate::client::*;
 use crate::support::*;
 
 fn counts(server: &Server, times: usize) -> Vec<String> {
@@ -97,27 +98,21 @@ fn each_of_many_at_once_has_an_instance_of_its_own() {
 #[test]
 fn more_than_may_run_at_once_are_sent_away() {
     let server = App::lab("limits.concurrency = 2").up();
-    std::thread::scope(|scope| {
-        let slow: Vec<_> = (0..2)
-            .map(|_| scope.spawn(|| server.get("/sleep?ms=1500").status))
-            .collect();
-        let busy = until("a refusal", || {
-            let reply = server.get("/hello");
-            (reply.status != 200).then_some(reply)
-        });
+    let addr = server.addr();
+    block(async {
+        let mut taken = Vec::new();
+        for _ in 0..2 {
+            let mut connection = Connection::http1(addr).await;
+            let mut events = connection.get("/sse?n=1000&ms=100").await.unwrap();
+            piece(&mut events).await.unwrap().unwrap();
+            taken.push((connection, events));
+        }
+        let busy = server.get("/hello");
         assert_eq!((busy.status, busy.header("retry-after")), (503, "1"));
         let id = busy.header("x-request-id");
         let line = server.logged("request", |line| line["request_id"] == id);
-        assert!(
-            line["fault"]["message"]
-                .as_str()
-                .unwrap()
-                .contains("limits.concurrency"),
-            "{line}"
-        );
-        for thread in slow {
-            assert_eq!(thread.join().unwrap(), 200);
-        }
+        let why = line["fault"]["message"].as_str().unwrap();
+        assert!(why.contains("limits.concurrency"), "{line}");
     });
     until("a free instance", || {
         (server.get("/hello").status == 200).then_some(())

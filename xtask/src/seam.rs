@@ -154,6 +154,14 @@ const SOCKETS: (&str, &str, &[&str]) = (
     "State::sockets",
     &["wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView as _}"],
 );
+const SOCKETS_P2: (&str, &str, &[&str]) = (
+    "WasiSockets",
+    "State::sockets",
+    &[
+        "super::bytes",
+        "wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView as _}",
+    ],
+);
 const TABLE: (&str, &str, &[&str]) = ("Table", "Table::of", &["super::Table"]);
 const HTTP: (&str, &str, &[&str]) = (
     "WasiHttp",
@@ -249,8 +257,8 @@ const TABLES: &[Table] = &[
             "sockets/udp",
             "sockets/udp-create-socket",
         ],
-        SOCKETS,
-        nothing,
+        SOCKETS_P2,
+        sockets,
     ),
     table(
         "sockets/wasi_0_3.rs",
@@ -325,6 +333,16 @@ fn environment(function: &str) -> Option<&'static str> {
     (function == "get-environment").then_some("super::noted")
 }
 
+fn sockets(function: &str) -> Option<&'static str> {
+    Some(match function {
+        "[method]tcp-socket.finish-connect" => "bytes::any => bytes::connected",
+        "[method]tcp-socket.accept" => "bytes::any => bytes::accepted",
+        "[method]incoming-datagram-stream.receive" => "bytes::any => bytes::received",
+        "[method]outgoing-datagram-stream.send" => "bytes::sending => bytes::sent",
+        _ => return None,
+    })
+}
+
 fn files_0_2(function: &str) -> Option<&'static str> {
     Some(match function {
         "[method]descriptor.read" => "watch::at => watch::read",
@@ -360,6 +378,8 @@ fn files(function: &str) -> Option<&'static str> {
         | "[method]descriptor.remove-directory-at"
         | "[method]descriptor.symlink-at"
         | "[method]descriptor.unlink-file-at" => "watch::at => watch::changed",
+        // What libc asks of every granted folder before main is no use of it.
+        "[method]descriptor.get-type" | "[method]descriptor.get-flags" => return None,
         _ if function.starts_with("[method]descriptor.") => "watch::at => watch::looked",
         _ => return None,
     })

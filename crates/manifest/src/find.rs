@@ -72,7 +72,7 @@ fn in_folder(dir: &Path) -> Result<PathBuf, Problem> {
     } else if let Some(above) = above(dir) {
         problem.help(format!("found one above it, in `{}`", above.display()))
     } else {
-        problem.help("to make an app, type: holm new")
+        problem.help("an app is a folder with a holm.toml; a single component is served by: holm up FILE.wasm")
     })
 }
 
@@ -101,7 +101,7 @@ mod tests {
         let says = |problem: Problem| format!("{} | {}", problem.message, problem.help.unwrap());
 
         assert!(fail(&dir.join("none")).message.starts_with("there is no"));
-        assert!(says(fail(dir)).contains("holm new"));
+        assert!(says(fail(dir)).contains("holm up FILE.wasm"));
 
         std::fs::write(dir.join("app.wasm"), "").unwrap();
         assert!(says(fail(dir)).contains("found app.wasm"));

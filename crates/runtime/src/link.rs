@@ -177,7 +177,7 @@ fn check_grants<S: Host>(
                 asked: format!("import {import}"),
                 grant,
                 line: (*line).to_owned(),
-                flag: format!("--{grant} …"),
+                flag: format!("--{grant} {}", scope(line)),
             });
         }
     }
@@ -193,6 +193,11 @@ fn check_grants<S: Host>(
         asked.join(", ")
     ))
     .with_denials(denials))
+}
+
+/// The first scope of an example line: `default` of `keyvalue = ["default"]`.
+fn scope(line: &str) -> &str {
+    line.split('"').nth(1).unwrap_or("SCOPE")
 }
 
 /// Says which imports nobody provides, and which versions are provided.

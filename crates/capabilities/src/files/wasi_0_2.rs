@@ -25,9 +25,9 @@ pub fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         async fallible(types::Host::convert_error_code) "[method]descriptor.sync-data" =
             types::HostDescriptor::sync_data { a }, note watch::at => watch::looked;
         async fallible(types::Host::convert_error_code) "[method]descriptor.get-flags" =
-            types::HostDescriptor::get_flags { a }, note watch::at => watch::looked;
+            types::HostDescriptor::get_flags { a };
         async fallible(types::Host::convert_error_code) "[method]descriptor.get-type" =
-            types::HostDescriptor::get_type { a }, note watch::at => watch::looked;
+            types::HostDescriptor::get_type { a };
         async fallible(types::Host::convert_error_code) "[method]descriptor.set-size" =
             types::HostDescriptor::set_size { a, b }, note watch::at => watch::changed;
         async fallible(types::Host::convert_error_code) "[method]descriptor.set-times" =

@@ -23,9 +23,9 @@ pub fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         concurrent fallible(types::Host::convert_error_code) "[method]descriptor.sync-data" =
             types::HostDescriptorWithStore::sync_data { a }, note watch::at => watch::looked;
         concurrent fallible(types::Host::convert_error_code) "[method]descriptor.get-flags" =
-            types::HostDescriptorWithStore::get_flags { a }, note watch::at => watch::looked;
+            types::HostDescriptorWithStore::get_flags { a };
         concurrent fallible(types::Host::convert_error_code) "[method]descriptor.get-type" =
-            types::HostDescriptorWithStore::get_type { a }, note watch::at => watch::looked;
+            types::HostDescriptorWithStore::get_type { a };
         concurrent fallible(types::Host::convert_error_code) "[method]descriptor.set-size" =
             types::HostDescriptorWithStore::set_size { a, b }, note watch::at => watch::changed;
         concurrent fallible(types::Host::convert_error_code) "[method]descriptor.set-times" =

@@ -133,6 +133,11 @@ impl Host {
         }
     }
 
+    /// Whether it covers the host by more than covering all.
+    pub fn names(&self, target: &Target) -> bool {
+        *self != Host::Any && self.covers(target)
+    }
+
     /// Whether it names the address itself, which opens it in whatever range it is.
     pub fn is_literally(&self, ip: IpAddr) -> bool {
         matches!(self, Host::Net(net) if net.contains(&ip.to_canonical()))

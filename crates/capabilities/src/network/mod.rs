@@ -37,11 +37,12 @@ pub const PRIVATE: &str = "private";
 /// The word that opens everything.
 pub const ALL: &str = "all";
 
-/// May an address in `range` be dialled that nothing names literally?
-fn opens(private: bool, name: Option<&Name>, range: Range) -> bool {
+/// May an address in `range` be dialled that nothing names literally? `named` says whether a pattern
+/// has the name itself: `*` means the public hosts, and `localhost` is none.
+fn opens(private: bool, name: Option<&Name>, named: bool, range: Range) -> bool {
     match range {
         Range::Public => true,
-        Range::Loopback if name.is_some_and(Name::is_localhost) => true,
+        Range::Loopback if named && name.is_some_and(Name::is_localhost) => true,
         _ => private && range.opened_by_private(),
     }
 }
@@ -50,7 +51,7 @@ fn opens(private: bool, name: Option<&Name>, range: Range) -> bool {
 pub fn needs_private(target: &Target, ip: std::net::IpAddr) -> bool {
     target
         .name()
-        .is_some_and(|name| !opens(false, Some(name), Range::of(ip)))
+        .is_some_and(|name| !opens(false, Some(name), true, Range::of(ip)))
 }
 
 /// A list of patterns as a manifest writes it.

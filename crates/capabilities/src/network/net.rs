@@ -115,8 +115,10 @@ impl NetPolicy {
     /// Of what a name resolved to: could this address be connected to at some port?
     pub fn may_resolve_to(&self, name: &Name, ip: IpAddr) -> Result<(), Range> {
         let range = Range::of(ip);
+        let target = Target::Name(name.clone());
+        let named = self.connect.iter().any(|p| p.host.names(&target));
         let open = self.all
-            || opens(self.private, Some(name), range)
+            || opens(self.private, Some(name), named, range)
             || self.connect.iter().any(|p| p.host.is_literally(ip));
         if open { Ok(()) } else { Err(range) }
     }
@@ -146,7 +148,8 @@ impl NetPolicy {
         }
         // Of several names any one may be `localhost`, so each that is covered is asked.
         let range = Range::of(ip);
-        let open = |t: &Target| covered(t) && opens(self.private, t.name(), range);
+        let named = |t: &Target| here().any(|p| p.host.names(t));
+        let open = |t: &Target| covered(t) && opens(self.private, t.name(), named(t), range);
         targets().find(open).ok_or(Refusal::Closed(range))
     }
 

@@ -151,8 +151,9 @@ impl OriginPolicy {
     /// May this address be dialled for the target? It is what the target resolved to.
     pub fn may_dial(&self, target: &Target, ip: IpAddr, port: u16) -> Result<(), Refusal> {
         let range = Range::of(ip);
+        let named = self.origins.iter().any(|o| o.host.names(target));
         let open = self.all
-            || opens(self.private, target.name(), range)
+            || opens(self.private, target.name(), named, range)
             || self
                 .origins
                 .iter()

@@ -387,6 +387,30 @@ fn localhost_needs_no_word() {
 }
 
 #[test]
+fn all_hosts_are_all_public_hosts() {
+    let any = http(&["*"]);
+    let dial = |policy: &OriginPolicy, host: &str, to: &str| {
+        policy.may_dial(&Target::parse(host).unwrap(), ip(to), 8080)
+    };
+    let closed = Err(Refusal::Closed(Range::Loopback));
+    assert!(dial(&any, "a.example", "93.184.216.34").is_ok());
+    assert_eq!(dial(&any, "localhost", "127.0.0.1"), closed);
+    assert_eq!(dial(&any, "a.localhost", "::1"), closed);
+    let opened = http(&["*", "private"]);
+    assert!(dial(&opened, "localhost", "127.0.0.1").is_ok());
+    let sockets = net(&["*:80"], &[]);
+    let local = [name("localhost")];
+    assert_eq!(
+        sockets.may_resolve_to(&local[0], ip("127.0.0.1")),
+        Err(Range::Loopback)
+    );
+    assert_eq!(
+        sockets.may_connect(address("127.0.0.1:80"), &local),
+        closed.map(|()| Target::Ip(ip("127.0.0.1")))
+    );
+}
+
+#[test]
 fn wildcards_cover_subdomains_only() {
     let policy = http(&["https://*.example.com"]);
     let may = |host: &str| policy.may_send(Scheme::Https, &Target::parse(host).unwrap(), 443);

@@ -9,6 +9,7 @@
 //! address ([`check`]), looks names up in the guest's place ([`lookup`]) and counts sockets
 //! ([`count`]).
 
+mod bytes;
 mod check;
 mod count;
 mod lookup;

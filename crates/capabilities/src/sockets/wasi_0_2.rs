@@ -3,6 +3,7 @@
 //! `wasi:sockets/ip-name-lookup`, `wasi:sockets/tcp`, `wasi:sockets/tcp-create-socket`,
 //! `wasi:sockets/udp`, `wasi:sockets/udp-create-socket`.
 
+use super::bytes;
 use crate::State;
 use holm_runtime::cross;
 use wasmtime::component::Linker;
@@ -39,13 +40,13 @@ pub fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         sync fallible(network::Host::convert_error_code) "[method]tcp-socket.start-connect" =
             tcp::HostTcpSocket::start_connect { a, b, c };
         sync fallible(network::Host::convert_error_code) "[method]tcp-socket.finish-connect" =
-            tcp::HostTcpSocket::finish_connect { a };
+            tcp::HostTcpSocket::finish_connect { a }, note bytes::any => bytes::connected;
         async fallible(network::Host::convert_error_code) "[method]tcp-socket.start-listen" =
             tcp::HostTcpSocket::start_listen { a };
         sync fallible(network::Host::convert_error_code) "[method]tcp-socket.finish-listen" =
             tcp::HostTcpSocket::finish_listen { a };
         sync fallible(network::Host::convert_error_code) "[method]tcp-socket.accept" =
-            tcp::HostTcpSocket::accept { a };
+            tcp::HostTcpSocket::accept { a }, note bytes::any => bytes::accepted;
         sync fallible(network::Host::convert_error_code) "[method]tcp-socket.local-address" =
             tcp::HostTcpSocket::local_address { a };
         sync fallible(network::Host::convert_error_code) "[method]tcp-socket.remote-address" =
@@ -121,13 +122,14 @@ pub fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             udp::HostUdpSocket::set_send_buffer_size { a, b };
         sync value "[method]udp-socket.subscribe" = udp::HostUdpSocket::subscribe { a };
         sync fallible(network::Host::convert_error_code) "[method]incoming-datagram-stream.receive" =
-            udp::HostIncomingDatagramStream::receive { a, b };
+            udp::HostIncomingDatagramStream::receive { a, b },
+            note bytes::any => bytes::received;
         sync value "[method]incoming-datagram-stream.subscribe" =
             udp::HostIncomingDatagramStream::subscribe { a };
         sync fallible(network::Host::convert_error_code) "[method]outgoing-datagram-stream.check-send" =
             udp::HostOutgoingDatagramStream::check_send { a };
         sync fallible(network::Host::convert_error_code) "[method]outgoing-datagram-stream.send" =
-            udp::HostOutgoingDatagramStream::send { a, b };
+            udp::HostOutgoingDatagramStream::send { a, b }, note bytes::sending => bytes::sent;
         sync value "[method]outgoing-datagram-stream.subscribe" =
             udp::HostOutgoingDatagramStream::subscribe { a };
     });

@@ -72,7 +72,25 @@ macro_rules! wasi_0_1 {
 /// Links all functions of WASI 0.1.
 pub fn link_module(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     link_unstable(linker)?;
-    link_preview1(linker)
+    link_preview1(linker)?;
+    link_exit(linker, "wasi_unstable")?;
+    link_exit(linker, "wasi_snapshot_preview1")
+}
+
+/// `proc_exit`: the engine's own takes codes below 126 alone, where a native program has 8 bits.
+fn link_exit(linker: &mut Linker<State>, module: &'static str) -> wasmtime::Result<()> {
+    let id = FnId::of(module, "proc_exit");
+    linker.func_wrap(
+        module,
+        "proc_exit",
+        move |mut caller: Caller<'_, State>, code: i32| -> wasmtime::Result<()> {
+            let seam = &mut caller.data_mut().core().seam;
+            let crossing = seam.enter(id);
+            seam.exit(crossing);
+            Err(wasmtime_wasi::I32Exit(code).into())
+        },
+    )?;
+    Ok(())
 }
 
 fn link_preview1(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -118,7 +136,6 @@ fn link_preview1(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         async path_symlink(a: i32, b: i32, c: i32, d: i32, e: i32), then files::symlinked;
         async path_unlink_file(a: i32, b: i32, c: i32), then files::changed;
         async poll_oneoff(a: i32, b: i32, c: i32, d: i32);
-        sync proc_exit(a: i32);
         sync proc_raise(a: i32);
         sync sched_yield();
         sync random_get(a: i32, b: i32);
@@ -175,7 +192,6 @@ fn link_unstable(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         async path_symlink(a: i32, b: i32, c: i32, d: i32, e: i32), then files::symlinked;
         async path_unlink_file(a: i32, b: i32, c: i32), then files::changed;
         async poll_oneoff(a: i32, b: i32, c: i32, d: i32);
-        sync proc_exit(a: i32);
         sync proc_raise(a: i32);
         sync sched_yield();
         sync random_get(a: i32, b: i32);

@@ -19,6 +19,7 @@ use holm_manifest::{
 };
 use holm_runtime::{Error, Runtime, Watch};
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::io::{IsTerminal as _, Write as _};
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
@@ -28,6 +29,10 @@ use std::time::Duration;
 
 /// Where the server listens unless told otherwise.
 const LISTEN: &str = "127.0.0.1:3000";
+
+/// After so many steps of tasks a thread looks for what has arrived. A guest in a loop takes a whole
+/// tick for each of its steps: with one on every thread, signals and requests wait so many ticks.
+const EVENT_INTERVAL: u32 = 8;
 
 /// How often in a row a build is repeated because sources changed while it ran.
 const ROUNDS_MAX: u32 = 3;
@@ -87,6 +92,7 @@ pub struct Args {
 pub fn run(args: Args) -> ExitCode {
     let threads = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .event_interval(EVENT_INTERVAL)
         .build();
     let result = match threads {
         Ok(threads) => {
@@ -148,6 +154,8 @@ async fn go(args: &Args) -> Result<(), Stop> {
     } else {
         AccessSink::new(writer.clone())
     };
+    // Before anything is loaded: what changes from here on will be noticed.
+    let watcher = args.watch.then(|| watching(&manifest)).transpose()?;
     let loading = Loading::new(GuestLog::new(writer.clone()), args.allow_precompiled);
     let app = loading.app(&manifest, args.state.as_deref())?;
     show_warnings(&manifest);
@@ -174,14 +182,12 @@ async fn go(args: &Args) -> Result<(), Stop> {
         let slot = slot.clone();
         async move { server.serve(slot, &shutdown).await }
     });
-    let served = if args.watch {
-        let reloading = reload(args, &mut manifest, &loading, &slot, &access);
-        tokio::select! {
+    let served = match watcher {
+        Some(watcher) => tokio::select! {
             cut = serving => cut,
-            never = reloading => Ok(never?),
-        }
-    } else {
-        serving.await
+            never = reload(args, &mut manifest, watcher, &loading, &slot, &access) => match never {},
+        },
+        None => serving.await,
     };
     let cut =
         served.map_err(|e| Error::ours("the server's task failed").caused_by(e.to_string()))?;
@@ -229,16 +235,11 @@ fn ready(scheme: &str, addr: SocketAddr, manifest: &Manifest) {
 async fn reload(
     args: &Args,
     manifest: &mut Manifest,
+    mut watcher: Watcher,
     loading: &Loading,
     slot: &Slot<HttpHandler>,
     access: &AccessSink,
-) -> Result<usize, Stop> {
-    let watching = |manifest: &Manifest| {
-        Watcher::new(watched(manifest)).map_err(|e| {
-            Stop::from(Error::yours("cannot watch for changes").caused_by(e.to_string()))
-        })
-    };
-    let mut watcher = watching(manifest)?;
+) -> Infallible {
     let mut meanwhile = BTreeSet::new();
     let mut in_a_row = 0;
     loop {
@@ -250,24 +251,17 @@ async fn reload(
             false => std::mem::take(&mut meanwhile),
         };
         if changed.contains(&Changed::Manifest) {
-            match manifest_of(args) {
-                Ok(new) => {
-                    *manifest = new;
-                    watcher = watching(manifest)?;
-                }
-                Err(problems) => {
-                    report::problems(&problems);
-                    eprintln!("the old version goes on serving");
+            let new = manifest_of(args).map_err(Stop::from);
+            match new.and_then(|new| Ok((watching(&new)?, new))) {
+                Ok(next) => (watcher, *manifest) = next,
+                Err(stop) => {
+                    stays(&stop);
                     continue;
                 }
             }
         }
         if let Err(stop) = again(args, manifest, loading, slot, access, &changed).await {
-            match stop {
-                Stop::Problems(problems) => report::problems(&problems),
-                Stop::Error(error) => report::error(&error),
-            }
-            eprintln!("the old version goes on serving");
+            stays(&stop);
         }
         // What a build wrote is loaded already; what somebody saved meanwhile is not. A build that
         // writes its own sources would never come to rest.
@@ -278,6 +272,23 @@ async fn reload(
             Changed::Sources(_) | Changed::Manifest => in_a_row < ROUNDS_MAX,
         });
     }
+}
+
+/// Why a change is not served.
+fn stays(stop: &Stop) {
+    match stop {
+        Stop::Problems(problems) => report::problems(problems),
+        Stop::Error(error) => report::error(error),
+    }
+    eprintln!("the old version goes on serving");
+}
+
+fn watching(manifest: &Manifest) -> Result<Watcher, Stop> {
+    Watcher::new(watched(manifest)).map_err(|e| {
+        Error::yours("cannot watch for changes")
+            .caused_by(e.to_string())
+            .into()
+    })
 }
 
 /// What a running app depends on: its manifest, its components, and the sources of those that say

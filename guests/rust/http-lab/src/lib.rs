@@ -76,6 +76,9 @@ impl wasip2::exports::http::incoming_handler::Guest for Lab {
                 reply.json(200, &answer);
             }
             "/log" => {
+                if let Some(text) = query.get("text") {
+                    println!("{text}");
+                }
                 for i in 1..=query.number("n", 1) {
                     println!("out {i}");
                     eprintln!("err {i}");

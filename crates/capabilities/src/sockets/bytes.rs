@@ -1,0 +1,88 @@
+//! Counts what moves over sockets of 0.2: streams as they pass, datagrams as they come and go.
+//!
+//! In 0.3 bytes go through the engine's own streams, which cannot be wrapped from here.
+
+use crate::State;
+use crate::stdio::counted::Counter;
+use holm_runtime::InstanceState as _;
+use holm_runtime::receipt::Flows;
+use wasmtime::component::Resource;
+use wasmtime_wasi::p2::bindings::sockets::udp::{
+    IncomingDatagram, OutgoingDatagram, OutgoingDatagramStream,
+};
+use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, SocketError, TcpSocket};
+
+/// The two directions of a connection.
+type Streams = (Resource<DynInputStream>, Resource<DynOutputStream>);
+
+/// Before a call of which only the result counts.
+pub(crate) fn any<A>(_: &mut State, _: A) {}
+
+/// After `finish-connect`.
+pub(crate) fn connected(state: &mut State, (): (), result: &mut Result<Streams, SocketError>) {
+    if let Ok((input, output)) = result {
+        watch(state, input, output);
+    }
+}
+
+/// After `accept`.
+#[allow(clippy::type_complexity)]
+pub(crate) fn accepted(
+    state: &mut State,
+    (): (),
+    result: &mut Result<
+        (
+            Resource<TcpSocket>,
+            Resource<DynInputStream>,
+            Resource<DynOutputStream>,
+        ),
+        SocketError,
+    >,
+) {
+    if let Ok((_, input, output)) = result {
+        watch(state, input, output);
+    }
+}
+
+fn watch(state: &mut State, input: &Resource<DynInputStream>, output: &Resource<DynOutputStream>) {
+    let received = Counter::new(state.core(), |flows| &flows.sockets_in);
+    let sent = Counter::new(state.core(), |flows| &flows.sockets_out);
+    let table = state.table_and_parts().0;
+    if let Ok(place) = table.get_mut(input) {
+        received.watch_input(place);
+    }
+    if let Ok(place) = table.get_mut(output) {
+        sent.watch_output(place);
+    }
+}
+
+/// After `receive`.
+pub(crate) fn received(
+    state: &mut State,
+    (): (),
+    result: &mut Result<Vec<IncomingDatagram>, SocketError>,
+) {
+    if let Ok(datagrams) = result {
+        let bytes = datagrams.iter().map(|d| d.data.len()).sum();
+        Flows::add(&state.core().flows.sockets_in, bytes);
+    }
+}
+
+/// Before `send`: the sizes of the datagrams, because how many went out is known only after.
+pub(crate) fn sending(
+    _: &mut State,
+    (_, datagrams): (&Resource<OutgoingDatagramStream>, &Vec<OutgoingDatagram>),
+) -> Vec<usize> {
+    datagrams.iter().map(|d| d.data.len()).collect()
+}
+
+/// After `send`.
+pub(crate) fn sent(state: &mut State, sizes: Vec<usize>, result: &mut Result<u64, SocketError>) {
+    if let Ok(count) = result {
+        let bytes = sizes
+            .iter()
+            .take(usize::try_from(*count).unwrap_or(usize::MAX))
+            .sum();
+        Flows::add(&state.core().flows.sockets_out, bytes);
+    }
+}
