@@ -181,6 +181,31 @@ fn place_is_free(server: &Server) {
     until("its line", || (answered() > before).then_some(()));
 }
 
+/// Begins an upload and leaves; false if it did not get the place, or not yet.
+async fn half_an_upload(addr: std::net::SocketAddr, http2: bool) -> bool {
+    let mut connection = match http2 {
+        false => Connection::http1(addr).await,
+        true => Connection::http2(addr).await,
+    };
+    let (mut pieces, body) = pieces();
+    let request = http::Request::post("/sink").header("content-length", "1000000");
+    let asked = connection.send(request.body(body).unwrap());
+    let leave = async {
+        assert!(pieces.send("begun").await);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let other = "GET /hello HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+        let answer = tokio::task::spawn_blocking(move || raw(addr, other)).await;
+        answer.unwrap().contains(" 503 ")
+    };
+    tokio::select! {
+        got = asked => {
+            assert_eq!(got.unwrap().status(), 503, "an answer to half a request");
+            false
+        }
+        runs = leave => runs,
+    }
+}
+
 fn a_client_that_leaves_half_way(name: &str) {
     let server = lab(name, "limits.concurrency = 1").up();
     let addr = server.addr();
@@ -191,38 +216,8 @@ fn a_client_that_leaves_half_way(name: &str) {
                 true => Connection::http2(addr).await,
             }
         };
-        // Half an upload.
-        block(async {
-            let mut connection = connect().await;
-            let (mut pieces, body) = pieces();
-            let request = http::Request::post("/sink")
-                .header("content-length", "1000000")
-                .body(body)
-                .unwrap();
-            let asked = connection.send(request);
-            let leave = async {
-                assert!(pieces.send("begun").await);
-                tokio::task::spawn_blocking({
-                    let url = format!("http://{addr}");
-                    move || {
-                        let addr = url.trim_start_matches("http://").parse().unwrap();
-                        until("the upload runs", || {
-                            raw(
-                                addr,
-                                "GET /hello HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n",
-                            )
-                            .contains(" 503 ")
-                            .then_some(())
-                        });
-                    }
-                })
-                .await
-                .unwrap();
-            };
-            tokio::select! {
-                got = asked => panic!("an answer to half a request: {got:?}"),
-                () = leave => {}
-            }
+        until("an upload runs", || {
+            block(half_an_upload(addr, http2)).then_some(())
         });
         place_is_free(&server);
         // Half a download.
