@@ -17,6 +17,7 @@ const CONNECTIONS: usize = 32;
 const SHARE_OF_PEER_MAX: f64 = 0.8;
 
 const HOLM: &str = "holm up";
+const LOGGED: &str = "holm up, logging";
 const PEER: &str = "wasmtime serve";
 const BARE: &str = "bare hyper";
 
@@ -121,11 +122,17 @@ fn start(bench: &Bench, guest: &Path, section: &mut Section) -> Result<Vec<Serve
     };
     let mut servers = Vec::new();
 
-    let mut holm = Command::new(&bench.holm);
-    holm.arg("up").arg(guest).args(["--listen", "127.0.0.1:0"]);
-    match start(HOLM, &mut holm) {
-        Ok(server) => servers.push(server),
-        Err(error) => section.notes.push(format!("{HOLM}: {error:#}")),
+    // The peer keeps no access log, so neither does the row that is compared with it.
+    for (name, quiet) in [(HOLM, true), (LOGGED, false)] {
+        let mut holm = Command::new(&bench.holm);
+        holm.args(["up", "--listen", "127.0.0.1:0"]);
+        if quiet {
+            holm.arg("--quiet");
+        }
+        match start(name, holm.arg(guest)) {
+            Ok(server) => servers.push(server),
+            Err(error) => section.notes.push(format!("{name}: {error:#}")),
+        }
     }
 
     match &bench.wasmtime {

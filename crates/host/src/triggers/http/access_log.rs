@@ -131,6 +131,11 @@ impl AccessRecord {
         self.0.id
     }
 
+    /// Whether somebody will read it.
+    pub fn is_kept(&self) -> bool {
+        self.0.sink.0.is_some()
+    }
+
     /// Who answers it.
     pub fn component(&self, name: &Arc<str>) {
         self.set(|entry| entry.component = Some(name.clone()));
