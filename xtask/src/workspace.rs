@@ -52,9 +52,19 @@ pub fn peers() -> PathBuf {
     cache().join("peers")
 }
 
-/// Cargo itself, run in the workspace whatever the caller's folder is
+/// Cargo itself, run in the workspace whatever the caller's folder is, and without what the cargo
+/// that runs us has set for us: some build scripts (ring's) watch those variables, and would have
+/// half of the tree compiled again.
 pub fn cargo() -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in env::vars_os() {
+        let of_package = name.to_str().is_some_and(|name| {
+            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+        });
+        if of_package {
+            cargo.env_remove(name);
+        }
+    }
     cargo.current_dir(root());
     cargo
 }
