@@ -18,6 +18,7 @@ pub fn prepare() -> Arc<ClientConfig> {
 /// A configuration that trusts `roots` and speaks HTTP/2 and HTTP/1.1.
 pub fn config(roots: RootCertStore) -> ClientConfig {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    // Both are constants of rustls itself: nothing from outside can make this fail.
     let versions = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(rustls::ALL_VERSIONS)
         .expect("ring has cipher suites for all versions");
