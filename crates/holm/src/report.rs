@@ -145,3 +145,40 @@ pub fn receipt(receipt: &Receipt) -> String {
     }
     text
 }
+
+/// How far something is that takes longer than a second; shown on a terminal only.
+pub struct Progress {
+    what: &'static str,
+    all: usize,
+    done: std::sync::atomic::AtomicUsize,
+    shown: bool,
+}
+
+impl Progress {
+    /// Of so many steps.
+    pub fn of(what: &'static str, all: usize) -> Self {
+        Progress {
+            what,
+            all,
+            done: 0.into(),
+            shown: std::io::stderr().is_terminal(),
+        }
+    }
+
+    /// One more is done.
+    pub fn step(&self) {
+        let done = 1 + self.done.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        // A hundred lines over all, not one for each of ten thousand steps.
+        if self.shown && done.is_multiple_of(self.all.div_ceil(100).max(1)) {
+            eprint!("\r{} {done} of {}", self.what, self.all);
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.shown {
+            eprint!("\r\x1b[K");
+        }
+    }
+}

@@ -1,10 +1,12 @@
-//! An app made ready: its components loaded and linked, its routes in a table.
+//! An app: its components and what answers its routes. It is immutable, and swapped whole.
 
-use crate::component::{Loaded, Setting};
+use crate::component::Component;
+use crate::setting::Setting;
 use crate::triggers::http::{HttpRoute, RouteError, RouteTable, StaticFiles};
-use holm_capabilities::{Place, State};
+use holm_capabilities::Place;
+use holm_capabilities::keyvalue::Stores;
 use holm_manifest::{Manifest, Problem, Problems, Span, Vocabulary};
-use holm_runtime::{Error, Runtime};
+use holm_runtime::Error;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,124 +19,187 @@ pub fn vocabulary() -> Vocabulary {
     }
 }
 
-/// A manifest resolved and loaded; immutable, and swapped whole.
+/// A manifest resolved. Its components are loaded when they are first called, unless somebody wants
+/// to know before.
 pub struct App {
     /// Its name.
-    pub name: String,
+    pub name: Arc<str>,
+    /// What it was made from.
+    pub manifest: Arc<Manifest>,
     /// Its components, in the manifest's order.
-    pub components: Vec<Arc<Loaded>>,
-    /// Which route a request takes.
-    pub routes: RouteTable,
-    /// What answers each route, by its index in the table.
-    pub targets: Vec<Target>,
+    pub components: Vec<Arc<Component>>,
+    /// Its routes, in the manifest's order.
+    pub routes: Vec<Route>,
     /// Whether clients are told what their request cost.
     pub server_timing: bool,
+    stores: Arc<Stores>,
+}
+
+/// A route and what answers it.
+pub struct Route {
+    /// Its pattern.
+    pub pattern: String,
+    /// Its host, if it is not for all.
+    pub host: Option<String>,
+    /// What answers.
+    pub answer: Answer,
+    /// Where it was written.
+    span: Span,
 }
 
 /// What answers a route.
-pub enum Target {
+#[derive(Clone)]
+pub enum Answer {
     /// A component.
-    Component(Arc<Loaded>),
+    Component(Arc<Component>),
     /// Static files.
     Files(StaticFiles),
 }
 
 impl App {
-    /// Loads everything that a manifest names, or says all that is wrong at once.
+    /// Resolves a manifest without loading anything, or says all that is wrong with its routes.
+    pub fn new(manifest: Manifest, setting: &Arc<Setting>, place: &Place) -> Result<App, Problems> {
+        let (app, problems) = Self::resolve(manifest, setting, place);
+        match problems.has_errors() {
+            true => Err(problems),
+            false => Ok(app),
+        }
+    }
+
+    /// Resolves a manifest and loads all of it, or says all that is wrong at once.
     pub fn load(
-        manifest: &Manifest,
-        runtime: &Runtime<State>,
-        setting: &Setting,
+        manifest: Manifest,
+        setting: &Arc<Setting>,
         place: &Place,
     ) -> Result<App, Problems> {
+        let (app, mut problems) = Self::resolve(manifest, setting, place);
+        problems.list.extend(app.load_components());
+        match problems.has_errors() {
+            true => Err(Problems::new(problems.source, problems.list)),
+            false => Ok(app),
+        }
+    }
+
+    fn resolve(manifest: Manifest, setting: &Arc<Setting>, place: &Place) -> (App, Problems) {
+        let manifest = Arc::new(manifest);
         let mut problems = manifest.warnings.clone();
-        let mut components = Vec::new();
-        for component in &manifest.components {
-            match Loaded::new(component, &manifest.dir, runtime, setting, place) {
-                Ok(loaded) => components.push(Arc::new(loaded)),
+        let components: Vec<Arc<Component>> = (0..manifest.components.len())
+            .map(|index| Arc::new(Component::new(&manifest, index, place, setting)))
+            .collect();
+        let routes = routes(&manifest, &components, &mut problems);
+        let app = App {
+            name: manifest.name.as_str().into(),
+            components,
+            routes,
+            server_timing: manifest.serve.server_timing,
+            manifest: manifest.clone(),
+            stores: place.shared.clone(),
+        };
+        (app, Problems::new(manifest.source.clone(), problems))
+    }
+
+    /// Loads all of it, or says all that is wrong.
+    pub fn check(&self) -> Result<(), Problems> {
+        match self.load_components() {
+            problems if problems.iter().any(Problem::is_error) => {
+                Err(Problems::new(self.manifest.source.clone(), problems))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Lets go of its code, as far as no event uses it.
+    pub fn let_go(&self) {
+        for component in &self.components {
+            component.let_go();
+        }
+    }
+
+    /// Its open stores.
+    pub(crate) fn stores(&self) -> &Arc<Stores> {
+        &self.stores
+    }
+
+    fn load_components(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for component in &self.components {
+            match component.load() {
+                Ok(loaded) if loaded.serves_http() => {}
+                Ok(_) => problems.extend(self.routes_to(component).map(handles_no_http)),
                 Err(found) => problems.extend(found),
             }
         }
-        let all_loaded = components.len() == manifest.components.len();
-        let routed = routes(manifest, &components, all_loaded, &mut problems);
-        let problems = Problems {
-            source: manifest.source.clone(),
-            list: problems,
-        };
-        match routed {
-            Some((routes, targets)) if !problems.has_errors() => Ok(App {
-                name: manifest.name.clone(),
-                components,
-                routes,
-                targets,
-                server_timing: manifest.serve.server_timing,
-            }),
-            _ => Err(problems),
-        }
+        problems
     }
+
+    fn routes_to(&self, component: &Arc<Component>) -> impl Iterator<Item = (&str, Span)> {
+        self.routes
+            .iter()
+            .filter_map(move |route| match &route.answer {
+                Answer::Component(c) if Arc::ptr_eq(c, component) => Some((&*c.name, route.span)),
+                _ => None,
+            })
+    }
+}
+
+fn handles_no_http((name, span): (&str, Span)) -> Problem {
+    Problem::error(format!("component `{name}` does not handle HTTP"))
+        .at(span)
+        .label("this route calls it")
+        .help("it must export wasi:http/incoming-handler (0.2) or wasi:http/handler (0.3)")
 }
 
 fn routes(
     manifest: &Manifest,
-    components: &[Arc<Loaded>],
-    all_loaded: bool,
+    components: &[Arc<Component>],
     problems: &mut Vec<Problem>,
-) -> Option<(RouteTable, Vec<Target>)> {
+) -> Vec<Route> {
     let mut routes = Vec::new();
-    let mut targets = Vec::new();
     for trigger in manifest.triggers.iter().filter(|t| t.kind == "http") {
-        let route: HttpRoute = match trigger.value.parse() {
-            Ok(route) => route,
-            Err(problem) => {
-                problems.push(problem);
-                continue;
-            }
+        let answered = trigger.value.parse().and_then(|route: HttpRoute| {
+            let answer = answer(&route, &manifest.dir, components, trigger.span)?;
+            Ok((route, answer))
+        });
+        match answered {
+            Ok((route, Some(answer))) => routes.push(Route {
+                pattern: route.route,
+                host: route.host,
+                answer,
+                span: trigger.span,
+            }),
+            // A name that no component has: the manifest's own check has said so.
+            Ok((_, None)) => {}
+            Err(problem) => problems.push(problem),
+        }
+    }
+    let table = RouteTable::new(routes.iter().map(|r| (&*r.pattern, r.host.as_deref())));
+    if let Err(error) = table {
+        let index = match &error {
+            RouteError::Pattern { route, .. } | RouteError::Host { route, .. } => *route,
+            RouteError::Same { second, .. } => second.0,
         };
-        match target(&route, &manifest.dir, components, trigger.span) {
-            Ok(Some(target)) => targets.push(target),
-            // Its component did not load, and that was said already.
-            Ok(None) if !all_loaded => continue,
-            Ok(None) => continue,
-            Err(problem) => {
-                problems.push(problem);
-                continue;
-            }
-        }
-        routes.push((route, trigger.span));
+        let span = routes
+            .get(index)
+            .map_or(Span::default(), |route| route.span);
+        problems.push(
+            Problem::error(error.to_string())
+                .at(span)
+                .label("this route"),
+        );
     }
-    let table = RouteTable::new(
-        routes
-            .iter()
-            .map(|(r, _)| (r.route.as_str(), r.host.as_deref())),
-    );
-    match table {
-        Ok(table) => Some((table, targets)),
-        Err(error) => {
-            let index = match &error {
-                RouteError::Pattern { route, .. } | RouteError::Host { route, .. } => *route,
-                RouteError::Same { second, .. } => second.0,
-            };
-            let span = routes.get(index).map_or(Span::default(), |(_, span)| *span);
-            problems.push(
-                Problem::error(error.to_string())
-                    .at(span)
-                    .label("this route"),
-            );
-            None
-        }
-    }
+    routes
 }
 
-fn target(
+fn answer(
     route: &HttpRoute,
     dir: &Path,
-    components: &[Arc<Loaded>],
+    components: &[Arc<Component>],
     span: Span,
-) -> Result<Option<Target>, Problem> {
+) -> Result<Option<Answer>, Problem> {
     if let Some(files) = &route.files {
         let root = dir.join(files);
         return StaticFiles::new(&root)
-            .map(|files| Some(Target::Files(files)))
+            .map(|files| Some(Answer::Files(files)))
             .map_err(|e| {
                 Problem::error(format!(
                     "the folder `{}` cannot be served: {e}",
@@ -144,21 +209,11 @@ fn target(
                 .help(format!("create it: mkdir {}", root.display()))
             });
     }
-    let Some(name) = &route.component else {
-        return Ok(None);
-    };
-    let Some(component) = components.iter().find(|c| *c.name == **name) else {
-        return Ok(None);
-    };
-    match component.serves_http() {
-        true => Ok(Some(Target::Component(component.clone()))),
-        false => Err(
-            Problem::error(format!("component `{name}` does not handle HTTP"))
-                .at(span)
-                .label("this route calls it")
-                .help("it must export wasi:http/incoming-handler (0.2) or wasi:http/handler (0.3)"),
-        ),
-    }
+    let named = |c: &&Arc<Component>| route.component.as_deref() == Some(&*c.name);
+    Ok(components
+        .iter()
+        .find(named)
+        .map(|component| Answer::Component(component.clone())))
 }
 
 /// An error of the runtime as a problem of the manifest, at the place that the user can change.

@@ -1,48 +1,63 @@
-//! A component made ready to be called: code, grants and limits in one place.
+//! A component of an app: known by its name and limits, loaded when it is first called, let go when
+//! it has not been called for long.
 
 use crate::app::problem;
-use crate::logs::GuestLog;
+use crate::setting::Setting;
 use holm_capabilities::stdio::{Lines, Stdio};
 use holm_capabilities::{Grants, Place, State};
-use holm_manifest::{Component, Limits, Problem};
+use holm_manifest::{Limits, Manifest, Problem};
 use holm_runtime::artifact::{Generation, LoadOptions};
 use holm_runtime::limits::{Allowance, Budget};
-use holm_runtime::{Core, InstanceState as _, Prepared, Runtime, Watch};
-use std::path::Path;
-use std::sync::{Arc, Mutex};
+use holm_runtime::{Core, Error, InstanceState as _, PoolFull, PoolPermit, Prepared};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use wasmtime::Store;
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi_http::{p2, p3};
 
-/// What holds for all components of a host.
-pub struct Setting {
-    /// Where guests' lines go.
-    pub log: GuestLog,
-    /// Map precompiled files that this user's cache does not vouch for.
-    pub allow_precompiled: bool,
-    /// What is recorded of each event beyond the counts.
-    pub watch: Watch,
-}
+/// A component that did not load is not tried again for so long: each try may compile.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
 
-/// A component of an app.
-pub struct Loaded {
+/// A component of an app, loaded or not.
+pub struct Component {
     /// Its name.
     pub name: Arc<str>,
+    /// Its name in logs: with the app's where there are many.
+    pub label: Arc<str>,
     /// Its limits.
     pub limits: Limits,
+    /// How many of its instances may be alive.
+    pub permits: Arc<Semaphore>,
+    manifest: Arc<Manifest>,
+    /// Which of the manifest's.
+    index: usize,
+    place: Place,
+    setting: Arc<Setting>,
+    ready: RwLock<Option<Arc<Loaded>>>,
+    /// Held while it is being loaded, so that a hundred callers load it once.
+    loading: tokio::sync::Mutex<Option<Failed>>,
+    /// When it was last called, in milliseconds since [`began`].
+    used: AtomicU64,
+}
+
+/// Why it did not load, and when that was.
+struct Failed {
+    at: Instant,
+    error: Box<Error>,
+}
+
+/// A component's code, grants and instances: what is let go when nobody calls it.
+pub struct Loaded {
     grants: Grants,
     prepared: Prepared<State>,
     service: Option<Service>,
-    watch: Watch,
-    reuse: u32,
-    /// How many of its instances may be alive.
-    pub permits: Arc<Semaphore>,
     idle: Mutex<Vec<Instance>>,
 }
 
 /// The typed handler of a component that serves HTTP.
-pub enum Service {
+enum Service {
     /// `wasi:http/incoming-handler`, 0.2.
     P2(p2::bindings::ProxyPre<State>),
     /// `wasi:http/handler`, 0.3.
@@ -53,10 +68,11 @@ pub enum Service {
 pub struct Instance {
     /// Its store.
     pub store: Store<State>,
-    /// Its handler.
-    pub proxy: Proxy,
+    /// Its handler; none before it was instantiated.
+    pub proxy: Option<Proxy>,
     /// Requests it has served.
     pub served: u32,
+    _place: PoolPermit,
 }
 
 /// A live instance's typed handler.
@@ -67,26 +83,183 @@ pub enum Proxy {
     P3(p3::bindings::Service),
 }
 
+impl Component {
+    pub(crate) fn new(
+        manifest: &Arc<Manifest>,
+        index: usize,
+        place: &Place,
+        setting: &Arc<Setting>,
+    ) -> Self {
+        let component = &manifest.components[index];
+        let name: Arc<str> = component.name.as_str().into();
+        let label = match setting.many {
+            true => format!("{}/{name}", manifest.name).into(),
+            false => name.clone(),
+        };
+        Component {
+            name,
+            label,
+            limits: component.limits.clone(),
+            permits: Arc::new(Semaphore::new(component.limits.concurrency as usize)),
+            manifest: manifest.clone(),
+            index,
+            place: place.clone(),
+            setting: setting.clone(),
+            ready: RwLock::default(),
+            loading: tokio::sync::Mutex::default(),
+            used: AtomicU64::new(0),
+        }
+    }
+
+    /// Its code and grants, if they are in memory.
+    pub fn ready(&self) -> Option<Arc<Loaded>> {
+        self.ready
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Its code and grants, loaded if need be: from the cache, or compiled.
+    pub async fn loaded(self: &Arc<Self>) -> Result<Arc<Loaded>, Box<Error>> {
+        self.used
+            .store(began().elapsed().as_millis() as u64, Relaxed);
+        if let Some(loaded) = self.ready() {
+            return Ok(loaded);
+        }
+        let mut failed = self.loading.lock().await;
+        if let Some(loaded) = self.ready() {
+            return Ok(loaded);
+        }
+        if let Some(failed) = failed.as_ref().filter(|f| f.at.elapsed() < TRY_AGAIN) {
+            return Err(failed.error.clone());
+        }
+        let component = self.clone();
+        // Not on a thread that others' requests wait for.
+        let result = tokio::task::spawn_blocking(move || component.load()).await;
+        let result = match result {
+            Ok(Ok(loaded)) => Ok(loaded),
+            Ok(Err(problems)) => Err(Box::new(self.does_not_load(&problems))),
+            Err(error) => {
+                Err(Error::ours("loading a component failed").caused_by(error.to_string()))
+                    .map_err(Box::new)
+            }
+        };
+        *failed = result.as_ref().err().map(|error| Failed {
+            at: Instant::now(),
+            error: error.clone(),
+        });
+        result
+    }
+
+    /// Loads it now, or says all that is wrong with it.
+    pub fn load(self: &Arc<Self>) -> Result<Arc<Loaded>, Vec<Problem>> {
+        if let Some(loaded) = self.ready() {
+            return Ok(loaded);
+        }
+        let loaded = Arc::new(Loaded::new(self)?);
+        *self.ready.write().unwrap_or_else(PoisonError::into_inner) = Some(loaded.clone());
+        let room = self.setting.runtime.loader().engines().room_for_code();
+        self.setting
+            .shelf
+            .add(self, loaded.prepared.code_bytes(), room);
+        Ok(loaded)
+    }
+
+    /// When it was last called, in milliseconds of the host's life.
+    pub(crate) fn used(&self) -> u64 {
+        self.used.load(Relaxed)
+    }
+
+    /// Lets go of its code; not while an event uses it, which would free nothing.
+    pub(crate) fn let_go(&self) -> bool {
+        let mut ready = self.ready.write().unwrap_or_else(PoisonError::into_inner);
+        match &*ready {
+            Some(loaded) if Arc::strong_count(loaded) > 1 => false,
+            _ => {
+                *ready = None;
+                true
+            }
+        }
+    }
+
+    /// Takes an instance: one that waits to be reused, or a fresh one. Instantiation runs guest
+    /// code, so the caller drives that on the event's clocks; the store comes first.
+    pub fn take(&self, loaded: &Loaded) -> Result<wasmtime::Result<Instance>, PoolFull> {
+        if let Some(idle) = loaded.take_idle(self.reuse()) {
+            return Ok(Ok(idle));
+        }
+        let place = loaded.prepared.place().or_else(|_| {
+            self.setting.shelf.drop_idle();
+            loaded.prepared.place()
+        })?;
+        Ok(self.fresh(loaded, place))
+    }
+
+    fn fresh(&self, loaded: &Loaded, place: PoolPermit) -> wasmtime::Result<Instance> {
+        let core = Core::new(
+            self.name.clone(),
+            Budget::new(allowance(&self.limits)),
+            &self.setting.watch,
+        );
+        let state = State::component(&loaded.grants, core, WasiCtxBuilder::new())?;
+        Ok(Instance {
+            store: loaded.prepared.store(state)?,
+            proxy: None,
+            served: 0,
+            _place: place,
+        })
+    }
+
+    /// Gives an instance back after an event that ended well.
+    pub fn give_back(&self, loaded: &Loaded, mut instance: Instance) {
+        instance.served += 1;
+        if instance.served < self.reuse() {
+            instance.store.data_mut().core().renew();
+            let mut idle = loaded.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.push(instance);
+        }
+    }
+
+    /// The wall time that an event may take without a byte moving.
+    pub fn timeout(&self) -> Duration {
+        self.limits.timeout.0
+    }
+
+    fn written(&self) -> &holm_manifest::Component {
+        &self.manifest.components[self.index]
+    }
+
+    fn reuse(&self) -> u32 {
+        self.written().reuse
+    }
+
+    /// Why it did not load, as an event's error: the first of the problems, and where to see all.
+    fn does_not_load(&self, problems: &[Problem]) -> Error {
+        let error = Error::yours(format!("component `{}` does not load", self.label));
+        let error = match problems.first() {
+            Some(problem) => error.caused_by(problem.message.clone()),
+            None => error,
+        };
+        error.help(format!("holm check {}", self.manifest.dir.display()))
+    }
+}
+
 impl Loaded {
     /// Loads a component, or says all that is wrong with it.
-    pub fn new(
-        component: &Component,
-        dir: &Path,
-        runtime: &Runtime<State>,
-        setting: &Setting,
-        place: &Place,
-    ) -> Result<Self, Vec<Problem>> {
-        let path = component.source.value.resolve(dir);
+    fn new(of: &Component) -> Result<Self, Vec<Problem>> {
+        let component = of.written();
+        let runtime = &of.setting.runtime;
+        let path = component.source.value.resolve(&of.manifest.dir);
         let mut problems = Vec::new();
-        let grants = Grants::resolve(&component.grants, place)
+        let grants = Grants::resolve(&component.grants, &of.place)
             .map_err(|p| problems.extend(p))
             .ok();
         let options = LoadOptions {
             interruptible: true,
             pooled: true,
-            allow_precompiled: setting.allow_precompiled,
+            allow_precompiled: of.setting.allow_precompiled,
         };
-        let at_source = |error: &holm_runtime::Error| {
+        let at_source = |error: &Error| {
             let mut problem = problem(error, component.source.span);
             if let Some(build) = component.build.as_ref().filter(|_| !path.exists()) {
                 problem = problem.help(format!(
@@ -123,18 +296,13 @@ impl Loaded {
         let (Some(mut grants), Some(prepared), Some(service)) = (grants, prepared, service) else {
             return Err(problems);
         };
-        let name: Arc<str> = component.name.as_str().into();
         let rate = component.limits.log_rate.0;
-        grants.stdio = Stdio::Lines(Lines::new(setting.log.sink(name.clone()), rate));
+        let sink = of.setting.log.sink(of.label.clone());
+        grants.stdio = Stdio::Lines(Lines::new(sink, rate));
         Ok(Loaded {
-            permits: Arc::new(Semaphore::new(component.limits.concurrency as usize)),
-            name,
-            limits: component.limits.clone(),
             grants,
             prepared,
             service,
-            watch: setting.watch.clone(),
-            reuse: component.reuse,
             idle: Mutex::default(),
         })
     }
@@ -142,31 +310,6 @@ impl Loaded {
     /// Whether it handles HTTP.
     pub fn serves_http(&self) -> bool {
         self.service.is_some()
-    }
-
-    /// The wall time that an event may take without a byte moving.
-    pub fn timeout(&self) -> std::time::Duration {
-        self.limits.timeout.0
-    }
-
-    /// Takes an instance: one that waits to be reused, or a fresh one. Instantiation runs guest
-    /// code, so the caller drives this on the event's clocks; the store comes first.
-    pub fn store(&self) -> wasmtime::Result<Store<State>> {
-        let core = Core::new(
-            self.name.clone(),
-            Budget::new(allowance(&self.limits)),
-            &self.watch,
-        );
-        self.prepared
-            .store(State::component(&self.grants, core, WasiCtxBuilder::new())?)
-    }
-
-    /// An instance that waits to be reused.
-    pub fn idle(&self) -> Option<Instance> {
-        if self.reuse <= 1 {
-            return None;
-        }
-        self.idle.lock().unwrap_or_else(|e| e.into_inner()).pop()
     }
 
     /// Instantiates the handler in a fresh store.
@@ -178,18 +321,20 @@ impl Loaded {
         })
     }
 
-    /// Gives an instance back after an event that ended well; `served` is without this one.
-    pub fn give_back(&self, mut store: Store<State>, proxy: Proxy, served: u32) {
-        let served = served + 1;
-        if served < self.reuse {
-            store.data_mut().core().renew();
-            let mut idle = self.idle.lock().unwrap_or_else(|e| e.into_inner());
-            idle.push(Instance {
-                store,
-                proxy,
-                served,
-            });
+    fn take_idle(&self, reuse: u32) -> Option<Instance> {
+        if reuse <= 1 {
+            return None;
         }
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop()
+    }
+
+    /// Lets go of the instances that wait to be reused.
+    pub(crate) fn drop_idle(&self) {
+        let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(idle);
     }
 }
 
@@ -204,6 +349,12 @@ impl Service {
             None => None,
         })
     }
+}
+
+/// When the host's clock of uses began.
+fn began() -> Instant {
+    static BEGAN: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    *BEGAN.get_or_init(Instant::now)
 }
 
 /// A component's limits as the runtime enforces them.

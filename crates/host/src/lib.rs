@@ -1,7 +1,10 @@
 //! The long-running process: apps, triggers, the server in front of them.
 
 pub mod app;
+pub mod apps;
 pub mod component;
+pub mod setting;
+pub mod shelf;
 pub mod triggers;
 
 pub mod server;

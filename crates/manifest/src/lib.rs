@@ -37,7 +37,7 @@ pub use manifest::{
     Build, Component, ComponentSource, Grant, Manifest, Serve, Store, Tls, Trigger,
 };
 pub use nearest::nearest;
-pub use parse::parse;
+pub use parse::{Parser, parse};
 pub use problem::{Problem, Severity};
 pub use problems::Problems;
 pub use quantity::Unreadable;

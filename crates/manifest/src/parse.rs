@@ -10,27 +10,50 @@ use crate::{
     nearest, syntax,
 };
 
-/// Reads a manifest. All that is wrong comes back at once; what is only odd comes in
-/// [`Manifest::warnings`].
-pub fn parse(source: &Source, vocabulary: &Vocabulary) -> Result<Manifest, Problems> {
-    let refuse = |problems| Problems::new(source.clone(), problems);
-    let root = syntax::read(source).map_err(refuse)?;
-    let Some(table) = root.as_table().filter(|table| !table.is_empty()) else {
-        return Err(refuse(vec![empty()]));
-    };
-    let schema = schema(vocabulary);
-    let mut reader = Reader {
-        vocabulary,
-        schema: &schema,
-        problems: validate(&root, &schema, &schema, &Place::root()),
-    };
-    let mut manifest = reader.manifest(source, table);
-    reader.cross_check(&manifest);
-    if reader.problems.iter().any(Problem::is_error) {
-        return Err(refuse(reader.problems));
+/// Reads manifests in one vocabulary; its schema is made once, because that takes longer than
+/// reading a manifest does.
+#[derive(Debug)]
+pub struct Parser {
+    vocabulary: Vocabulary,
+    schema: Json,
+}
+
+impl Parser {
+    /// A parser for manifests in this vocabulary.
+    pub fn new(vocabulary: Vocabulary) -> Self {
+        Parser {
+            schema: schema(&vocabulary),
+            vocabulary,
+        }
     }
-    manifest.warnings = Problems::new(source.clone(), reader.problems).list;
-    Ok(manifest)
+
+    /// Reads a manifest. All that is wrong comes back at once; what is only odd comes in
+    /// [`Manifest::warnings`].
+    pub fn parse(&self, source: &Source) -> Result<Manifest, Problems> {
+        let refuse = |problems| Problems::new(source.clone(), problems);
+        let root = syntax::read(source).map_err(refuse)?;
+        let Some(table) = root.as_table().filter(|table| !table.is_empty()) else {
+            return Err(refuse(vec![empty()]));
+        };
+        let schema = &self.schema;
+        let mut reader = Reader {
+            vocabulary: &self.vocabulary,
+            schema,
+            problems: validate(&root, schema, schema, &Place::root()),
+        };
+        let mut manifest = reader.manifest(source, table);
+        reader.cross_check(&manifest);
+        if reader.problems.iter().any(Problem::is_error) {
+            return Err(refuse(reader.problems));
+        }
+        manifest.warnings = Problems::new(source.clone(), reader.problems).list;
+        Ok(manifest)
+    }
+}
+
+/// Reads one manifest: see [`Parser::parse`].
+pub fn parse(source: &Source, vocabulary: &Vocabulary) -> Result<Manifest, Problems> {
+    Parser::new(vocabulary.clone()).parse(source)
 }
 
 fn empty() -> Problem {

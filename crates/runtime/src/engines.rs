@@ -7,11 +7,13 @@
 //! because the check can cost a tight loop up to half of its speed.
 
 use crate::error::{Error, Result};
+use crate::pools::{Mappings, PoolSize};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use wasmparser::WasmFeatures;
-use wasmtime::{Config, Enabled, Engine, EngineWeak, PoolingAllocationConfig};
+use wasmtime::{Config, Engine, EngineWeak};
 
 /// How often a running guest is asked whether it is over its CPU limit.
 pub const TICK: Duration = Duration::from_millis(10);
@@ -177,32 +179,35 @@ pub struct EngineKey {
     pub pooled: bool,
 }
 
-/// How big the pools are.
-#[derive(Clone, Copy, Debug)]
-pub struct PoolSize {
-    /// Instances alive at once in one engine.
-    pub instances: u32,
-}
-
-impl PoolSize {
-    /// As many as the machine's own limit on mappings carries: two per stack and three per live
-    /// memory, half of them left for everything else; 1,000 is plenty for one app.
-    pub fn of_this_machine() -> Self {
-        let maps = std::fs::read_to_string("/proc/sys/vm/max_map_count")
-            .ok()
-            .and_then(|text| text.trim().parse::<u32>().ok())
-            .unwrap_or(65_530);
-        PoolSize {
-            instances: (maps / 10).clamp(64, 1_000),
-        }
+impl EngineKey {
+    /// Whether its instances come from pools: shared memory never does.
+    fn is_pooled(&self) -> bool {
+        self.pooled && !self.proposals.threads()
     }
 }
 
 /// The engines of this process.
 pub struct Engines {
     pools: PoolSize,
-    made: Mutex<HashMap<EngineKey, Engine>>,
+    made: Mutex<Made>,
     ticking: Arc<Mutex<Vec<EngineWeak>>>,
+}
+
+/// The engines that there are, and what is left of the machine's mappings for more.
+struct Made {
+    engines: HashMap<EngineKey, Pooled>,
+    mappings: Mappings,
+}
+
+/// An engine, and the places in its pool.
+#[derive(Clone)]
+pub struct Pooled {
+    /// The engine.
+    pub engine: Engine,
+    /// One permit for each instance that may be alive; `None` where nothing is pooled.
+    pub places: Option<Arc<Semaphore>>,
+    /// How many places there are.
+    pub size: u32,
 }
 
 impl Engines {
@@ -210,33 +215,70 @@ impl Engines {
     pub fn new(pools: PoolSize) -> Self {
         Engines {
             pools,
-            made: Mutex::default(),
+            made: Mutex::new(Made {
+                engines: HashMap::new(),
+                mappings: Mappings::of_this_machine(),
+            }),
             ticking: Arc::default(),
         }
     }
 
-    /// How big the pools are.
+    /// How big the pools are to be; one that the machine has no room for is smaller.
     pub fn pools(&self) -> PoolSize {
         self.pools
     }
 
+    /// How many components may have their code mapped beside the pools made so far.
+    pub fn room_for_code(&self) -> usize {
+        self.made().mappings.components() as usize
+    }
+
     /// The engine for a key, made on first use.
     pub fn get(&self, key: EngineKey) -> Result<Engine> {
-        let mut made = self.made.lock().unwrap_or_else(|e| e.into_inner());
-        if let Some(engine) = made.get(&key) {
-            return Ok(engine.clone());
+        Ok(self.pooled(key)?.engine)
+    }
+
+    /// The engine for a key with its places, made on first use.
+    pub fn pooled(&self, key: EngineKey) -> Result<Pooled> {
+        let mut made = self.made();
+        if let Some(pooled) = made.engines.get(&key) {
+            return Ok(pooled.clone());
         }
-        let engine = Engine::new(&self.config(key)).map_err(|e| {
+        let wanted = self.pools.instances;
+        let size = match key.is_pooled() {
+            true => made.mappings.take(wanted),
+            false => 0,
+        };
+        if key.is_pooled() && size < wanted {
+            tracing::warn!(
+                instances = size,
+                wanted,
+                max_map_count = made.mappings.most,
+                "a pool is smaller than wanted: raise vm.max_map_count"
+            );
+        }
+        let engine = Engine::new(&self.config(key, size)).map_err(|e| {
             Error::ours("cannot make an engine on this machine").caused_by(format!("{e:#}"))
         })?;
         if key.interruptible {
             self.tick(&engine);
         }
-        made.insert(key, engine.clone());
-        Ok(engine)
+        let pooled = Pooled {
+            engine,
+            places: key
+                .is_pooled()
+                .then(|| Arc::new(Semaphore::new(size as usize))),
+            size,
+        };
+        made.engines.insert(key, pooled.clone());
+        Ok(pooled)
     }
 
-    fn config(&self, key: EngineKey) -> Config {
+    fn made(&self) -> MutexGuard<'_, Made> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn config(&self, key: EngineKey, size: u32) -> Config {
         let mut config = Config::new();
         for flag in WasmFeatures::WASM3.iter() {
             config.wasm_features(flag, SETTLED.contains(flag));
@@ -250,34 +292,11 @@ impl Engines {
         config.wasm_backtrace_details(wasmtime::WasmBacktraceDetails::Enable);
         config.memory_init_cow(true);
         // Reserve each instance's mappings from pools: RATIONALE.md has the figures.
-        if key.pooled && !key.proposals.threads() {
-            config.allocation_strategy(self.pool());
+        if key.is_pooled() {
+            config.allocation_strategy(self.pools.pool(size));
+            self.pools.slots(&mut config);
         }
         config
-    }
-
-    fn pool(&self) -> PoolingAllocationConfig {
-        let n = self.pools.instances;
-        let mut pool = PoolingAllocationConfig::new();
-        pool.total_component_instances(n)
-            .total_core_instances(n.saturating_mul(6))
-            .total_memories(n.saturating_add(n / 4))
-            .total_tables(n.saturating_mul(3))
-            .total_stacks(n)
-            .total_gc_heaps(n)
-            .max_memories_per_component(16)
-            .max_tables_per_component(64)
-            .max_core_instances_per_component(256)
-            .max_component_instance_size(16 << 20)
-            .max_core_instance_size(16 << 20)
-            .max_memories_per_module(16)
-            .max_tables_per_module(64)
-            .table_elements(1_000_000)
-            .linear_memory_keep_resident(64 << 10)
-            .table_keep_resident(64 << 10)
-            .max_unused_warm_slots(100)
-            .pagemap_scan(Enabled::Auto);
-        pool
     }
 
     fn tick(&self, engine: &Engine) {
@@ -345,7 +364,7 @@ mod tests {
 
     #[test]
     fn engines_are_made_once_per_key() {
-        let engines = Engines::new(PoolSize { instances: 8 });
+        let engines = Engines::new(PoolSize::of(8));
         let key = EngineKey {
             concurrency: false,
             interruptible: true,

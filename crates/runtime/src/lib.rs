@@ -12,10 +12,11 @@ pub mod fault;
 pub mod invoke;
 pub mod limits;
 pub mod link;
+pub mod pools;
 pub mod receipt;
 pub mod seam;
 mod threads;
 
 pub use crate::core::{Core, Denial, Denials, InstanceState, Watch};
 pub use crate::error::{Error, Kind, Result};
-pub use crate::link::{Host, Offer, Prepared, Runtime};
+pub use crate::link::{Host, Offer, PoolFull, PoolPermit, Prepared, Runtime};

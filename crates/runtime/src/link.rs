@@ -6,6 +6,7 @@ use crate::engines::EngineKey;
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::{Linker, component};
 
 /// A WIT interface that the host provides.
@@ -52,7 +53,26 @@ pub struct Prepared<S: 'static> {
     /// What it is.
     pub artifact: Artifact,
     pub(crate) pre: Pre<S>,
+    places: Option<Arc<Semaphore>>,
+    pool: u32,
 }
+
+/// A place in the pool that an instance comes from; to be held for as long as the instance lives.
+#[derive(Debug)]
+pub struct PoolPermit {
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+/// All instances that the pool has room for are alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolFull {
+    /// How many that is.
+    pub instances: u32,
+}
+
+/// What the engine keeps in memory of a loaded component beside its code: types, symbols, relocated
+/// pages. 86 kB were measured for a component of 79 kB.
+const KEPT_BESIDE_CODE: u64 = 96 << 10;
 
 /// A pre-instance of either form.
 pub(crate) enum Pre<S: 'static> {
@@ -100,7 +120,13 @@ impl<S: Host> Runtime<S> {
                 }
             }
         };
-        Ok(Prepared { artifact, pre })
+        let pooled = self.loader.engines().pooled(artifact.key)?;
+        Ok(Prepared {
+            artifact,
+            pre,
+            places: pooled.places,
+            pool: pooled.size,
+        })
     }
 
     fn component_linker(&self, artifact: &Artifact) -> Result<Arc<component::Linker<S>>> {
@@ -140,6 +166,29 @@ impl<S> Linkers<S> {
 }
 
 impl<S: 'static> Prepared<S> {
+    /// Takes a place in the pool. An instance without one could meet a full pool half way, or bring
+    /// the process past what the machine lets it map.
+    pub fn place(&self) -> std::result::Result<PoolPermit, PoolFull> {
+        let permit = self.places.clone().map(Semaphore::try_acquire_owned);
+        let full = PoolFull {
+            instances: self.pool,
+        };
+        Ok(PoolPermit {
+            _permit: permit.transpose().map_err(|_| full)?,
+        })
+    }
+
+    /// Memory that its code takes while it is loaded, in bytes: what is mapped, and about what the
+    /// engine keeps of it beside.
+    pub fn code_bytes(&self) -> u64 {
+        let range = match &self.pre {
+            Pre::Module(pre) => pre.module().image_range(),
+            Pre::Component(pre) => pre.component().image_range(),
+            Pre::Threads(module, _) => module.image_range(),
+        };
+        (range.end as u64).saturating_sub(range.start as u64) + KEPT_BESIDE_CODE
+    }
+
     /// The pre-instance of a component, for typed bindings.
     pub fn component(&self) -> Option<&component::InstancePre<S>> {
         match &self.pre {

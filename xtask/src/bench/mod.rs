@@ -10,13 +10,14 @@ mod report;
 mod requests;
 mod server;
 mod spread;
+mod tenants;
 mod usage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
 use self::cores::Cores;
 use self::report::Report;
@@ -25,6 +26,8 @@ use crate::workspace;
 /// Flags of `cargo xtask bench`
 #[derive(Parser)]
 pub struct Args {
+    /// What to measure [default: requests, start and instances]
+    parts: Vec<Part>,
     /// Fewer and shorter rounds: a look, not a measurement
     #[arg(long)]
     quick: bool,
@@ -37,6 +40,19 @@ pub struct Args {
     /// The command to measure, in place of the workspace's own (which is built first)
     #[arg(long, value_name = "PATH")]
     holm: Option<PathBuf>,
+}
+
+/// A part of the bench
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// What a request costs, beside bare hyper and `wasmtime serve`
+    Requests,
+    /// What `holm run` takes from its start to its end
+    Start,
+    /// What making an instance costs
+    Instances,
+    /// A host of ten thousand apps (minutes)
+    Tenants,
 }
 
 /// What every part of the bench measures, and how long
@@ -74,14 +90,21 @@ pub fn run(args: Args) -> Result<ExitCode> {
         scratch: tempfile::tempdir().context("cannot make a temporary folder")?,
     };
     let mut report = Report::new(&bench.cores);
-    report
-        .sections
-        .push(requests::measure(&bench, "http-hello.wasm", "0.2"));
-    report
-        .sections
-        .push(requests::measure(&bench, "http-hello-p3.wasm", "0.3"));
-    report.sections.push(cold_start::measure(&bench));
-    report.sections.push(instances::measure(&bench));
+    let parts = match args.parts.as_slice() {
+        [] => &[Part::Requests, Part::Start, Part::Instances],
+        named => named,
+    };
+    for part in parts {
+        match part {
+            Part::Requests => report.sections.extend([
+                requests::measure(&bench, "http-hello.wasm", "0.2"),
+                requests::measure(&bench, "http-hello-p3.wasm", "0.3"),
+            ]),
+            Part::Start => report.sections.push(cold_start::measure(&bench)),
+            Part::Instances => report.sections.push(instances::measure(&bench)),
+            Part::Tenants => report.sections.push(tenants::measure(&bench)),
+        }
+    }
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {

@@ -72,6 +72,11 @@ impl Server {
         }
     }
 
+    /// Its process
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// CPU time used so far
     pub fn cpu(&self) -> Result<Duration> {
         usage::of_process(self.child.id())

@@ -5,6 +5,7 @@ use crate::{exit, report};
 use holm_capabilities::State;
 use holm_runtime::artifact::LoadOptions;
 use holm_runtime::limits::{Allowance, Budget};
+use holm_runtime::pools::PoolSize;
 use holm_runtime::{Core, Error, Watch};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,7 +39,7 @@ pub fn run(args: Args) -> ExitCode {
 
 async fn go(args: &Args) -> Result<(), Error> {
     let wrong = |e: wasmtime::Error| Error::ours("no instance").caused_by(format!("{e:#}"));
-    let runtime = super::runtime();
+    let runtime = super::runtime(PoolSize::of_one_app());
     let options = LoadOptions {
         interruptible: true,
         pooled: true,

@@ -1,19 +1,35 @@
 //! `holm check`: all that is wrong with an app, at once, before anything runs.
 
 use crate::{exit, report};
-use std::path::PathBuf;
+use holm_host::apps::Apps;
+use holm_host::apps::folder::Folder;
+use holm_host::logs::GuestLog;
+use holm_host::setting::Setting;
+use holm_host::shelf::Shelf;
+use holm_host::triggers::http::AccessSink;
+use holm_manifest::Problems;
+use holm_runtime::Watch;
+use holm_runtime::pools::PoolSize;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Say all that is wrong with an app, before anything runs
 ///
 /// Reads the manifest, loads and compiles every component, matches its imports with its grants, and
 /// builds the route table. Nothing of a guest runs.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  holm check\n  holm check path/to/app --json")]
+#[command(
+    after_help = "Examples:\n  holm check\n  holm check path/to/app --json\n  holm check --apps /srv/apps     all of them; their code is in the cache afterwards"
+)]
 pub struct Args {
     /// The app's folder or manifest
     #[arg(default_value = ".")]
     app: PathBuf,
+    /// Check the app of each folder in DIR that has a holm.toml, in place of APP
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["app", "json"])]
+    apps: Option<PathBuf>,
     /// Problems as a JSON array on stdout
     #[arg(long)]
     json: bool,
@@ -24,17 +40,14 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: Args) -> ExitCode {
+    if let Some(dir) = &args.apps {
+        return all(dir, args.allow_precompiled);
+    }
     let checked = super::up::load_manifest(&args.app).and_then(|manifest| {
-        let warnings = manifest.warnings.clone();
-        let source = manifest.source.clone();
-        let loading = super::up::Loading::quiet(args.allow_precompiled);
-        loading.app(&manifest, None).map(|app| {
-            (
-                app.components.len(),
-                app.targets.len(),
-                holm_manifest::Problems::new(source, warnings),
-            )
-        })
+        let warnings = Problems::new(manifest.source.clone(), manifest.warnings.clone());
+        let apps = Apps::new(Arc::new(setting(args.allow_precompiled)), AccessSink::off());
+        let app = apps.load(manifest, None)?;
+        Ok((app.components.len(), app.routes.len(), warnings))
     });
     match checked {
         Ok((components, routes, warnings)) => {
@@ -66,5 +79,65 @@ fn count(number: usize, noun: &str) -> String {
     match number {
         1 => format!("1 {noun}"),
         n => format!("{n} {noun}s"),
+    }
+}
+
+/// Checks a folder of apps, as many at a time as there are cores.
+fn all(dir: &Path, allow_precompiled: bool) -> ExitCode {
+    let apps = Apps::new(Arc::new(setting(allow_precompiled)), AccessSink::off());
+    let changes = match Folder::new(dir).open(&apps) {
+        Ok(changes) => changes,
+        Err(problems) => {
+            report::problems(&problems);
+            return ExitCode::from(exit::YOURS);
+        }
+    };
+    super::up::refusals(&changes);
+    let list = apps.list();
+    let next = AtomicUsize::new(0);
+    let wrong = AtomicUsize::new(changes.refused.len());
+    let progress = report::Progress::of("checked", list.len());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(app) = list.get(next.fetch_add(1, Relaxed)) {
+                    if let Err(problems) = app.check() {
+                        report::problems(&problems);
+                        wrong.fetch_add(1, Relaxed);
+                    }
+                    // Its code is in the cache; that is what it was loaded for.
+                    app.let_go();
+                    progress.step();
+                }
+            });
+        }
+    });
+    drop(progress);
+    match wrong.into_inner() {
+        0 => {
+            println!("ok: {}", count(list.len(), "app"));
+            ExitCode::SUCCESS
+        }
+        wrong => {
+            eprintln!(
+                "{} of {} wrong",
+                wrong,
+                count(list.len() + changes.refused.len(), "app")
+            );
+            ExitCode::from(exit::YOURS)
+        }
+    }
+}
+
+/// For checking only: nothing runs, so nothing is logged.
+fn setting(allow_precompiled: bool) -> Setting {
+    Setting {
+        runtime: super::runtime(PoolSize::of_one_app()),
+        log: GuestLog::off(),
+        allow_precompiled,
+        watch: Watch::default(),
+        shelf: Shelf::of_this_machine(),
+        many: false,
     }
 }

@@ -3,6 +3,7 @@
 use crate::{exit, report};
 use holm_manifest::ByteSize;
 use holm_runtime::artifact::LoadOptions;
+use holm_runtime::pools::PoolSize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -31,7 +32,7 @@ pub fn run(args: Args) -> ExitCode {
         report::error(&holm_runtime::Error::yours("-o takes one file to compile"));
         return ExitCode::from(exit::YOURS);
     }
-    let runtime = super::runtime();
+    let runtime = super::runtime(PoolSize::of_one_app());
     for file in &args.files {
         let began = Instant::now();
         let options = LoadOptions {

@@ -4,6 +4,7 @@ use crate::{exit, report};
 use holm_manifest::ByteSize;
 use holm_runtime::Error;
 use holm_runtime::artifact::{Artifact, Generation, Inspection, LoadOptions, inspect};
+use holm_runtime::pools::PoolSize;
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -36,7 +37,7 @@ pub fn run(args: Args) -> ExitCode {
 }
 
 fn look(args: &Args) -> Result<(), Error> {
-    let runtime = super::runtime();
+    let runtime = super::runtime(PoolSize::of_one_app());
     let options = LoadOptions {
         interruptible: true,
         pooled: false,

@@ -13,12 +13,10 @@ pub mod up;
 use holm_capabilities::State;
 use holm_runtime::Runtime;
 use holm_runtime::artifact::{Cache, Loader};
-use holm_runtime::engines::{Engines, PoolSize};
+use holm_runtime::engines::Engines;
+use holm_runtime::pools::PoolSize;
 
 /// The runtime that every command works on.
-fn runtime() -> Runtime<State> {
-    Runtime::new(Loader::new(
-        Engines::new(PoolSize::of_this_machine()),
-        Cache::of_user(),
-    ))
+fn runtime(pools: PoolSize) -> Runtime<State> {
+    Runtime::new(Loader::new(Engines::new(pools), Cache::of_user()))
 }

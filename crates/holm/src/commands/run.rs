@@ -8,6 +8,7 @@ use holm_manifest::ByteSize;
 use holm_runtime::artifact::{Form, LoadOptions};
 use holm_runtime::call::MakeState;
 use holm_runtime::limits::{Allowance, Budget};
+use holm_runtime::pools::PoolSize;
 use holm_runtime::receipt::Receipt;
 use holm_runtime::seam::Uses;
 use holm_runtime::{Core, Error, Watch};
@@ -116,7 +117,7 @@ async fn go(args: &Args) -> Result<i32, Error> {
         }
     };
     let grants = Arc::new(wired(grants, args));
-    let runtime = super::runtime();
+    let runtime = super::runtime(PoolSize::of_one_app());
     let limited = args.limits.cpu.is_some() || args.limits.timeout.is_some();
     let options = LoadOptions {
         interruptible: limited,

@@ -2,11 +2,13 @@
 //!
 //! Layout: `code/<digest of the file>/about.json` says what the file is, and beside it lies one
 //! `<engine>.cwasm` with `<engine>.sum` (length and SHA-256) per engine. `vouched/<digest>.json`
-//! names files written by `holm compile -o`. Everything is written to a temporary name, synced and
+//! names files written by `holm compile -o`; `known/` and `<engine>.checked` save reading files that
+//! have not changed. Everything is written to a temporary name, synced and
 //! renamed, so that a reader sees all of it or nothing; what does not match its sum is removed and
 //! made again. The folder is the user's own and closed to others, or it is not used at all: mapping
 //! machine code means trusting it.
 
+use super::known::{self, Identity, Known, Register};
 use super::{Digest, Form};
 use crate::engines::{EngineKey, Proposals};
 use crate::error::{Error, Result};
@@ -24,7 +26,7 @@ pub struct Cache {
     root: Option<PathBuf>,
 }
 
-/// What is known of a file without looking at it again.
+/// What a file is: enough to find its machine code.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct About {
     pub component: bool,
@@ -101,17 +103,36 @@ impl Cache {
         serde_json::from_slice(&text).ok()
     }
 
+    /// What is known of a file that has not changed since it was last looked at.
+    pub(super) fn known(&self, path: &Path) -> Option<Known> {
+        Register::at(&self.root.as_ref()?.join("known")).find(path)
+    }
+
+    /// Remembers what a file is, for as long as it does not change.
+    pub(super) fn note(&self, path: &Path, before: Option<Identity>, digest: &Digest) {
+        if let (Some(root), Some(before), Some(about)) = (&self.root, before, self.about(digest)) {
+            Register::at(&root.join("known")).note(path, before, *digest, about);
+        }
+    }
+
     /// The machine code of a file for an engine, checked against its sum and still open, so that
-    /// what was checked is what is mapped.
+    /// what was checked is what is mapped. It is checked once per boot and change.
     pub(super) fn code(&self, digest: &Digest, engine: &Engine) -> Option<File> {
         let base = self.folder_of(digest)?.join(engine_name(engine));
         let path = base.with_extension("cwasm");
         let mut file = File::open(&path).ok()?;
+        let checked = base.with_extension("checked");
+        if known::is_checked(&file, &checked) {
+            return Some(file);
+        }
         let sum: Option<Sum> = fs::read(base.with_extension("sum"))
             .ok()
             .and_then(|text| serde_json::from_slice(&text).ok());
         match sum.map(|sum| matches(&mut file, &sum)) {
-            Some(Ok(true)) => Some(file),
+            Some(Ok(true)) => {
+                known::note_checked(&file, &checked);
+                Some(file)
+            }
             _ => {
                 tracing::warn!(file = %path.display(), "cached code does not match its sum; compiling again");
                 let _ = fs::remove_file(&path);
@@ -263,7 +284,7 @@ fn matches(file: &mut File, sum: &Sum) -> io::Result<bool> {
 }
 
 /// Makes a folder that only this user can enter, or checks that it is one.
-fn own_folder(folder: &Path) -> io::Result<()> {
+pub(super) fn own_folder(folder: &Path) -> io::Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -283,14 +304,25 @@ fn own_folder(folder: &Path) -> io::Result<()> {
 }
 
 fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let file = written_beside(path, bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// Like [`write_whole`], for what may be lost with the power: a record that is cut short is none.
+pub(super) fn write_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    written_beside(path, bytes)?.persist(path)?;
+    Ok(())
+}
+
+fn written_beside(path: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new()
         .prefix(".new-")
         .tempfile_in(folder)?;
     file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
+    Ok(file)
 }
 
 impl About {

@@ -1,6 +1,7 @@
 //! From a path to machine code: look at it, find its engine, map or compile.
 
 use super::cache::About;
+use super::known::Identity;
 use super::{Artifact, Cache, Code, Content, Digest, FILE_BYTES_MAX, Form, detect};
 use crate::engines::{EngineKey, Engines, Invalid, Proposals};
 use crate::error::{Error, Result};
@@ -45,19 +46,34 @@ impl Loader {
 
     /// Makes a file ready to run.
     pub fn load(&self, path: &Path, options: LoadOptions) -> Result<Artifact> {
-        let bytes = read(path)?;
-        let digest = Digest::of(&bytes);
-        let size = bytes.len() as u64;
-        let done = |key: EngineKey, code: Code, cached: bool| Artifact {
+        let artifact = |key: EngineKey, code: Code, digest: Digest, size: u64| Artifact {
             path: path.to_owned(),
             digest,
             size,
             key,
             proposals: key.proposals,
             code,
-            cached,
+            cached: true,
         };
-        if let Some((key, code)) = self.from_cache(&digest, options)? {
+        if let Some(known) = self.cache.known(path)
+            && let Some((key, code)) = self.from_cache(&known.digest(), known.about, options)?
+        {
+            return Ok(artifact(key, code, known.digest(), known.size()));
+        }
+        let before = std::fs::metadata(path).ok().as_ref().and_then(Identity::of);
+        let bytes = read(path)?;
+        let digest = Digest::of(&bytes);
+        let size = bytes.len() as u64;
+        let done = |key: EngineKey, code: Code, cached: bool| {
+            self.cache.note(path, before.clone(), &digest);
+            Artifact {
+                cached,
+                ..artifact(key, code, digest, size)
+            }
+        };
+        if let Some(about) = self.cache.about(&digest)
+            && let Some((key, code)) = self.from_cache(&digest, about, options)?
+        {
             return Ok(done(key, code, true));
         }
         match detect(path, &bytes)? {
@@ -119,11 +135,9 @@ impl Loader {
     fn from_cache(
         &self,
         digest: &Digest,
+        about: About,
         options: LoadOptions,
     ) -> Result<Option<(EngineKey, Code)>> {
-        let Some(about) = self.cache.about(digest) else {
-            return Ok(None);
-        };
         let key = EngineKey {
             concurrency: about.concurrency,
             interruptible: options.interruptible,

@@ -4,6 +4,7 @@ mod cache;
 mod detect;
 
 mod inspect;
+mod known;
 mod load;
 
 pub use cache::{Cache, CacheEntry};
@@ -19,7 +20,7 @@ use std::path::PathBuf;
 use wasmtime::component::types::ComponentItem;
 
 /// A SHA-256, as everywhere in this field: `sha256:` and 64 hex digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Digest([u8; 32]);
 
 impl Digest {

@@ -45,6 +45,10 @@ fn human(entry: &AccessEntry, color: bool, out: &mut String) {
     clock::push_bytes(out, entry.bytes_out);
     if let Some(component) = &entry.component {
         out.push(' ');
+        if let Some(app) = &entry.app {
+            printable::push(out, app);
+            out.push('/');
+        }
         printable::push(out, component);
     }
     if let Some(receipt) = &entry.receipt {
@@ -156,6 +160,7 @@ fn json(entry: &AccessEntry, out: &mut String) {
         host: entry.host.as_deref(),
         path: &entry.path,
         route: entry.route.as_deref(),
+        app: entry.app.as_deref(),
         component: entry.component.as_deref(),
         status: entry.status,
         duration_us: micros(entry.duration.unwrap_or_default()),
@@ -195,6 +200,8 @@ struct Json<'a> {
     path: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    app: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     component: Option<&'a str>,
     status: Option<u16>,

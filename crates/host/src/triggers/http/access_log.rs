@@ -23,17 +23,31 @@ const PATH_BYTES_MAX: usize = 2048;
 
 /// Where the lines of requests go.
 #[derive(Clone)]
-pub struct AccessSink(Option<LogWriter>);
+pub struct AccessSink {
+    writer: Option<LogWriter>,
+    apps: bool,
+}
 
 impl AccessSink {
     /// To this writer.
     pub fn new(writer: LogWriter) -> Self {
-        AccessSink(Some(writer))
+        AccessSink {
+            writer: Some(writer),
+            apps: false,
+        }
     }
 
     /// Nowhere.
     pub fn off() -> Self {
-        AccessSink(None)
+        AccessSink {
+            writer: None,
+            apps: false,
+        }
+    }
+
+    /// With the app's name in each line, for a host of many.
+    pub fn with_apps(self) -> Self {
+        AccessSink { apps: true, ..self }
     }
 }
 
@@ -60,6 +74,8 @@ pub(super) struct AccessEntry {
     pub host: Option<Box<str>>,
     pub path: Box<str>,
     pub peer: SocketAddr,
+    /// Whose route it is; only where there are many apps.
+    pub app: Option<Arc<str>>,
     pub component: Option<Arc<str>>,
     pub route: Option<Box<str>>,
     pub status: Option<u16>,
@@ -90,7 +106,7 @@ impl AccessRecord {
         let time = SystemTime::now();
         let id = RequestId::new(time);
         // Without a log there is nothing to remember.
-        let entry = sink.0.is_some().then(|| {
+        let entry = sink.writer.is_some().then(|| {
             let host = request
                 .uri()
                 .authority()
@@ -105,6 +121,7 @@ impl AccessRecord {
                 host: host.or_else(header).map(Box::from),
                 path: shortened(request.uri().path()),
                 peer: peer.addr,
+                app: None,
                 component: None,
                 route: None,
                 status: None,
@@ -133,7 +150,14 @@ impl AccessRecord {
 
     /// Whether somebody will read it.
     pub fn is_kept(&self) -> bool {
-        self.0.sink.0.is_some()
+        self.0.sink.writer.is_some()
+    }
+
+    /// Whose route it is; noted where there are many apps.
+    pub fn app(&self, name: &Arc<str>) {
+        if self.0.sink.apps {
+            self.set(|entry| entry.app = Some(name.clone()));
+        }
     }
 
     /// Who answers it.
@@ -211,7 +235,7 @@ impl Drop for Inner {
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        let (Some(mut entry), Some(writer)) = (entry, &self.sink.0) else {
+        let (Some(mut entry), Some(writer)) = (entry, &self.sink.writer) else {
             return;
         };
         // Without a response there was no body: the client left first.

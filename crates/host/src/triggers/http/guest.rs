@@ -3,7 +3,7 @@
 
 use super::access_log::AccessRecord;
 use crate::body::{Body, BoxError};
-use crate::component::{Loaded, Proxy};
+use crate::component::{Component, Instance, Loaded, Proxy};
 use crate::paced::Paced;
 use crate::stall::Pace;
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use holm_capabilities::State;
 use holm_runtime::call::{close, event};
 use holm_runtime::fault::{Ended, explain};
 use holm_runtime::receipt::{Flows, Receipt};
-use holm_runtime::{Error, InstanceState as _};
+use holm_runtime::{Error, InstanceState as _, PoolFull};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -24,7 +24,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use wasmtime::Store;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::{WasiBody, WasiHttpView as _, p3};
 
@@ -36,6 +35,8 @@ const TIMING_GRACE: Duration = Duration::from_millis(5);
 pub enum Failure {
     /// As many instances as the component may have are at work.
     Busy,
+    /// As many instances as the machine may have are at work.
+    Full(PoolFull),
     /// It answered with an error code, or with nothing.
     NoAnswer(Box<Error>),
     /// It failed, or could not start.
@@ -58,7 +59,7 @@ struct Answer {
 /// Calls a component's handler. The answer is there as soon as its head is; the body streams on
 /// while the guest works.
 pub async fn call(
-    component: Arc<Loaded>,
+    component: Arc<Component>,
     request: Request<Incoming>,
     tls: bool,
     record: AccessRecord,
@@ -67,6 +68,14 @@ pub async fn call(
     let Ok(permit) = component.permits.clone().try_acquire_owned() else {
         return Err(Failure::Busy);
     };
+    let loaded = component.loaded().await.map_err(Failure::Error)?;
+    if !loaded.serves_http() {
+        let what = format!("component `{}` does not handle HTTP", component.label);
+        return Err(Error::yours(what).into());
+    }
+    let instance = component.take(&loaded).map_err(Failure::Full)?;
+    let instance =
+        instance.map_err(|error| Failure::from(holm_runtime::call::cannot_start(&error)))?;
     let (answer, head) = oneshot::channel();
     let (sent, body_sent) = oneshot::channel::<()>();
     let (cost, receipt) = oneshot::channel();
@@ -75,6 +84,8 @@ pub async fn call(
     // A task of its own: it may go on after the response's last byte, and hyper may go away first.
     let task = tokio::spawn(run(Event {
         component: component.clone(),
+        loaded,
+        instance,
         request,
         tls,
         record,
@@ -126,7 +137,9 @@ pub async fn call(
 
 /// All that one event needs.
 struct Event {
-    component: Arc<Loaded>,
+    component: Arc<Component>,
+    loaded: Arc<Loaded>,
+    instance: Instance,
     request: Request<Incoming>,
     tls: bool,
     record: AccessRecord,
@@ -143,6 +156,8 @@ struct Event {
 async fn run(event: Event) -> Result<(), Box<Error>> {
     let Event {
         component,
+        loaded,
+        mut instance,
         request,
         tls,
         record,
@@ -155,28 +170,22 @@ async fn run(event: Event) -> Result<(), Box<Error>> {
         broken,
     } = event;
     let began = Instant::now();
-    let (store, proxy, served) = match component.idle() {
-        Some(idle) => (Ok(idle.store), Some(idle.proxy), idle.served),
-        None => (component.store(), None, 0),
-    };
-    let mut store = store.map_err(|error| Box::new(holm_runtime::call::cannot_start(&error)))?;
-    let flows = store.data_mut().core().flows.clone();
+    let flows = instance.store.data_mut().core().flows.clone();
     let request = request.map(|body| Counted {
         body: Paced::new(body, Pace::default()),
         flows: flows.clone(),
     });
     let answer = Arc::new(Mutex::new(Some(answer)));
     let result = tokio::select! {
-        result = event_of(&component, &mut store, proxy, request, tls, answer.clone()) => result.map(Some),
-        () = left(client) => Ok(None),
+        result = event_of(&component, &loaded, &mut instance, request, tls, answer.clone()) => result.map(|()| true),
+        () = left(client) => Ok(false),
     };
     let unanswered = take(&answer).is_some();
     let result = match result {
-        Ok(Some(proxy)) if !unanswered => Ok(Some(proxy)),
-        Ok(_) => Ok(None),
-        Err(error) => match explain(error, store.data_mut().core()) {
+        Ok(finished) => Ok(finished && !unanswered),
+        Err(error) => match explain(error, instance.store.data_mut().core()) {
             // An exit with success after the answer is an ordinary end.
-            Ended::Exit(0) => Ok(None),
+            Ended::Exit(0) => Ok(false),
             Ended::Exit(code) => {
                 let what = format!("{} exited with code {code}", component.name);
                 Err(Box::new(Error::guest(what)))
@@ -186,8 +195,8 @@ async fn run(event: Event) -> Result<(), Box<Error>> {
     };
     // An account that nobody reads is not written: it costs some microseconds.
     let receipt = (timing || record.is_kept()).then(|| {
-        record.denials(&store.data_mut().core().denials.list());
-        close(store.data_mut(), began)
+        record.denials(&instance.store.data_mut().core().denials.list());
+        close(instance.store.data_mut(), began)
     });
     if let Err(error) = &result {
         record.error(error);
@@ -195,20 +204,16 @@ async fn run(event: Event) -> Result<(), Box<Error>> {
     }
     // From here on the instance is free, and so is whoever waits for an answer that it still holds.
     let result = match result {
-        Ok(Some(proxy)) => {
-            component.give_back(store, proxy, served);
+        Ok(true) => {
+            component.give_back(&loaded, instance);
             Ok(())
         }
-        Ok(None) => {
-            drop(store);
-            Ok(())
-        }
-        Err(error) => {
-            drop(store);
-            Err(error)
+        ended => {
+            drop(instance);
+            ended.map(|_| ())
         }
     };
-    drop(permit);
+    drop((loaded, permit));
     if let Some(mut receipt) = receipt {
         let _ = cost.send(receipt.clone());
         // What the guest wrote may still be on its way, and the receipt counts it.
@@ -235,21 +240,22 @@ async fn left(client: oneshot::Receiver<()>) {
 
 /// Drives the guest on the event's clocks.
 async fn event_of(
-    component: &Loaded,
-    store: &mut Store<State>,
-    proxy: Option<Proxy>,
+    component: &Component,
+    loaded: &Loaded,
+    instance: &mut Instance,
     request: Request<Counted<Paced<Incoming>>>,
     tls: bool,
     answer: AnswerTo,
-) -> wasmtime::Result<Proxy> {
+) -> wasmtime::Result<()> {
+    let Instance { store, proxy, .. } = instance;
     let core = store.data_mut().core();
     let (meter, flows) = (core.budget.meter.clone(), core.flows.clone());
     event(&meter, component.timeout(), &flows, async {
         let proxy = match proxy {
             Some(proxy) => proxy,
-            None => component.instantiate(store).await?,
+            None => proxy.insert(loaded.instantiate(store).await?),
         };
-        match &proxy {
+        match proxy {
             Proxy::P2(guest) => {
                 let scheme = if tls { Scheme::Https } else { Scheme::Http };
                 let mut view = store.data_mut().http();
@@ -277,7 +283,7 @@ async fn event_of(
                     .await??;
             }
         }
-        Ok(proxy)
+        Ok(())
     })
     .await
 }

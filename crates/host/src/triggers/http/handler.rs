@@ -4,27 +4,63 @@ use super::access_log::{AccessRecord, AccessSink};
 use super::answer::{self, Fault};
 use super::guest::{self, Failure};
 use super::host_name;
-use crate::app::{App, Target};
+use super::route::RouteTable;
+use crate::app::{Answer, App, Route};
 use crate::body::Body;
 use crate::server::{Handler, Peer};
 use holm_runtime::limits::Limit;
-use holm_runtime::{Error, Kind};
+use holm_runtime::{Error, Kind, PoolFull};
 use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
+use std::sync::Arc;
 
 /// Seconds after which a client that met a busy component may come again.
 const RETRY_AFTER_SECONDS: u32 = 1;
 
-/// Serves an app; a new version is a new handler, swapped in whole.
+/// Serves the apps of a host; when one of them changes it is made anew, and swapped in whole.
 pub struct HttpHandler {
-    app: App,
+    routes: RouteTable,
+    /// What answers each route, by its index in the table.
+    targets: Vec<Target>,
     access: AccessSink,
 }
 
+/// What answers a route, and whose it is.
+struct Target {
+    app: Arc<App>,
+    answer: Answer,
+}
+
 impl HttpHandler {
-    /// A handler for an app that logs to a sink.
-    pub fn new(app: App, access: AccessSink) -> Self {
-        HttpHandler { app, access }
+    /// A handler for some apps that logs to a sink.
+    pub fn new<'a>(apps: impl IntoIterator<Item = &'a Arc<App>>, access: AccessSink) -> Self {
+        let routes: Vec<(&Arc<App>, &Route)> = apps
+            .into_iter()
+            .flat_map(|app| app.routes.iter().map(move |route| (app, route)))
+            .collect();
+        let table = RouteTable::new(
+            routes
+                .iter()
+                .map(|(_, route)| (&*route.pattern, route.host.as_deref())),
+        );
+        // Each app's own routes were checked when it was made, and against the others' when it was
+        // put among them.
+        let routes_table = table.unwrap_or_else(|error| {
+            tracing::error!(%error, "the routes of all apps make no table");
+            RouteTable::default()
+        });
+        let targets = routes
+            .into_iter()
+            .map(|(app, route)| Target {
+                app: app.clone(),
+                answer: route.answer.clone(),
+            })
+            .collect();
+        HttpHandler {
+            routes: routes_table,
+            targets,
+            access,
+        }
     }
 
     async fn target(
@@ -38,27 +74,28 @@ impl HttpHandler {
             Fault::BadRequest
         })?;
         let path = request.uri().path();
-        let found = self.app.routes.find(host, path).map_err(|bad| {
+        let found = self.routes.find(host, path).map_err(|bad| {
             record.fault("yours", bad.to_string());
             Fault::BadRequest
         })?;
         let found = found.ok_or(Fault::NoRoute)?;
         record.route(found.component_route());
-        match self.app.targets.get(found.index) {
-            Some(Target::Files(files)) => {
+        let target = self.targets.get(found.index).ok_or(Fault::Ours)?;
+        record.app(&target.app.name);
+        match &target.answer {
+            Answer::Files(files) => {
                 let rest = found.trailing_wildcard().unwrap_or(path);
                 files.serve(&request, rest).await
             }
             // HTTP/1.0 need not name a host; a guest's request has one always.
-            Some(Target::Component(_)) if host.is_none() => Err(Fault::BadRequest),
-            Some(Target::Component(component)) => {
+            Answer::Component(_) if host.is_none() => Err(Fault::BadRequest),
+            Answer::Component(component) => {
                 record.component(&component.name);
-                let timing = self.app.server_timing;
+                let timing = target.app.server_timing;
                 guest::call(component.clone(), request, peer.tls, record.clone(), timing)
                     .await
                     .map_err(|failure| self.fault(failure, record))
             }
-            None => Err(Fault::Ours),
         }
     }
 
@@ -73,6 +110,12 @@ impl HttpHandler {
                     retry_after_seconds: RETRY_AFTER_SECONDS,
                 }
             }
+            Failure::Full(PoolFull { instances }) => {
+                record.fault("yours", full(instances));
+                Fault::Busy {
+                    retry_after_seconds: RETRY_AFTER_SECONDS,
+                }
+            }
             Failure::NoAnswer(error) => {
                 record.error(&error);
                 Fault::GuestAnswer
@@ -83,6 +126,14 @@ impl HttpHandler {
             }
         }
     }
+}
+
+/// What the log says when the pool is full, and what to do about it.
+fn full(instances: u32) -> String {
+    format!(
+        "all {instances} instances that the pool holds are at work; \
+         raise --instances, and vm.max_map_count to six times that"
+    )
 }
 
 impl Handler for HttpHandler {

@@ -122,6 +122,23 @@ impl Pattern {
         &self.segments
     }
 
+    /// What it matches, as bytes that two patterns share only if they match the same paths: the names
+    /// of parameters are left out.
+    pub fn shape(&self) -> Box<[u8]> {
+        let mut shape = vec![u8::from(self.open)];
+        for segment in &self.segments {
+            match segment {
+                Segment::Parameter(_) => shape.extend(u16::MAX.to_le_bytes()),
+                // Shorter than 64 KiB: a whole pattern is.
+                Segment::Literal(literal) => {
+                    shape.extend((literal.len() as u16).to_le_bytes());
+                    shape.extend_from_slice(literal);
+                }
+            }
+        }
+        shape.into()
+    }
+
     /// Whether it ends in `/...`.
     pub fn is_open(&self) -> bool {
         self.open

@@ -1,0 +1,55 @@
+//! `--apps DIR`: a host of many apps.
+
+use super::{Args, Stop, ended, serve};
+use crate::report;
+use holm_host::apps::Apps;
+use holm_host::apps::folder::{Changes, Folder, Refused};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Serves the apps of a folder until the server ends, and follows what changes in it.
+pub(super) async fn serve_folder(args: &Args, dir: &Path, apps: &Arc<Apps>) -> Result<usize, Stop> {
+    let began = Instant::now();
+    let mut folder = Folder::new(dir);
+    let changes = folder.open(apps)?;
+    refusals(&changes);
+    let files = args.tls_cert.clone().zip(args.tls_key.clone());
+    let serving = serve(args, apps, files, args.listen.as_deref())?;
+    eprintln!(
+        "{} apps, read in {:.0} ms",
+        changes.added.len(),
+        began.elapsed().as_secs_f64() * 1000.0
+    );
+    tokio::select! {
+        cut = serving => ended(cut),
+        () = folder.follow(apps.clone(), |changes| tell(&changes)) => {
+            std::future::pending().await
+        }
+    }
+}
+
+/// Says what changed.
+fn tell(changes: &Changes) {
+    let all = [
+        ("added", &changes.added),
+        ("changed", &changes.changed),
+        ("removed", &changes.removed),
+    ];
+    for (what, names) in all {
+        for name in names {
+            eprintln!("{what} {name}");
+        }
+    }
+    refusals(changes);
+}
+
+/// Says what could not be served; the others are.
+pub fn refusals(changes: &Changes) {
+    for refused in &changes.refused {
+        match refused {
+            Refused::Problems(problems) => report::problems(problems),
+            Refused::Error(error) => report::error(error),
+        }
+    }
+}

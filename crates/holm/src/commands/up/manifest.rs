@@ -1,0 +1,81 @@
+//! Which manifest `holm up` serves: the one that the user named, or the one that a single file would
+//! have.
+
+use super::Args;
+use crate::grants::GrantFlags;
+use holm_manifest::{
+    Component, ComponentSource, Limits, Manifest, Problem, Problems, Serve, Source, Span, Spanned,
+    Trigger, Value,
+};
+use std::path::Path;
+
+/// The manifest of what the user named: a folder, a file, or a single component.
+pub(super) fn manifest_of(args: &Args) -> Result<Manifest, Problems> {
+    if is_webassembly(&args.app) {
+        return alone(&args.app, &args.grants).map_err(Problem::alone);
+    }
+    let manifest = load_manifest(&args.app)?;
+    match args.grants.grants() {
+        Ok(grants) if grants.is_empty() => Ok(manifest),
+        Ok(_) => Err(Problem::error("an app's grants are in its manifest")
+            .help("write them under [component.NAME.grants]; the flags are for single files")
+            .alone()),
+        Err(problem) => Err(problem.alone()),
+    }
+}
+
+/// A component rather than a manifest, found by looking at it; text is known by its name alone,
+/// because a manifest is text too.
+fn is_webassembly(path: &Path) -> bool {
+    let mut head = [0; 4];
+    let read = std::fs::File::open(path)
+        .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut head));
+    let binary = read.is_ok() && (head == *b"\0asm" || head == *b"\x7fELF");
+    binary || (path.is_file() && path.extension().is_some_and(|e| e == "wat" || e == "wasm"))
+}
+
+/// Reads and checks a manifest.
+pub fn load_manifest(app: &Path) -> Result<Manifest, Problems> {
+    let path = holm_manifest::find(app).map_err(Problem::alone)?;
+    let source = Source::read(&path).map_err(Problem::alone)?;
+    holm_manifest::parse(&source, &holm_host::vocabulary())
+}
+
+/// The manifest that a single file would have.
+fn alone(file: &Path, grants: &GrantFlags) -> Result<Manifest, Problem> {
+    let here = std::env::current_dir().unwrap_or_default();
+    let nowhere = Span::default();
+    let route = Value::table(vec![
+        ("route", Value::string("/...")),
+        ("component", Value::string("app")),
+    ]);
+    Ok(Manifest {
+        source: Source::new("", ""),
+        dir: here,
+        name: "app".into(),
+        version: None,
+        description: None,
+        serve: Serve::default(),
+        components: vec![Component {
+            name: "app".into(),
+            name_span: nowhere,
+            source: Spanned {
+                value: ComponentSource::File(file.to_owned()),
+                span: nowhere,
+            },
+            description: None,
+            grants: grants.grants()?,
+            grants_span: None,
+            limits: Limits::default(),
+            reuse: 1,
+            build: None,
+        }],
+        triggers: vec![Trigger {
+            kind: "http".into(),
+            span: nowhere,
+            value: route,
+        }],
+        stores: Vec::new(),
+        warnings: Vec::new(),
+    })
+}

@@ -1,0 +1,356 @@
+//! `holm up`: serves the app that `holm.toml` describes.
+
+mod folder;
+mod manifest;
+mod reload;
+
+pub use folder::refusals;
+pub use manifest::load_manifest;
+
+use crate::grants::GrantFlags;
+use crate::{exit, report};
+use holm_host::apps::Apps;
+use holm_host::log_writer::{Form, LogWriter};
+use holm_host::logs::GuestLog;
+use holm_host::server::{Limits, Server};
+use holm_host::setting::Setting;
+use holm_host::shelf::Shelf;
+use holm_host::shutdown::Shutdown;
+use holm_host::tls::Tls;
+use holm_host::triggers::http::AccessSink;
+use holm_host::{App, building};
+use holm_manifest::{ByteSize, Manifest, Problems, Value};
+use holm_runtime::pools::PoolSize;
+use holm_runtime::{Error, Watch};
+use manifest::manifest_of;
+use std::io::{IsTerminal as _, Write as _};
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Where the server listens unless told otherwise.
+const LISTEN: &str = "127.0.0.1:3000";
+
+/// After so many steps of tasks a thread looks for what has arrived. A guest in a loop takes a whole
+/// tick for each of its steps: with one on every thread, signals and requests wait so many ticks.
+const EVENT_INTERVAL: u32 = 8;
+
+/// Serve an app over HTTP
+///
+/// APP is a folder with a holm.toml, the manifest itself, or a WebAssembly file that handles HTTP.
+/// When the server is ready it prints `Serving http://ADDR` on stdout. Ctrl-C and SIGTERM let
+/// requests in flight finish; a second one does not.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  holm up                                   serve ./holm.toml
+  holm up examples/guestbook                … or another folder's
+  holm up --build --watch                   build first, and again whenever a source changes
+  holm up --listen 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem
+  holm up --env GREETING=hi hello.wasm      one file, without a manifest
+  holm up --apps /srv/apps                  many apps, by host name or route")]
+pub struct Args {
+    /// The app
+    #[arg(default_value = ".", value_name = "APP")]
+    app: PathBuf,
+    /// Serve an app for each folder in DIR that has a holm.toml, in place of APP
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["app", "build", "watch", "state", "GrantFlags"])]
+    apps: Option<PathBuf>,
+    /// The address to listen on; port 0 takes a free one [default: 127.0.0.1:3000]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+    /// Certificate chain in PEM; reloaded when the file changes
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Private key in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Run the build command of each component first
+    #[arg(long)]
+    build: bool,
+    /// Build and load again when a source, a component or the manifest changes
+    #[arg(long)]
+    watch: bool,
+    /// Where stores keep their data [default: .holm beside the manifest]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// How long requests in flight may take to finish
+    #[arg(long, value_name = "TIME", default_value = "30 s")]
+    grace: holm_manifest::Time,
+    /// Instances alive at once [default: 1000 for one app, 10000 for a folder of apps]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    instances: Option<u32>,
+    /// Memory for the code of components that were called; the longest idle is let go first
+    /// [default: a quarter of the machine's]
+    #[arg(long, value_name = "SIZE")]
+    code_memory: Option<ByteSize>,
+    /// The log as JSON, also on a terminal
+    #[arg(long)]
+    json: bool,
+    /// No access log
+    #[arg(long, short)]
+    quiet: bool,
+    /// Map machine code that this user's Holm did not make
+    #[arg(long)]
+    allow_precompiled: bool,
+    #[command(flatten)]
+    grants: GrantFlags,
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> ExitCode {
+    raise_descriptors();
+    let threads = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .event_interval(EVENT_INTERVAL)
+        .build();
+    let result = match threads {
+        Ok(threads) => {
+            let result = threads.block_on(go(&args));
+            // What was cut may be a guest in the middle of a loop, which nobody stops any more.
+            threads.shutdown_background();
+            result
+        }
+        Err(error) => Err(Stop::Error(
+            Error::ours("no threads can be started").caused_by(error.to_string()),
+        )),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Stop::Problems(problems)) => {
+            report::problems(&problems);
+            ExitCode::from(exit::YOURS)
+        }
+        Err(Stop::Error(error)) => {
+            report::error(&error);
+            exit::code(&error)
+        }
+    }
+}
+
+/// Why it does not serve.
+enum Stop {
+    Problems(Problems),
+    Error(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Stop::Error(error)
+    }
+}
+
+impl From<Problems> for Stop {
+    fn from(problems: Problems) -> Self {
+        Stop::Problems(problems)
+    }
+}
+
+async fn go(args: &Args) -> Result<(), Stop> {
+    let form = match std::io::stderr().is_terminal() && !args.json {
+        true => Form::Human {
+            color: report::color(),
+        },
+        false => Form::Json,
+    };
+    let writer = LogWriter::start(std::io::stderr(), form)
+        .map_err(|e| Error::ours("no thread for the log").caused_by(e.to_string()))?;
+    let access = match (args.quiet, &args.apps) {
+        (true, _) => AccessSink::off(),
+        (false, None) => AccessSink::new(writer.clone()),
+        (false, Some(_)) => AccessSink::new(writer.clone()).with_apps(),
+    };
+    let apps = Arc::new(Apps::new(Arc::new(setting(args, &writer)), access));
+    let cut = match &args.apps {
+        Some(dir) => folder::serve_folder(args, dir, &apps).await?,
+        None => one(args, &apps).await?,
+    };
+    writer.flush(Duration::from_secs(1));
+    let requests = if cut == 1 { "request" } else { "requests" };
+    let were = if cut == 1 { "was" } else { "were" };
+    if cut > 0 {
+        eprintln!(
+            "{cut} {requests} did not finish within {} and {were} cut",
+            args.grace
+        );
+    }
+    Ok(())
+}
+
+/// A connection is a descriptor, and the usual soft limit of 1,024 is for programs that use
+/// `select`; a server may have all that it is allowed.
+fn raise_descriptors() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit on open files stays as it is");
+    }
+}
+
+/// What all apps share.
+fn setting(args: &Args, writer: &LogWriter) -> Setting {
+    let many = args.apps.is_some();
+    let pools = match (args.instances, many) {
+        (Some(instances), _) => PoolSize::of(instances),
+        (None, true) => PoolSize::of_many_apps(),
+        (None, false) => PoolSize::of_one_app(),
+    };
+    Setting {
+        runtime: super::runtime(pools),
+        log: GuestLog::new(writer.clone()),
+        allow_precompiled: args.allow_precompiled,
+        watch: Watch::default(),
+        shelf: match args.code_memory {
+            Some(bytes) => Shelf::new(bytes.0),
+            None => Shelf::of_this_machine(),
+        },
+        many,
+    }
+}
+
+/// Serves one app until the server ends; gives the number of requests that were cut.
+async fn one(args: &Args, apps: &Arc<Apps>) -> Result<usize, Stop> {
+    let mut manifest = manifest_of(args)?;
+    if args.build {
+        build(&manifest).await?;
+    }
+    // Before anything is loaded: what changes from here on will be noticed.
+    let watcher = args
+        .watch
+        .then(|| reload::watching(&manifest))
+        .transpose()?;
+    replace(apps, &manifest, args)?;
+    show_warnings(&manifest);
+    let files = match (&args.tls_cert, &args.tls_key, &manifest.serve.tls) {
+        (Some(cert), Some(key), _) => Some((cert.clone(), key.clone())),
+        (_, _, Some(tls)) => Some((manifest.dir.join(&tls.cert), manifest.dir.join(&tls.key))),
+        _ => None,
+    };
+    let listen = args.listen.as_deref().or(manifest.serve.listen.as_deref());
+    let serving = serve(args, apps, files, listen)?;
+    routes(&manifest);
+    match watcher {
+        Some(watcher) => tokio::select! {
+            cut = serving => ended(cut),
+            never = reload::reload(args, &mut manifest, watcher, apps) => match never {},
+        },
+        None => ended(serving.await),
+    }
+}
+
+/// Loads the app anew and puts it in the old one's place.
+fn replace(apps: &Apps, manifest: &Manifest, args: &Args) -> Result<(), Stop> {
+    let app: App = apps.load(manifest.clone(), args.state.as_deref())?;
+    apps.put(app)?;
+    Ok(())
+}
+
+/// A server at work; it ends with the number of requests that were cut.
+type Serving = tokio::task::JoinHandle<usize>;
+
+/// Starts the server and says that it is ready.
+fn serve(
+    args: &Args,
+    apps: &Apps,
+    tls: Option<(PathBuf, PathBuf)>,
+    listen: Option<&str>,
+) -> Result<Serving, Stop> {
+    let tls = tls
+        .map(|(cert, key)| Tls::open(cert, key))
+        .transpose()
+        .map_err(|e| Error::yours(e.to_string()))?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let server = Server::bind(address(listen)?, tls).map_err(|e| {
+        let error = Error::yours(e.message());
+        e.help().into_iter().fold(error, Error::help)
+    })?;
+    let server = server.with_limits(Limits {
+        grace: args.grace.0,
+        ..Limits::default()
+    });
+    let shutdown = Shutdown::new();
+    shutdown
+        .on_signals()
+        .map_err(|e| Error::ours("signals cannot be caught").caused_by(e.to_string()))?;
+    // The line is for programs that wait for it.
+    println!("Serving {scheme}://{}", server.local_addr());
+    let _ = std::io::stdout().flush();
+    let handler = apps.handler();
+    // A task of its own: compiling for a reload holds a thread up, and connections must not wait.
+    Ok(tokio::spawn(async move {
+        server.serve(handler, &shutdown).await
+    }))
+}
+
+fn ended(served: Result<usize, tokio::task::JoinError>) -> Result<usize, Stop> {
+    Ok(served.map_err(|e| Error::ours("the server's task failed").caused_by(e.to_string()))?)
+}
+
+/// Shows a person which routes there are.
+fn routes(manifest: &Manifest) {
+    if !std::io::stderr().is_terminal() {
+        return;
+    }
+    for trigger in manifest.triggers.iter().filter(|t| t.kind == "http") {
+        let text = |key: &str| {
+            trigger
+                .value
+                .get(key)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        let host = trigger.value.get("host").and_then(Value::as_str);
+        let target = match text("component") {
+            "" => format!("files {}", text("files")),
+            component => component.to_owned(),
+        };
+        eprintln!(
+            "  {}{}  →  {target}",
+            host.unwrap_or_default(),
+            text("route")
+        );
+    }
+}
+
+async fn build(manifest: &Manifest) -> Result<(), Stop> {
+    for component in &manifest.components {
+        if let Some(build) = &component.build {
+            eprintln!("building {}: {}", component.name, build.command.value);
+            building::build(&component.name, build, &manifest.dir)
+                .await
+                .map_err(build_failed)?;
+        }
+    }
+    Ok(())
+}
+
+fn build_failed(error: building::BuildError) -> Stop {
+    Error::yours(error.to_string()).into()
+}
+
+fn address(listen: Option<&str>) -> Result<SocketAddr, Error> {
+    let text = listen.unwrap_or(LISTEN);
+    text.to_socket_addrs()
+        .map_err(|e| e.to_string())
+        .and_then(|mut all| {
+            all.next()
+                .ok_or_else(|| "it resolves to nothing".to_owned())
+        })
+        .map_err(|e| {
+            Error::yours(format!("`{text}` is not an address to listen on"))
+                .caused_by(e)
+                .help("write HOST:PORT: --listen 127.0.0.1:3000")
+        })
+}
+
+fn show_warnings(manifest: &Manifest) {
+    if !manifest.warnings.is_empty() {
+        report::problems(&Problems::new(
+            manifest.source.clone(),
+            manifest.warnings.clone(),
+        ));
+    }
+}

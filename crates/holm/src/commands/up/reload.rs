@@ -1,0 +1,132 @@
+//! `--watch`: builds and loads again when something of the app changes.
+
+use super::manifest::manifest_of;
+use super::{Args, Stop, build_failed, replace};
+use crate::report;
+use holm_host::apps::Apps;
+use holm_host::building;
+use holm_host::watch::{Changed, Watched, Watcher};
+use holm_manifest::Manifest;
+use holm_runtime::Error;
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+
+/// How often in a row a build is repeated because sources changed while it ran.
+const ROUNDS_MAX: u32 = 3;
+
+/// Builds and loads again at each change; whatever is broken leaves the old version serving.
+pub(super) async fn reload(
+    args: &Args,
+    manifest: &mut Manifest,
+    mut watcher: Watcher,
+    apps: &Apps,
+) -> Infallible {
+    let mut meanwhile = BTreeSet::new();
+    let mut in_a_row = 0;
+    loop {
+        let changed = match meanwhile.is_empty() {
+            true => {
+                in_a_row = 0;
+                watcher.changed().await
+            }
+            false => std::mem::take(&mut meanwhile),
+        };
+        if changed.contains(&Changed::Manifest) {
+            let new = manifest_of(args).map_err(Stop::from);
+            match new.and_then(|new| Ok((watching(&new)?, new))) {
+                Ok(next) => (watcher, *manifest) = next,
+                Err(stop) => {
+                    stays(&stop);
+                    continue;
+                }
+            }
+        }
+        if let Err(stop) = again(args, manifest, apps, &changed).await {
+            stays(&stop);
+        }
+        // What a build wrote is loaded already; what somebody saved meanwhile is not. A build that
+        // writes its own sources would never come to rest.
+        in_a_row += 1;
+        meanwhile = watcher.so_far();
+        meanwhile.retain(|change| match change {
+            Changed::Component(name) => !changed.contains(&Changed::Sources(name.clone())),
+            Changed::Sources(_) | Changed::Manifest => in_a_row < ROUNDS_MAX,
+        });
+    }
+}
+
+/// Why a change is not served.
+fn stays(stop: &Stop) {
+    match stop {
+        Stop::Problems(problems) => report::problems(problems),
+        Stop::Error(error) => report::error(error),
+    }
+    eprintln!("the old version goes on serving");
+}
+
+pub(super) fn watching(manifest: &Manifest) -> Result<Watcher, Stop> {
+    Watcher::new(watched(manifest)).map_err(|e| {
+        Error::yours("cannot watch for changes")
+            .caused_by(e.to_string())
+            .into()
+    })
+}
+
+/// What a running app depends on: its manifest, its components, and the sources of those that say
+/// how they are built.
+fn watched(manifest: &Manifest) -> Vec<Watched> {
+    let mut all = Vec::new();
+    if !manifest.source.path.as_os_str().is_empty() {
+        all.push(Watched::file(Changed::Manifest, &manifest.source.path));
+    }
+    for component in &manifest.components {
+        let what = Changed::Component(component.name.clone());
+        all.push(Watched::file(
+            what,
+            component.source.value.resolve(&manifest.dir),
+        ));
+        let Some(build) = &component.build else {
+            continue;
+        };
+        let dir = build
+            .dir
+            .as_ref()
+            .map_or_else(|| manifest.dir.clone(), |d| manifest.dir.join(d));
+        if build.watch.is_empty() {
+            all.push(Watched::sources(&component.name, &dir, "src"));
+        }
+        all.extend(
+            build
+                .watch
+                .iter()
+                .map(|p| Watched::sources(&component.name, &manifest.dir, p)),
+        );
+    }
+    all
+}
+
+async fn again(
+    args: &Args,
+    manifest: &Manifest,
+    apps: &Apps,
+    changed: &BTreeSet<Changed>,
+) -> Result<(), Stop> {
+    let began = std::time::Instant::now();
+    for component in manifest
+        .components
+        .iter()
+        .filter(|c| changed.contains(&Changed::Sources(c.name.clone())))
+    {
+        if let Some(build) = &component.build {
+            building::build(&component.name, build, &manifest.dir)
+                .await
+                .map_err(build_failed)?;
+        }
+    }
+    replace(apps, manifest, args)?;
+    eprintln!(
+        "reloaded in {:.0} ms",
+        began.elapsed().as_secs_f64() * 1000.0
+    );
+    Ok(())
+}

@@ -1,0 +1,339 @@
+//! A folder of apps: one for each folder in it that holds a `holm.toml`. Folders that are added,
+//! changed or removed are noticed by looking: watches of the kernel's are few, do not reach across
+//! networks, and are lost when there are many.
+
+use super::Apps;
+use crate::app::{App, vocabulary};
+use holm_manifest::{Parser, Problem, Problems, Source};
+use holm_runtime::Error;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+/// The file that makes a folder an app.
+const MANIFEST: &str = "holm.toml";
+
+/// How often it is looked at, at most.
+const OFTEN: Duration = Duration::from_millis(500);
+
+/// Looking takes at most one part in so many of the time.
+const SHARE: u32 = 50;
+
+/// What changed less than this ago may still be being written.
+const SETTLED: Duration = Duration::from_millis(300);
+
+/// A folder of apps, and what was last seen in it.
+pub struct Folder {
+    dir: PathBuf,
+    parser: Parser,
+    seen: BTreeMap<PathBuf, Seen>,
+}
+
+/// What was seen of one app's folder.
+struct Seen {
+    manifest: Option<State>,
+    /// The files of its components, as they were when it was loaded.
+    files: Vec<(PathBuf, Option<State>)>,
+    /// The app that it became, if it became one.
+    app: Option<Arc<str>>,
+}
+
+/// A file's state: another one means other bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct State {
+    ino: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl State {
+    fn of(path: &Path) -> Option<State> {
+        let meta: Metadata = std::fs::metadata(path).ok()?;
+        Some(State {
+            ino: meta.ino(),
+            size: meta.size(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+        })
+    }
+
+    fn is_settled(&self) -> bool {
+        let seconds = Duration::from_secs(self.changed.0.max(0) as u64);
+        let changed =
+            SystemTime::UNIX_EPOCH + seconds + Duration::from_nanos(self.changed.1.max(0) as u64);
+        // A time in the future was set by hand, and tells nothing.
+        changed.elapsed().map_or(true, |ago| ago > SETTLED)
+    }
+}
+
+/// What a look at the folder changed.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Apps that are new.
+    pub added: Vec<Arc<str>>,
+    /// Apps whose new version took the old one's place.
+    pub changed: Vec<Arc<str>>,
+    /// Apps that are gone.
+    pub removed: Vec<Arc<str>>,
+    /// What could not be done; the version before goes on serving.
+    pub refused: Vec<Refused>,
+}
+
+/// Why a folder did not become an app.
+#[derive(Debug)]
+pub enum Refused {
+    /// Its manifest is wrong, or what it names.
+    Problems(Problems),
+    /// Another app is in its way.
+    Error(Error),
+}
+
+impl Changes {
+    /// Whether nothing happened.
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty()
+            && self.changed.is_empty()
+            && self.removed.is_empty()
+            && self.refused.is_empty()
+    }
+}
+
+impl Folder {
+    /// A folder of apps that was not looked at yet.
+    pub fn new(dir: &Path) -> Self {
+        Folder {
+            dir: dir.to_owned(),
+            parser: Parser::new(vocabulary()),
+            seen: BTreeMap::new(),
+        }
+    }
+
+    /// Looks for the first time. Apps are only read: each is loaded when it is first called.
+    pub fn open(&mut self, apps: &Apps) -> Result<Changes, Problems> {
+        let folders = self.folders().map_err(|error| {
+            let what = format!("the folder `{}` cannot be read: {error}", self.dir.display());
+            Problem::error(what)
+                .help("`holm up --apps DIR` serves an app for each folder in DIR that has a holm.toml")
+                .alone()
+        })?;
+        let mut changes = Changes::default();
+        let (mut resolved, mut names) = (Vec::with_capacity(folders.len()), Vec::new());
+        for (folder, app) in self.read_all(&folders, apps) {
+            let seen = match app {
+                Ok(app) => {
+                    let seen = Seen::of(&folder, Some(&app));
+                    names.push(folder.clone());
+                    resolved.push(app);
+                    seen
+                }
+                Err(problems) => {
+                    changes.refused.push(Refused::Problems(problems));
+                    Seen::of(&folder, None)
+                }
+            };
+            self.seen.insert(folder, seen);
+        }
+        let all: Vec<Arc<str>> = resolved.iter().map(|app| app.name.clone()).collect();
+        let dirs: Vec<PathBuf> = resolved
+            .iter()
+            .map(|app| app.manifest.dir.clone())
+            .collect();
+        let refused = apps.put_all(resolved);
+        let mut refused = refused.into_iter().peekable();
+        for ((name, dir), folder) in all.into_iter().zip(dirs).zip(names) {
+            match refused.next_if(|(refused, _)| *refused == name) {
+                // Two of one name: the one that was put stays.
+                Some((_, error)) if !apps.get(&name).is_some_and(|app| app.manifest.dir == dir) => {
+                    changes.refused.push(Refused::Error(error));
+                    if let Some(seen) = self.seen.get_mut(&folder) {
+                        seen.app = None;
+                    }
+                }
+                _ => changes.added.push(name),
+            }
+        }
+        Ok(changes)
+    }
+
+    /// Reads the manifests of folders, on as many threads as there are cores.
+    fn read_all(&self, folders: &[PathBuf], apps: &Apps) -> Vec<(PathBuf, Result<App, Problems>)> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let share = folders.len().div_ceil(threads).max(1);
+        std::thread::scope(|scope| {
+            let parts: Vec<_> = folders
+                .chunks(share)
+                .map(|part| {
+                    scope.spawn(|| {
+                        part.iter()
+                            .map(|folder| (folder.clone(), self.read(folder, apps)))
+                            .collect::<Vec<_>>()
+                    })
+                })
+                .collect();
+            parts
+                .into_iter()
+                .flat_map(|part| part.join().unwrap_or_default())
+                .collect()
+        })
+    }
+
+    fn read(&self, folder: &Path, apps: &Apps) -> Result<App, Problems> {
+        let source = Source::read(&folder.join(MANIFEST)).map_err(Problem::alone)?;
+        apps.resolve(self.parser.parse(&source)?, None)
+    }
+
+    /// Looks again and again until it is dropped, and tells what each look changed.
+    pub async fn follow(mut self, apps: Arc<Apps>, tell: impl Fn(Changes)) {
+        let mut pause = OFTEN;
+        loop {
+            tokio::time::sleep(pause).await;
+            let apps = apps.clone();
+            let looked = tokio::task::spawn_blocking(move || {
+                let began = Instant::now();
+                let changes = self.look(&apps);
+                (self, changes, began.elapsed())
+            });
+            let Ok((folder, changes, took)) = looked.await else {
+                tracing::error!("the folder of apps is not looked at any more");
+                return;
+            };
+            self = folder;
+            pause = OFTEN.max(took * SHARE);
+            if !changes.is_empty() {
+                tell(changes);
+            }
+        }
+    }
+
+    /// Looks once more, and does what has changed. An app that is there already is loaded anew
+    /// before it takes its old version's place; a broken one does not.
+    pub fn look(&mut self, apps: &Apps) -> Changes {
+        let mut changes = Changes::default();
+        // A folder that cannot be read at the moment loses nothing.
+        let Ok(folders) = self.folders() else {
+            return changes;
+        };
+        let now: BTreeSet<&PathBuf> = folders.iter().collect();
+        let gone: Vec<PathBuf> = self
+            .seen
+            .keys()
+            .filter(|folder| !now.contains(folder))
+            .cloned()
+            .collect();
+        for folder in gone {
+            let app = self.seen.remove(&folder).and_then(|seen| seen.app);
+            changes
+                .removed
+                .extend(app.filter(|app| apps.remove(app).is_some()));
+        }
+        for folder in folders {
+            let old = self.seen.get(&folder);
+            if old.is_some_and(|seen| !seen.has_changed(&folder)) {
+                continue;
+            }
+            let before = old.and_then(|seen| seen.app.clone());
+            let seen = self.renew(&folder, before, apps, &mut changes);
+            self.seen.insert(folder, seen);
+        }
+        changes
+    }
+
+    fn renew(
+        &self,
+        folder: &Path,
+        before: Option<Arc<str>>,
+        apps: &Apps,
+        changes: &mut Changes,
+    ) -> Seen {
+        // Taken before it is read: what is written meanwhile is seen by the next look.
+        let manifest = State::of(&folder.join(MANIFEST));
+        let put = Source::read(&folder.join(MANIFEST))
+            .map_err(Problem::alone)
+            .and_then(|source| self.parser.parse(&source))
+            .and_then(|manifest| match before {
+                Some(_) => apps.load(manifest, None),
+                None => apps.resolve(manifest, None),
+            })
+            .map_err(Refused::Problems)
+            .and_then(|app| {
+                let mut seen = Seen::of(folder, Some(&app));
+                seen.manifest = manifest;
+                apps.put(app).map(|_| seen).map_err(Refused::Error)
+            });
+        match put {
+            Ok(seen) => {
+                let Some(name) = seen.app.clone() else {
+                    return seen;
+                };
+                match before {
+                    Some(before) if before == name => changes.changed.push(name),
+                    Some(before) => {
+                        changes.removed.extend(apps.remove(&before).map(|_| before));
+                        changes.added.push(name);
+                    }
+                    None => changes.added.push(name),
+                }
+                seen
+            }
+            Err(refused) => {
+                changes.refused.push(refused);
+                let mut seen = Seen::of(folder, None);
+                seen.manifest = manifest;
+                // The files of the version that serves on are looked at still.
+                if let Some(old) = self.seen.get(folder) {
+                    seen.files = old
+                        .files
+                        .iter()
+                        .map(|(p, _)| (p.clone(), State::of(p)))
+                        .collect();
+                }
+                seen.app = before;
+                seen
+            }
+        }
+    }
+
+    fn folders(&self) -> std::io::Result<Vec<PathBuf>> {
+        let mut folders = Vec::new();
+        for entry in std::fs::read_dir(&self.dir)? {
+            let path = entry?.path();
+            if path.join(MANIFEST).is_file() {
+                folders.push(path);
+            }
+        }
+        folders.sort();
+        Ok(folders)
+    }
+}
+
+impl Seen {
+    fn of(folder: &Path, app: Option<&App>) -> Seen {
+        let files = app.map_or(Vec::new(), |app| {
+            let files = app.manifest.components.iter();
+            files
+                .map(|component| component.source.value.resolve(&app.manifest.dir))
+                .map(|path| (path.clone(), State::of(&path)))
+                .collect()
+        });
+        Seen {
+            manifest: State::of(&folder.join(MANIFEST)),
+            files,
+            app: app.map(|app| app.name.clone()),
+        }
+    }
+
+    /// Whether a file is another one than it was, and nobody is writing to it any more.
+    fn has_changed(&self, folder: &Path) -> bool {
+        let manifest = State::of(&folder.join(MANIFEST));
+        let files = self.files.iter().map(|(path, old)| (State::of(path), *old));
+        let all: Vec<_> = files.chain([(manifest, self.manifest)]).collect();
+        all.iter().any(|(now, old)| now != old)
+            && all
+                .iter()
+                .all(|(now, _)| now.is_some_and(|now| now.is_settled()))
+    }
+}

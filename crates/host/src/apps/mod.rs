@@ -1,0 +1,168 @@
+//! The apps of a host: which there are, which routes are whose, and how one takes another's place.
+//!
+//! Requests read an immutable table of routes that is swapped whole. Whoever has taken the old one
+//! finishes with it: no request sees half of a change.
+
+mod claims;
+pub mod folder;
+
+use crate::app::App;
+use crate::setting::Setting;
+use crate::slot::Slot;
+use crate::triggers::http::{AccessSink, HttpHandler};
+use claims::Claims;
+use holm_capabilities::Place;
+use holm_capabilities::keyvalue::Stores;
+use holm_manifest::{Manifest, Problems};
+use holm_runtime::{Error, Result};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The apps of a host.
+pub struct Apps {
+    setting: Arc<Setting>,
+    access: AccessSink,
+    all: Mutex<All>,
+    slot: Arc<Slot<HttpHandler>>,
+}
+
+#[derive(Default)]
+struct All {
+    apps: BTreeMap<Arc<str>, Arc<App>>,
+    claims: Claims,
+    /// Open stores by app; a new version goes on with those of the old one.
+    stores: BTreeMap<Arc<str>, Arc<Stores>>,
+}
+
+impl Apps {
+    /// No app yet.
+    pub fn new(setting: Arc<Setting>, access: AccessSink) -> Self {
+        Apps {
+            slot: Slot::new(HttpHandler::new([], access.clone())),
+            setting,
+            access,
+            all: Mutex::default(),
+        }
+    }
+
+    /// What answers requests: always the present version.
+    pub fn handler(&self) -> Arc<Slot<HttpHandler>> {
+        self.slot.clone()
+    }
+
+    /// What they share.
+    pub fn setting(&self) -> &Arc<Setting> {
+        &self.setting
+    }
+
+    /// Resolves a manifest and loads all of it, or says all that is wrong with it. The app answers
+    /// nothing before it is [`put`](Self::put).
+    pub fn load(
+        &self,
+        manifest: Manifest,
+        state: Option<&Path>,
+    ) -> std::result::Result<App, Problems> {
+        let place = self.place(&manifest, state);
+        App::load(manifest, &self.setting, &place)
+    }
+
+    /// Resolves a manifest; its components are loaded when they are first called.
+    pub fn resolve(
+        &self,
+        manifest: Manifest,
+        state: Option<&Path>,
+    ) -> std::result::Result<App, Problems> {
+        let place = self.place(&manifest, state);
+        App::new(manifest, &self.setting, &place)
+    }
+
+    /// Adds an app, or puts it in the place of the one of its name. A name or a route that is
+    /// another's is refused, and nothing changes.
+    pub fn put(&self, app: App) -> Result<Option<Arc<App>>> {
+        let mut all = self.all();
+        let old = all.put(app)?;
+        self.publish(&all);
+        Ok(old)
+    }
+
+    /// Adds many apps in one step; gives those that were refused.
+    pub fn put_all(&self, apps: impl IntoIterator<Item = App>) -> Vec<(Arc<str>, Error)> {
+        let mut all = self.all();
+        let mut refused = Vec::new();
+        for app in apps {
+            let name = app.name.clone();
+            if let Err(error) = all.put(app) {
+                refused.push((name, error));
+            }
+        }
+        self.publish(&all);
+        refused
+    }
+
+    /// Removes an app; requests in flight finish.
+    pub fn remove(&self, name: &str) -> Option<Arc<App>> {
+        let mut all = self.all();
+        let old = all.apps.remove(name)?;
+        all.claims.release(&old);
+        all.stores.remove(name);
+        self.publish(&all);
+        Some(old)
+    }
+
+    /// The app of that name.
+    pub fn get(&self, name: &str) -> Option<Arc<App>> {
+        self.all().apps.get(name).cloned()
+    }
+
+    /// All apps, by name.
+    pub fn list(&self) -> Vec<Arc<App>> {
+        self.all().apps.values().cloned().collect()
+    }
+
+    fn all(&self) -> MutexGuard<'_, All> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn publish(&self, all: &All) {
+        self.slot
+            .swap(HttpHandler::new(all.apps.values(), self.access.clone()));
+    }
+
+    fn place(&self, manifest: &Manifest, state: Option<&Path>) -> Place {
+        let stores = self.all().stores.get(&*manifest.name).cloned();
+        Place {
+            base: manifest.dir.clone(),
+            state: state.map_or_else(|| manifest.dir.join(".holm"), Path::to_owned),
+            stores: manifest.stores.clone().into(),
+            shared: stores.unwrap_or_default(),
+        }
+    }
+}
+
+impl All {
+    fn put(&mut self, app: App) -> Result<Option<Arc<App>>> {
+        let old = self.apps.get(&app.name).cloned();
+        if let Some(old) = &old
+            && old.manifest.source.path != app.manifest.source.path
+        {
+            return Err(Error::yours(format!(
+                "two apps are called `{}`: {} and {}",
+                app.name,
+                old.manifest.source.path.display(),
+                app.manifest.source.path.display()
+            ))
+            .help("give one of them another `name`"));
+        }
+        self.claims.claim(&app)?;
+        if let Some(old) = &old {
+            self.claims.release_but(old, &app);
+        }
+        self.stores.insert(app.name.clone(), app.stores().clone());
+        self.apps.insert(app.name.clone(), Arc::new(app));
+        Ok(old)
+    }
+}
+
+#[cfg(test)]
+mod tests;
