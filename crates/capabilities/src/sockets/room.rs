@@ -64,7 +64,11 @@ impl Room {
     fn tell(&self, seats: &mut Seats) {
         if !std::mem::replace(&mut seats.told, true) {
             let component = &*self.0.component;
-            tracing::warn!(component, max = SOCKETS_MAX, "all its sockets are in use");
+            tracing::warn!(
+                component,
+                most = SOCKETS_MAX,
+                "an instance holds as many sockets as it may"
+            );
         }
     }
 

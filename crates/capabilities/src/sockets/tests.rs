@@ -39,7 +39,7 @@ fn core() -> Core {
     Core::new("web".into(), Budget::new(allowance), &watch)
 }
 
-fn policy(connect: &[&str], listen: &[&str]) -> NetPolicy {
+pub(super) fn policy(connect: &[&str], listen: &[&str]) -> NetPolicy {
     let mut policy = NetPolicy::default();
     connect.iter().for_each(|c| policy.add_connect(c).unwrap());
     listen.iter().for_each(|l| policy.add_listen(l).unwrap());
@@ -215,7 +215,7 @@ async fn look_ups_under_way_are_bounded() {
     assert!(look_up(&checks, "db.test").await.is_ok());
 }
 
-fn state(policy: NetPolicy) -> State {
+pub(super) fn state(policy: NetPolicy) -> State {
     let place = Place {
         base: "/nowhere".into(),
         state: "/nowhere/.holm".into(),

@@ -37,7 +37,7 @@ fn progress(result: Poll<StreamResult>, finish: bool) -> Progress {
     }
 }
 
-fn code(error: io::Error) -> ErrorCode {
+pub(super) fn code(error: io::Error) -> ErrorCode {
     // By way of the code that both versions of WASI share: it knows a broken pipe.
     sockets::ErrorCode::from(error).into()
 }

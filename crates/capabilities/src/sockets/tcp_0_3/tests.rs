@@ -1,20 +1,20 @@
 //! Sockets of 0.3 on this machine: what they may do when, who is let in, how a connection ends.
 
-use super::socket::TcpSocket;
-use super::streams::Listener;
+use super::streams::{Listener, code as code_of};
+use super::*;
 use crate::sockets::check::Checks;
+use crate::sockets::count::create_tcp_0_3;
 use crate::sockets::room::{Room, SOCKETS_MAX};
-use crate::sockets::tests::{at, checks};
+use crate::sockets::tests::{at, checks, policy, state};
 use holm_runtime::Core;
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use wasmtime_wasi::p3::bindings::sockets::types::IpAddressFamily;
-use wasmtime_wasi::sockets::ErrorCode;
+use wasmtime_wasi::p3::bindings::sockets::types;
+use wasmtime_wasi::sockets::{ErrorCode, WasiSocketsView as _};
 
 const V4: IpAddressFamily = IpAddressFamily::Ipv4;
 const V6: IpAddressFamily = IpAddressFamily::Ipv6;
@@ -216,4 +216,64 @@ async fn a_port_that_is_taken_or_that_nobody_has() {
         "ConnectionRefused"
     );
     assert_eq!(code(client.receive()), "ConnectionRefused");
+}
+
+#[tokio::test]
+async fn options_reach_the_system_and_zero_is_none() {
+    const SECOND: u64 = 1_000_000_000;
+    let mut state = state(policy(&[], &[]));
+    for family in [V4, V6] {
+        let socket = create_tcp_0_3(&mut &mut state, family).unwrap();
+        let it = || Resource::new_borrow(socket.rep());
+        let view = &mut state.sockets();
+        set_keep_alive_enabled(view, it(), true).unwrap();
+        assert!(get_keep_alive_enabled(view, it()).unwrap());
+        for (set, got) in [
+            (30 * SECOND, 30 * SECOND),
+            (1, SECOND),
+            (u64::MAX, 32_767 * SECOND),
+        ] {
+            set_keep_alive_idle_time(view, it(), set).unwrap();
+            assert_eq!(get_keep_alive_idle_time(view, it()).unwrap(), got);
+            set_keep_alive_interval(view, it(), set).unwrap();
+            assert_eq!(get_keep_alive_interval(view, it()).unwrap(), got);
+        }
+        for (set, got) in [(3, 3), (u32::MAX, 127)] {
+            set_keep_alive_count(view, it(), set).unwrap();
+            assert_eq!(get_keep_alive_count(view, it()).unwrap(), got);
+        }
+        set_hop_limit(view, it(), 42).unwrap();
+        assert_eq!(get_hop_limit(view, it()).unwrap(), 42);
+        set_receive_buffer_size(view, it(), 65_536).unwrap();
+        assert_eq!(get_receive_buffer_size(view, it()).unwrap(), 65_536);
+        set_send_buffer_size(view, it(), 65_536).unwrap();
+        assert_eq!(get_send_buffer_size(view, it()).unwrap(), 65_536);
+        set_send_buffer_size(view, it(), u64::MAX).unwrap();
+        set_listen_backlog_size(view, it(), u64::MAX).unwrap();
+
+        for refused in [
+            set_keep_alive_idle_time(view, it(), 0),
+            set_keep_alive_interval(view, it(), 0),
+            set_keep_alive_count(view, it(), 0),
+            set_hop_limit(view, it(), 0),
+            set_receive_buffer_size(view, it(), 0),
+            set_send_buffer_size(view, it(), 0),
+            set_listen_backlog_size(view, it(), 0),
+        ] {
+            let code = refused.unwrap_err().downcast().unwrap();
+            assert!(
+                matches!(code, types::ErrorCode::InvalidArgument),
+                "{code:?}"
+            );
+        }
+    }
+}
+
+/// The guest is told what broke a connection, and not just that something did.
+#[test]
+fn errors_of_a_connection_have_names() {
+    use types::ErrorCode::{ConnectionBroken, ConnectionReset};
+    let code = |number| code_of(std::io::Error::from_raw_os_error(number));
+    assert!(matches!(code(libc::EPIPE), ConnectionBroken));
+    assert!(matches!(code(libc::ECONNRESET), ConnectionReset));
 }
