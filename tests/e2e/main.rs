@@ -21,6 +21,7 @@ mod run_keyvalue;
 mod run_limits;
 mod run_receipt;
 mod run_sockets;
+mod run_sockets_0_3;
 mod run_streams;
 
 mod browser;

@@ -7,7 +7,7 @@ use std::process::Child;
 use std::time::Duration;
 
 /// Sends back what comes, once.
-fn echo_once() -> (SocketAddr, std::thread::JoinHandle<String>) {
+pub fn echo_once() -> (SocketAddr, std::thread::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
     let served = std::thread::spawn(move || {
@@ -88,10 +88,10 @@ fn the_hint_helps() {
     served.join().unwrap();
 }
 
-struct Listening {
-    child: Child,
-    addr: SocketAddr,
-    stdout: BufReader<std::process::ChildStdout>,
+pub struct Listening {
+    pub child: Child,
+    pub addr: SocketAddr,
+    pub stdout: BufReader<std::process::ChildStdout>,
 }
 
 impl Drop for Listening {
@@ -102,7 +102,11 @@ impl Drop for Listening {
 }
 
 fn listening(flags: &[&str], args: &[&str]) -> Listening {
-    let mut child = run().args(flags).arg(guest("udp-tcp")).args(args).spawn();
+    listening_by("udp-tcp", flags, args)
+}
+
+pub fn listening_by(program: &str, flags: &[&str], args: &[&str]) -> Listening {
+    let mut child = run().args(flags).arg(guest(program)).args(args).spawn();
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     stdout.read_line(&mut line).unwrap();

@@ -4,6 +4,7 @@
 
 use crate::State;
 use crate::stdio::counted::Counter;
+use crate::stdio::ending::Ending;
 use bytes::BytesMut;
 use holm_runtime::InstanceState;
 use std::fs::File;
@@ -12,7 +13,6 @@ use std::os::unix::fs::FileExt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{
@@ -111,30 +111,6 @@ fn write(
     FutureReader::new(&mut store, end)
 }
 
-/// How a stream ended is told once; without an error it ended well, however early.
-struct Ending(Option<oneshot::Sender<Result<(), ErrorCode>>>);
-
-impl Ending {
-    fn new() -> (Ending, oneshot::Receiver<Result<(), ErrorCode>>) {
-        let (sender, receiver) = oneshot::channel();
-        (Ending(Some(sender)), receiver)
-    }
-
-    fn tell(&mut self, result: Result<(), ErrorCode>) -> StreamResult {
-        if let Some(sender) = self.0.take() {
-            // The guest may have dropped its end; then nobody wants to know.
-            let _ = sender.send(result);
-        }
-        StreamResult::Dropped
-    }
-}
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        self.tell(Ok(()));
-    }
-}
-
 /// The position after `size` more bytes.
 fn advance(offset: u64, size: usize) -> Option<u64> {
     offset.checked_add(u64::try_from(size).ok()?)
@@ -160,7 +136,7 @@ struct Reader {
     blocking: bool,
     offset: u64,
     counter: Counter,
-    ending: Ending,
+    ending: Ending<ErrorCode>,
     task: Option<JoinHandle<io::Result<BytesMut>>>,
 }
 
@@ -237,7 +213,7 @@ struct Writer {
     /// `None`: at the end of the file, wherever that is by then.
     offset: Option<u64>,
     counter: Counter,
-    ending: Ending,
+    ending: Ending<ErrorCode>,
     buffer: BytesMut,
     task: Option<JoinHandle<io::Result<(BytesMut, usize)>>>,
 }

@@ -1,7 +1,5 @@
-//! Counts what moves over sockets of 0.2: streams as they pass, datagrams as they come and go.
-//!
-//! Not yet for 0.3: its streams cannot be wrapped, so `send` and `receive` would have to be written
-//! anew, as `files/streams_0_3.rs` does for files.
+//! Counts what moves over sockets: streams of 0.2 as they pass, datagrams as they come and go. The
+//! streams of 0.3 count themselves (`tcp_0_3/streams.rs`).
 
 use crate::State;
 use crate::stdio::counted::Counter;
@@ -12,6 +10,9 @@ use wasmtime_wasi::p2::bindings::sockets::udp::{
     IncomingDatagram, OutgoingDatagram, OutgoingDatagramStream,
 };
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, SocketError, TcpSocket};
+use wasmtime_wasi::p3::bindings::sockets::types::IpSocketAddress;
+use wasmtime_wasi::p3::sockets::SocketResult;
+use wasmtime_wasi::sockets::UdpSocket;
 
 /// The two directions of a connection.
 type Streams = (Resource<DynInputStream>, Resource<DynOutputStream>);
@@ -85,5 +86,31 @@ pub(crate) fn sent(state: &mut State, sizes: Vec<usize>, result: &mut Result<u64
             .take(usize::try_from(*count).unwrap_or(usize::MAX))
             .sum();
         Flows::add(&state.core().flows.sockets_out, bytes);
+    }
+}
+
+/// After `receive` of 0.3.
+pub(crate) fn received_0_3(
+    state: &mut State,
+    (): (),
+    result: &mut SocketResult<(Vec<u8>, IpSocketAddress)>,
+) {
+    if let Ok((data, _)) = result {
+        Flows::add(&state.core().flows.sockets_in, data.len());
+    }
+}
+
+/// Before `send` of 0.3: the size, which the call takes away.
+pub(crate) fn sending_0_3(
+    _: &mut State,
+    (_, data, _): (&Resource<UdpSocket>, &Vec<u8>, &Option<IpSocketAddress>),
+) -> usize {
+    data.len()
+}
+
+/// After `send` of 0.3.
+pub(crate) fn sent_0_3(state: &mut State, size: usize, result: &mut SocketResult<()>) {
+    if result.is_ok() {
+        Flows::add(&state.core().flows.sockets_out, size);
     }
 }

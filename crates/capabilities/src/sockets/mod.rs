@@ -6,13 +6,15 @@
 //! ```
 //! or, for a component that listens itself, `net = { connect = […], listen = ["127.0.0.1:8080"] }`.
 //! What a pattern covers is decided in [`crate::network`]; this folder asks it at each use of an
-//! address ([`check`]), looks names up in the guest's place ([`lookup`]) and counts sockets
-//! ([`count`]).
+//! address ([`check`]), looks names up in the guest's place ([`lookup`]), gives each socket a seat
+//! ([`count`], [`room`]) and counts bytes ([`bytes`], [`tcp_0_3`]).
 
 mod bytes;
 mod check;
 mod count;
 mod lookup;
+mod room;
+mod tcp_0_3;
 #[cfg(test)]
 mod tests;
 mod wasi_0_2;
@@ -22,6 +24,7 @@ use crate::network::{NetPolicy, Resolve, System};
 use crate::{About, Capability, Era, Interface, Place, State};
 use check::Checks;
 use holm_manifest::{Fragment, Problem, Value};
+use std::collections::HashMap;
 use std::sync::Arc;
 use wasmtime::component::Linker;
 use wasmtime_wasi::WasiCtxBuilder;
@@ -32,10 +35,12 @@ pub struct Sockets {
     resolver: Arc<dyn Resolve>,
 }
 
-/// What an instance holds: its checks, and how many sockets it may still open.
+/// What an instance holds: its checks, and the seats of its sockets.
 pub struct Instance {
     checks: Arc<Checks>,
-    room: count::Room,
+    room: room::Room,
+    /// Of sockets that are not of our types, by their number in the table.
+    seats: HashMap<u32, room::Seat>,
 }
 
 impl Sockets {
@@ -131,7 +136,8 @@ impl Capability for Sockets {
             });
         Ok(Instance {
             checks,
-            room: count::Room::default(),
+            room: room::Room::new(core.component.clone()),
+            seats: HashMap::new(),
         })
     }
 

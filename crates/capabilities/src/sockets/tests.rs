@@ -1,8 +1,9 @@
 //! What a guest meets: addresses it may use, names it may look up, how many sockets it may hold.
 
 use super::check::Checks;
-use super::count::{SOCKETS_MAX, accept, create_tcp, create_udp};
+use super::count::{accept, create_tcp, create_tcp_0_3, create_udp, drop_tcp};
 use super::lookup::Failure;
+use super::room::SOCKETS_MAX;
 use super::*;
 use crate::network::{Answer, Name};
 use crate::{Grants, Place};
@@ -12,6 +13,7 @@ use holm_runtime::{Core, Denial, Watch};
 use std::net::{IpAddr, SocketAddr};
 use wasmtime_wasi::p2::bindings::sockets::network as p2;
 use wasmtime_wasi::p2::bindings::sockets::{instance_network, tcp};
+use wasmtime_wasi::p3::bindings::sockets::types as p3;
 use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsView as _};
 
 struct Fixed(Vec<IpAddr>);
@@ -37,14 +39,14 @@ fn core() -> Core {
     Core::new("web".into(), Budget::new(allowance), &watch)
 }
 
-fn policy(connect: &[&str], listen: &[&str]) -> NetPolicy {
+pub(super) fn policy(connect: &[&str], listen: &[&str]) -> NetPolicy {
     let mut policy = NetPolicy::default();
     connect.iter().for_each(|c| policy.add_connect(c).unwrap());
     listen.iter().for_each(|l| policy.add_listen(l).unwrap());
     policy
 }
 
-fn checks(connect: &[&str], listen: &[&str], answers: &[&str]) -> (Arc<Checks>, Core) {
+pub(super) fn checks(connect: &[&str], listen: &[&str], answers: &[&str]) -> (Arc<Checks>, Core) {
     let core = core();
     let resolver = Fixed(answers.iter().map(|ip| ip.parse().unwrap()).collect());
     let policy = Arc::new(policy(connect, listen));
@@ -54,7 +56,7 @@ fn checks(connect: &[&str], listen: &[&str], answers: &[&str]) -> (Arc<Checks>, 
     )
 }
 
-fn at(text: &str) -> SocketAddr {
+pub(super) fn at(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
@@ -213,7 +215,7 @@ async fn look_ups_under_way_are_bounded() {
     assert!(look_up(&checks, "db.test").await.is_ok());
 }
 
-fn state(policy: NetPolicy) -> State {
+pub(super) fn state(policy: NetPolicy) -> State {
     let place = Place {
         base: "/nowhere".into(),
         state: "/nowhere/.holm".into(),
@@ -237,6 +239,11 @@ async fn sockets_are_bounded_and_come_back() {
         .unwrap();
     let refused = create_tcp(&mut state, p2::IpAddressFamily::Ipv4).unwrap_err();
     assert_eq!(refused.downcast().unwrap(), p2::ErrorCode::NewSocketLimit);
+    let refused = create_tcp_0_3(&mut state, p3::IpAddressFamily::Ipv4).unwrap_err();
+    assert!(matches!(
+        refused.downcast().unwrap(),
+        p3::ErrorCode::OutOfMemory
+    ));
     let listener = open.pop().unwrap();
     let refused = accept(
         &mut state,
@@ -244,9 +251,25 @@ async fn sockets_are_bounded_and_come_back() {
     )
     .unwrap_err();
     assert_eq!(refused.downcast().unwrap(), p2::ErrorCode::NewSocketLimit);
-    tcp::HostTcpSocket::drop(&mut state.sockets(), listener).unwrap();
+    drop_tcp(&mut state, listener).unwrap();
+    let ours = create_tcp_0_3(&mut state, p3::IpAddressFamily::Ipv4).unwrap();
+    assert!(create_tcp(&mut state, p2::IpAddressFamily::Ipv4).is_err());
+    tcp_0_3::drop(&mut state.sockets(), ours).unwrap();
     create_tcp(&mut state, p2::IpAddressFamily::Ipv4).unwrap();
     assert!(create_tcp(&mut state, p2::IpAddressFamily::Ipv4).is_err());
+}
+
+/// An attempt that gives no socket costs no seat.
+#[tokio::test]
+async fn what_fails_gives_its_seat_back() {
+    let mut state = &mut state(policy(&[], &[]));
+    let listener = create_tcp(&mut state, p2::IpAddressFamily::Ipv4).unwrap();
+    for _ in 0..SOCKETS_MAX {
+        let listener = wasmtime::component::Resource::new_borrow(listener.rep());
+        let refused = accept(&mut state, listener).unwrap_err();
+        assert_eq!(refused.downcast().unwrap(), p2::ErrorCode::InvalidState);
+    }
+    create_tcp(&mut state, p2::IpAddressFamily::Ipv4).unwrap();
 }
 
 async fn connect(state: &mut State, to: SocketAddr) -> Result<(), p2::ErrorCode> {

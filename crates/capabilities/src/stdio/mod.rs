@@ -6,6 +6,7 @@
 //! ```
 
 pub(crate) mod counted;
+pub(crate) mod ending;
 mod lines;
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,10 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, Result, bail, ensure};
 use wit_parser::{Function, FunctionKind, InterfaceId, Resolve, Type, TypeDefKind, TypeId};
 
+mod tables;
+
 use crate::workspace;
+use tables::{BY_HAND, Bindings, OUR_RESOURCES, OURS, TABLES, Table};
 
 /// Write the tables in crates/capabilities that link WASI 0.2 and 0.3 through the seam
 #[derive(clap::Args)]
@@ -53,336 +56,6 @@ pub fn run(args: Args) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// One generated file.
-struct Table {
-    file: &'static str,
-    bindings: Bindings,
-    /// The interfaces, in the order in which they are linked.
-    interfaces: &'static [&'static str],
-    /// The `HasData` type and the function from `State` to its data, with what must be imported.
-    data: &'static str,
-    getter: &'static str,
-    uses: &'static [&'static str],
-    /// What happens around a call: a function of the WIT, and what its row says after `note`.
-    notes: fn(&str) -> Option<&'static str>,
-}
-
-/// A `bindgen!` call in wasmtime's crates.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Bindings {
-    package: &'static str,
-    /// Where its WIT lies in the package.
-    wit: &'static str,
-    /// The file with the `bindgen!` call, and the text that precedes it there.
-    file: &'static str,
-    after: &'static str,
-    /// The Rust path of the WIT package's module, before the package's name.
-    module: &'static str,
-}
-
-const IO: Bindings = Bindings {
-    package: "wasmtime-wasi-io",
-    wit: "wit",
-    file: "src/bindings.rs",
-    after: "",
-    module: "wasmtime_wasi_io::bindings::wasi",
-};
-const P2: Bindings = Bindings {
-    package: "wasmtime-wasi",
-    wit: "src/p2/wit",
-    file: "src/p2/bindings.rs",
-    after: "mod async_io {",
-    module: "wasmtime_wasi::p2::bindings",
-};
-const P3: Bindings = Bindings {
-    package: "wasmtime-wasi",
-    wit: "src/p3/wit",
-    file: "src/p3/bindings.rs",
-    after: "mod generated {",
-    module: "wasmtime_wasi::p3::bindings",
-};
-const HTTP_P2: Bindings = Bindings {
-    package: "wasmtime-wasi-http",
-    wit: "wit",
-    file: "src/p2/bindings.rs",
-    after: "mod generated {",
-    module: "wasmtime_wasi_http::p2::bindings",
-};
-const HTTP_P3: Bindings = Bindings {
-    package: "wasmtime-wasi-http",
-    wit: "src/p3/wit",
-    file: "src/p3/bindings.rs",
-    after: "mod generated {",
-    module: "wasmtime_wasi_http::p3::bindings",
-};
-
-const CLI: (&str, &str, &[&str]) = (
-    "WasiCli",
-    "State::cli",
-    &["wasmtime_wasi::cli::{WasiCli, WasiCliView as _}"],
-);
-const CLOCKS: (&str, &str, &[&str]) = (
-    "WasiClocks",
-    "State::clocks",
-    &["wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _}"],
-);
-const FILES: (&str, &str, &[&str]) = (
-    "WasiFilesystem",
-    "State::filesystem",
-    &[
-        "super::watch",
-        "wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _}",
-    ],
-);
-const FILES_P3: (&str, &str, &[&str]) = (
-    "WasiFilesystem",
-    "State::filesystem",
-    &[
-        "super::{streams_0_3, watch}",
-        "wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _}",
-    ],
-);
-const RANDOM: (&str, &str, &[&str]) = (
-    "WasiRandom",
-    "State::random",
-    &["wasmtime_wasi::random::{WasiRandom, WasiRandomView as _}"],
-);
-const SOCKETS: (&str, &str, &[&str]) = (
-    "WasiSockets",
-    "State::sockets",
-    &["wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView as _}"],
-);
-const SOCKETS_P2: (&str, &str, &[&str]) = (
-    "WasiSockets",
-    "State::sockets",
-    &[
-        "super::bytes",
-        "wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView as _}",
-    ],
-);
-const TABLE: (&str, &str, &[&str]) = ("Table", "Table::of", &["super::Table"]);
-const HTTP: (&str, &str, &[&str]) = (
-    "WasiHttp",
-    "State::http",
-    &["wasmtime_wasi_http::{WasiHttp, WasiHttpView as _}"],
-);
-
-const fn table(
-    file: &'static str,
-    bindings: Bindings,
-    interfaces: &'static [&'static str],
-    (data, getter, uses): (&'static str, &'static str, &'static [&'static str]),
-    notes: fn(&str) -> Option<&'static str>,
-) -> Table {
-    Table {
-        file,
-        bindings,
-        interfaces,
-        data,
-        getter,
-        uses,
-        notes,
-    }
-}
-
-const TABLES: &[Table] = &[
-    table(
-        "environment/wasi_0_2.rs",
-        P2,
-        &["cli/environment", "cli/exit"],
-        CLI,
-        environment,
-    ),
-    table(
-        "environment/wasi_0_3.rs",
-        P3,
-        &["cli/environment", "cli/exit"],
-        CLI,
-        environment,
-    ),
-    table("stdio/wasi_0_2.rs", P2, STDIO, CLI, nothing),
-    table("stdio/wasi_0_3.rs", P3, STDIO_P3, CLI, nothing),
-    table(
-        "stdio/wasi_io.rs",
-        IO,
-        &["io/error", "io/poll", "io/streams"],
-        TABLE,
-        nothing,
-    ),
-    table(
-        "clocks/wasi_0_2.rs",
-        P2,
-        &["clocks/wall-clock", "clocks/monotonic-clock"],
-        CLOCKS,
-        nothing,
-    ),
-    table(
-        "clocks/wasi_0_3.rs",
-        P3,
-        &[
-            "clocks/types",
-            "clocks/system-clock",
-            "clocks/monotonic-clock",
-        ],
-        CLOCKS,
-        nothing,
-    ),
-    table("random/wasi_0_2.rs", P2, RANDOMS, RANDOM, nothing),
-    table("random/wasi_0_3.rs", P3, RANDOMS, RANDOM, nothing),
-    table(
-        "files/wasi_0_2.rs",
-        P2,
-        &["filesystem/types", "filesystem/preopens"],
-        FILES,
-        files_0_2,
-    ),
-    table(
-        "files/wasi_0_3.rs",
-        P3,
-        &["filesystem/types", "filesystem/preopens"],
-        FILES_P3,
-        files_0_3,
-    ),
-    table(
-        "sockets/wasi_0_2.rs",
-        P2,
-        &[
-            "sockets/network",
-            "sockets/instance-network",
-            "sockets/ip-name-lookup",
-            "sockets/tcp",
-            "sockets/tcp-create-socket",
-            "sockets/udp",
-            "sockets/udp-create-socket",
-        ],
-        SOCKETS_P2,
-        sockets,
-    ),
-    table(
-        "sockets/wasi_0_3.rs",
-        P3,
-        &["sockets/types", "sockets/ip-name-lookup"],
-        SOCKETS,
-        nothing,
-    ),
-    table(
-        "http/wasi_0_2.rs",
-        HTTP_P2,
-        &["http/types", "http/outgoing-handler"],
-        HTTP,
-        nothing,
-    ),
-    table(
-        "http/wasi_0_3.rs",
-        HTTP_P3,
-        &["http/types", "http/client"],
-        HTTP,
-        nothing,
-    ),
-];
-
-const RANDOMS: &[&str] = &["random/random", "random/insecure", "random/insecure-seed"];
-const STDIO: &[&str] = &[
-    "cli/stdin",
-    "cli/stdout",
-    "cli/stderr",
-    "cli/terminal-input",
-    "cli/terminal-output",
-    "cli/terminal-stdin",
-    "cli/terminal-stdout",
-    "cli/terminal-stderr",
-];
-const STDIO_P3: &[&str] = &[
-    "cli/types",
-    "cli/stdin",
-    "cli/stdout",
-    "cli/stderr",
-    "cli/terminal-input",
-    "cli/terminal-output",
-    "cli/terminal-stdin",
-    "cli/terminal-stdout",
-    "cli/terminal-stderr",
-];
-
-/// Functions that we do ourselves: table, function, path.
-const OURS: &[(&str, &str, &str)] = &[
-    (
-        "files/wasi_0_3.rs",
-        "[method]descriptor.read-via-stream",
-        "streams_0_3::read_via_stream",
-    ),
-    (
-        "files/wasi_0_3.rs",
-        "[method]descriptor.write-via-stream",
-        "streams_0_3::write_via_stream",
-    ),
-    (
-        "files/wasi_0_3.rs",
-        "[method]descriptor.append-via-stream",
-        "streams_0_3::append_via_stream",
-    ),
-];
-
-fn nothing(_function: &str) -> Option<&'static str> {
-    None
-}
-
-fn environment(function: &str) -> Option<&'static str> {
-    (function == "get-environment").then_some("super::noted")
-}
-
-fn sockets(function: &str) -> Option<&'static str> {
-    Some(match function {
-        "[method]tcp-socket.finish-connect" => "bytes::any => bytes::connected",
-        "[method]tcp-socket.accept" => "bytes::any => bytes::accepted",
-        "[method]incoming-datagram-stream.receive" => "bytes::any => bytes::received",
-        "[method]outgoing-datagram-stream.send" => "bytes::sending => bytes::sent",
-        _ => return None,
-    })
-}
-
-fn files_0_2(function: &str) -> Option<&'static str> {
-    Some(match function {
-        "[method]descriptor.read" => "watch::at => watch::read",
-        "[method]descriptor.write" => "watch::at => watch::written",
-        "[method]descriptor.read-via-stream" => "watch::at => watch::reading",
-        "[method]descriptor.write-via-stream" | "[method]descriptor.append-via-stream" => {
-            "watch::at => watch::writing"
-        }
-        "[method]descriptor.open-at" => "watch::opening_0_2 => watch::opened",
-        _ => return files(function),
-    })
-}
-
-fn files_0_3(function: &str) -> Option<&'static str> {
-    Some(match function {
-        "[method]descriptor.write-via-stream" | "[method]descriptor.append-via-stream" => {
-            "watch::at => watch::piped"
-        }
-        "[method]descriptor.open-at" => "watch::opening_0_3 => watch::opened",
-        _ => return files(function),
-    })
-}
-
-fn files(function: &str) -> Option<&'static str> {
-    Some(match function {
-        "get-directories" => "watch::listing => watch::listed",
-        "[method]descriptor.link-at" => "watch::linking => watch::changed",
-        "[method]descriptor.rename-at" => "watch::renaming => watch::changed",
-        "[method]descriptor.set-size"
-        | "[method]descriptor.set-times"
-        | "[method]descriptor.set-times-at"
-        | "[method]descriptor.create-directory-at"
-        | "[method]descriptor.remove-directory-at"
-        | "[method]descriptor.symlink-at"
-        | "[method]descriptor.unlink-file-at" => "watch::at => watch::changed",
-        // What libc asks of every granted folder before main is no use of it.
-        "[method]descriptor.get-type" | "[method]descriptor.get-flags" => return None,
-        _ if function.starts_with("[method]descriptor.") => "watch::at => watch::looked",
-        _ => return None,
-    })
 }
 
 /// The sources of wasmtime's crates, as cargo unpacked them.
@@ -564,6 +237,12 @@ impl Table {
         ))
     }
 
+    /// The module of a resource that is ours.
+    fn our_module(&self, resource: &str) -> Option<&'static str> {
+        let of = |(table, name, _): &&(&str, &str, &str)| (*table, *name) == (self.file, resource);
+        OUR_RESOURCES.iter().find(of).map(|(_, _, module)| *module)
+    }
+
     fn rows(
         &self,
         resolve: &Resolve,
@@ -591,15 +270,20 @@ impl Table {
                 (false, true) => ("store ", "WithStore"),
                 (true, true) => bail!("{resource}: no row for a concurrent drop"),
             };
-            row(
-                &mut rows,
-                &format!("drop {kind}\"{resource}\" {module}::{camel}"),
-                &format!("{module}::Host{camel}{with}::drop"),
-                "",
-                None,
-            )?;
+            let (ty, drop) = match self.our_module(resource) {
+                Some(ours) => (format!("{ours}::{camel}"), format!("{ours}::drop")),
+                None => (
+                    format!("{module}::{camel}"),
+                    format!("{module}::Host{camel}{with}::drop"),
+                ),
+            };
+            let left = format!("drop {kind}\"{resource}\" {ty}");
+            row(&mut rows, &left, &drop, "", None)?;
         }
         for function in interface.functions.values() {
+            if BY_HAND.contains(&(self.file, function.name.as_str())) {
+                continue;
+            }
             let flags = options.flags(name, &function.name);
             let concurrent = matches!(
                 function.kind,
@@ -640,9 +324,10 @@ impl Table {
             let ours = OURS
                 .iter()
                 .find(|(table, of, _)| (*table, *of) == (self.file, function.name.as_str()));
-            let path = match ours {
-                Some((_, _, path)) => (*path).to_owned(),
-                None => format!(
+            let path = match (ours, resource.and_then(|r| self.our_module(r))) {
+                (Some((_, _, path)), _) => (*path).to_owned(),
+                (None, Some(ours)) => format!("{ours}::{method}"),
+                (None, None) => format!(
                     "{module}::Host{}{with}::{method}",
                     resource.map(camel).unwrap_or_default()
                 ),
