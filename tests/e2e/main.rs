@@ -5,6 +5,7 @@
 
 mod app;
 mod client;
+mod origin;
 mod support;
 
 mod bad_input;
@@ -16,6 +17,7 @@ mod published;
 mod run_backtraces;
 mod run_features;
 mod run_files;
+mod run_http;
 mod run_invoke;
 mod run_keyvalue;
 mod run_limits;
