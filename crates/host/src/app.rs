@@ -1,6 +1,7 @@
 //! An app made ready: its components loaded and linked, its routes in a table.
 
 use crate::component::{Loaded, Setting};
+use crate::stall::Pace;
 use crate::triggers::http::{HttpRoute, RouteError, RouteTable, StaticFiles};
 use holm_capabilities::{Place, State};
 use holm_manifest::{Manifest, Problem, Problems, Span, Vocabulary};
@@ -29,6 +30,8 @@ pub struct App {
     pub targets: Vec<Target>,
     /// Whether clients are told what their request cost.
     pub server_timing: bool,
+    /// How fast a request's body must come.
+    pub pace: Pace,
 }
 
 /// What answers a route.
@@ -68,6 +71,7 @@ impl App {
                 routes,
                 targets,
                 server_timing: manifest.serve.server_timing,
+                pace: Pace::over(manifest.serve.body_timeout.0),
             }),
             _ => Err(problems),
         }

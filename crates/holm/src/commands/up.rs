@@ -6,8 +6,9 @@ use holm_capabilities::{Place, State};
 use holm_host::component::Setting;
 use holm_host::log_writer::{Form, LogWriter};
 use holm_host::logs::GuestLog;
+use holm_host::patience::Patience;
 use holm_host::server::{Limits, Server};
-use holm_host::shutdown::Shutdown;
+use holm_host::shutdown::{Phase, Shutdown};
 use holm_host::slot::Slot;
 use holm_host::tls::Tls;
 use holm_host::triggers::http::{AccessSink, HttpHandler};
@@ -106,7 +107,8 @@ pub fn run(args: Args) -> ExitCode {
         )),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::from(exit::CUT),
         Err(Stop::Problems(problems)) => {
             report::problems(&problems);
             ExitCode::from(exit::YOURS)
@@ -136,7 +138,8 @@ impl From<Error> for Stop {
     }
 }
 
-async fn go(args: &Args) -> Result<(), Stop> {
+/// Serves until the end; how many requests were cut then.
+async fn go(args: &Args) -> Result<usize, Stop> {
     let mut manifest = manifest_of(args)?;
     if args.build {
         build(&manifest).await?;
@@ -167,6 +170,7 @@ async fn go(args: &Args) -> Result<(), Stop> {
         e.help().into_iter().fold(error, Error::help)
     })?;
     let server = server.with_limits(Limits {
+        patience: Patience::from(&manifest.serve),
         grace: args.grace.0,
         ..Limits::default()
     });
@@ -179,7 +183,7 @@ async fn go(args: &Args) -> Result<(), Stop> {
     ready(scheme, server.local_addr(), &manifest);
     // A task of its own: compiling for a reload holds a thread up, and connections must not wait.
     let serving = tokio::spawn({
-        let slot = slot.clone();
+        let (slot, shutdown) = (slot.clone(), shutdown.clone());
         async move { server.serve(slot, &shutdown).await }
     });
     let served = match watcher {
@@ -195,12 +199,13 @@ async fn go(args: &Args) -> Result<(), Stop> {
     let requests = if cut == 1 { "request" } else { "requests" };
     let were = if cut == 1 { "was" } else { "were" };
     if cut > 0 {
-        eprintln!(
-            "{cut} {requests} did not finish within {} and {were} cut",
-            args.grace
-        );
+        let when = match shutdown.phase() {
+            Phase::Stopping => "before the second signal".to_owned(),
+            _ => format!("within {}", args.grace),
+        };
+        eprintln!("{cut} {requests} did not finish {when} and {were} cut");
     }
-    Ok(())
+    Ok(cut)
 }
 
 /// Tells whoever waits that the server is ready; the line on stdout is for programs.

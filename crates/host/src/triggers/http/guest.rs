@@ -5,7 +5,6 @@ use super::access_log::AccessRecord;
 use crate::body::{Body, BoxError};
 use crate::component::{Loaded, Proxy};
 use crate::paced::Paced;
-use crate::stall::Pace;
 use bytes::Bytes;
 use holm_capabilities::State;
 use holm_runtime::call::{close, event};
@@ -59,7 +58,7 @@ struct Answer {
 /// while the guest works.
 pub async fn call(
     component: Arc<Loaded>,
-    request: Request<Incoming>,
+    request: Request<Paced<Incoming>>,
     tls: bool,
     record: AccessRecord,
     timing: bool,
@@ -127,7 +126,7 @@ pub async fn call(
 /// All that one event needs.
 struct Event {
     component: Arc<Loaded>,
-    request: Request<Incoming>,
+    request: Request<Paced<Incoming>>,
     tls: bool,
     record: AccessRecord,
     answer: oneshot::Sender<Answer>,
@@ -162,7 +161,7 @@ async fn run(event: Event) -> Result<(), Box<Error>> {
     let mut store = store.map_err(|error| Box::new(holm_runtime::call::cannot_start(&error)))?;
     let flows = store.data_mut().core().flows.clone();
     let request = request.map(|body| Counted {
-        body: Paced::new(body, Pace::default()),
+        body,
         flows: flows.clone(),
     });
     let answer = Arc::new(Mutex::new(Some(answer)));

@@ -6,6 +6,7 @@ use super::guest::{self, Failure};
 use super::host_name;
 use crate::app::{App, Target};
 use crate::body::Body;
+use crate::paced::Paced;
 use crate::server::{Handler, Peer};
 use holm_runtime::limits::Limit;
 use holm_runtime::{Error, Kind};
@@ -54,6 +55,7 @@ impl HttpHandler {
             Some(Target::Component(component)) => {
                 record.component(&component.name);
                 let timing = self.app.server_timing;
+                let request = request.map(|body| Paced::new(body, self.app.pace));
                 guest::call(component.clone(), request, peer.tls, record.clone(), timing)
                     .await
                     .map_err(|failure| self.fault(failure, record))
