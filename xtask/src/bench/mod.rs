@@ -4,6 +4,7 @@ pub mod bare_hyper;
 mod cold_start;
 mod cores;
 mod instances;
+mod keyvalue;
 mod load;
 mod peer;
 mod report;
@@ -82,6 +83,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         .push(requests::measure(&bench, "http-hello-p3.wasm", "0.3"));
     report.sections.push(cold_start::measure(&bench));
     report.sections.push(instances::measure(&bench));
+    report.sections.push(keyvalue::measure(&bench));
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
