@@ -5,6 +5,7 @@
 
 mod app;
 mod client;
+mod origin;
 mod support;
 
 mod bad_input;
@@ -16,6 +17,7 @@ mod published;
 mod run_backtraces;
 mod run_features;
 mod run_files;
+mod run_http;
 mod run_invoke;
 mod run_keyvalue;
 mod run_limits;
@@ -33,6 +35,7 @@ mod up_logs;
 mod up_outbound;
 mod up_reuse;
 mod up_routes;
+mod up_slow_clients;
 mod up_static;
 mod up_streams;
 mod up_tls;

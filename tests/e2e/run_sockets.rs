@@ -233,6 +233,29 @@ fn names() {
 }
 
 #[test]
+fn a_name_that_leads_to_this_machine() {
+    let (name, ip) = name_of_this_machine();
+    let resolve = |flags: &[&str]| {
+        run()
+            .args(flags)
+            .arg(guest("udp-tcp"))
+            .args(["resolve", &name])
+            .run()
+    };
+    let by_name = format!("{name}:*");
+    for granted in [&by_name, "*"] {
+        let denied = resolve(&["--net", granted]);
+        denied
+            .is(1)
+            .says("access-denied")
+            .says(&format!("{ip}, a "))
+            .says("--net private\n");
+        assert_eq!(denied.stdout, "");
+    }
+    resolve(&["--net", &by_name, "--net", "private"]).prints(&format!("{ip}\n"));
+}
+
+#[test]
 fn a_connection_to_nobody() {
     let addr = TcpListener::bind("127.0.0.1:0")
         .unwrap()

@@ -3,10 +3,10 @@
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead as _, BufReader, Read, Write as _};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
@@ -82,6 +82,22 @@ pub fn published(name: &str) -> PathBuf {
 /// A fixture of `guests/wat`.
 pub fn wat(name: &str) -> PathBuf {
     repo().join(format!("guests/wat/{name}.wat"))
+}
+
+/// A name other than `localhost` that leads to one address of this machine, not a public one.
+pub fn name_of_this_machine() -> (String, IpAddr) {
+    let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
+    let lines = hosts.lines().filter_map(|line| line.split('#').next());
+    let names = lines.flat_map(|line| line.split_whitespace().skip(1));
+    let found = names
+        .filter(|name| !name.starts_with("localhost"))
+        .find_map(|name| {
+            let all: BTreeSet<_> = (name, 0).to_socket_addrs().ok()?.map(|a| a.ip()).collect();
+            let ip = all.first().filter(|_| all.len() == 1).copied()?;
+            let near = ip.is_loopback() || matches!(ip, IpAddr::V4(ip) if ip.is_private());
+            (near && TcpListener::bind((ip, 0)).is_ok()).then(|| (name.to_owned(), ip))
+        });
+    found.expect("no name in /etc/hosts leads to this machine: add a line `127.0.1.1 holm-test`")
 }
 
 /// A folder that is gone when the test ends.

@@ -18,6 +18,8 @@ pub mod random;
 pub mod sockets;
 mod state;
 pub mod stdio;
+#[cfg(test)]
+mod testing;
 pub mod wasi_0_1;
 
 pub use capability::{About, Capability, Era, Interface, Place};

@@ -4,6 +4,8 @@ use holm_runtime::limits::Limit;
 use holm_runtime::{Error, Kind};
 use std::process::ExitCode;
 
+/// `holm up` has ended, and requests in flight did not finish.
+pub const CUT: u8 = 1;
 /// The user's mistake: flags, manifest, missing file. The same as for a wrong flag.
 pub const YOURS: u8 = 2;
 /// A limit on wall time was reached, as `timeout` says it.

@@ -43,6 +43,8 @@ enum Command {
     Completions(commands::completions::Args),
     #[command(hide = true)]
     BenchInstantiate(commands::bench_instantiate::Args),
+    #[command(hide = true)]
+    BenchKeyvalue(commands::bench_keyvalue::Args),
 }
 
 fn main() -> ExitCode {
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         Command::Schema(args) => commands::schema::run(args),
         Command::Completions(args) => commands::completions::run(args),
         Command::BenchInstantiate(args) => commands::bench_instantiate::run(args),
+        Command::BenchKeyvalue(args) => commands::bench_keyvalue::run(args),
     }
 }
 

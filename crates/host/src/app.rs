@@ -2,6 +2,7 @@
 
 use crate::component::Component;
 use crate::setting::Setting;
+use crate::stall::Pace;
 use crate::triggers::http::{HttpRoute, RouteError, RouteTable, StaticFiles};
 use holm_capabilities::Place;
 use holm_capabilities::keyvalue::Stores;
@@ -32,6 +33,8 @@ pub struct App {
     pub routes: Vec<Route>,
     /// Whether clients are told what their request cost.
     pub server_timing: bool,
+    /// How fast a request's body must come.
+    pub pace: Pace,
     stores: Arc<Stores>,
 }
 
@@ -92,6 +95,7 @@ impl App {
             components,
             routes,
             server_timing: manifest.serve.server_timing,
+            pace: Pace::over(manifest.serve.body_timeout.0),
             manifest: manifest.clone(),
             stores: place.shared.clone(),
         };

@@ -3,6 +3,7 @@
 
 use crate::stall::{Pace, Stall, poll_timer};
 use bytes::{Buf, Bytes};
+use holm_manifest::Serve;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,13 +24,19 @@ pub struct Patience {
     pub pace: Pace,
 }
 
+impl From<&Serve> for Patience {
+    fn from(serve: &Serve) -> Self {
+        Patience {
+            header: serve.header_timeout.0,
+            idle: serve.idle_timeout.0,
+            pace: Pace::over(serve.body_timeout.0),
+        }
+    }
+}
+
 impl Default for Patience {
     fn default() -> Self {
-        Patience {
-            header: Duration::from_secs(10),
-            idle: Duration::from_secs(60),
-            pace: Pace::default(),
-        }
+        Patience::from(&Serve::default())
     }
 }
 

@@ -16,12 +16,14 @@ pub struct Pace {
     pub bytes: usize,
 }
 
-impl Default for Pace {
-    /// A kilobyte per second, on average over a minute.
-    fn default() -> Self {
+impl Pace {
+    /// A kilobyte per second, on average over so much time.
+    pub fn over(time: Duration) -> Self {
         Pace {
-            time: Duration::from_secs(60),
-            bytes: 60 * 1024,
+            time,
+            bytes: (time.as_millis() * 1024 / 1000)
+                .try_into()
+                .unwrap_or(usize::MAX),
         }
     }
 }

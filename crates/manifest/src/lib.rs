@@ -22,6 +22,7 @@ mod problems;
 mod quantity;
 mod render;
 mod schema;
+mod serve;
 mod source;
 mod span;
 mod syntax;
@@ -33,15 +34,14 @@ mod vocabulary;
 pub use bytes::ByteSize;
 pub use find::find;
 pub use limits::Limits;
-pub use manifest::{
-    Build, Component, ComponentSource, Grant, Manifest, Serve, Store, Tls, Trigger,
-};
+pub use manifest::{Build, Component, ComponentSource, Grant, Manifest, Store, Trigger};
 pub use nearest::nearest;
 pub use parse::{Parser, parse};
 pub use problem::{Problem, Severity};
 pub use problems::Problems;
 pub use quantity::Unreadable;
 pub use schema::schema;
+pub use serve::{Serve, Tls};
 pub use source::{Position, Source};
 pub use span::{Span, Spanned};
 pub use time::Time;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{Limits, Problem, Source, Span, Spanned, Value};
+use crate::{Limits, Problem, Serve, Source, Span, Spanned, Value};
 
 /// A manifest that passed every check.
 #[derive(Debug, Clone)]
@@ -139,27 +139,4 @@ pub struct Build {
     /// folder of the command.
     #[serde(default)]
     pub watch: Vec<String>,
-}
-
-/// How the app is served.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Serve {
-    /// Address to listen on.
-    #[schemars(example = "127.0.0.1:3000")]
-    pub listen: Option<String>,
-    /// Certificate and key; with them the app is served over TLS.
-    pub tls: Option<Tls>,
-    /// Whether responses carry a `Server-Timing` header.
-    pub server_timing: bool,
-}
-
-/// Certificate and key of a server.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Tls {
-    /// File of the certificate chain (PEM).
-    pub cert: PathBuf,
-    /// File of the private key (PEM).
-    pub key: PathBuf,
 }

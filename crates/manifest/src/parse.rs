@@ -2,12 +2,12 @@
 
 use serde_json::Value as Json;
 
-use crate::manifest::{Build, Component, ComponentSource, Grant, Manifest, Serve, Store, Trigger};
+use crate::manifest::{Build, Component, ComponentSource, Grant, Manifest, Store, Trigger};
 use crate::schema::{pointer, schema};
 use crate::validate::{Place, validate};
 use crate::{
-    Fragment, Key, Limits, Problem, Problems, Source, Span, Spanned, Table, Value, Vocabulary,
-    nearest, syntax,
+    Fragment, Key, Limits, Problem, Problems, Serve, Source, Span, Spanned, Table, Value,
+    Vocabulary, nearest, syntax,
 };
 
 /// Reads manifests in one vocabulary; its schema is made once, because that takes longer than
@@ -192,18 +192,9 @@ impl Reader<'_> {
         else {
             return Serve::default();
         };
-        let listen = value
-            .get("listen")
-            .filter(|listen| !listen.as_str().is_some_and(is_address));
-        if let Some(listen) = listen {
-            self.problems.push(
-                Problem::error("`listen` is not an address")
-                    .at(listen.span)
-                    .label("expected a host and a port")
-                    .help("for example: listen = \"127.0.0.1:3000\""),
-            );
-        }
-        self.read(value).unwrap_or_default()
+        let serve: Serve = self.read(value).unwrap_or_default();
+        self.problems.extend(serve.check(value));
+        serve
     }
 
     /// What only shows when all parts are known.
@@ -302,17 +293,4 @@ fn check_source(value: &Value) -> Option<Problem> {
             .help(format!("write source = {rest:?}")),
         _ => Problem::error("`source` is a path, not a URL").label("expected the path of a file"),
     })
-}
-
-/// `host:port`, the host a name, an IPv4 address, or an IPv6 address in brackets.
-fn is_address(text: &str) -> bool {
-    let Some((host, port)) = text.rsplit_once(':') else {
-        return false;
-    };
-    let bare = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
-    let host_ok = match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
-        Some(inner) => inner.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => !host.is_empty() && host.chars().all(bare),
-    };
-    host_ok && !port.starts_with('+') && port.parse::<u16>().is_ok()
 }

@@ -3,8 +3,8 @@
 use schemars::{JsonSchema, Schema, schema_for};
 use serde_json::{Map, Value as Json, json};
 
-use crate::manifest::{Build, Serve};
-use crate::{Fragment, Limits, Vocabulary};
+use crate::manifest::Build;
+use crate::{Fragment, Limits, Serve, Vocabulary};
 
 /// The schema of a manifest (JSON Schema, draft 2020-12) in this vocabulary.
 pub fn schema(vocabulary: &Vocabulary) -> Json {

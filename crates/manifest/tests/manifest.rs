@@ -25,6 +25,8 @@ fn everything_comes_through_in_order() {
         Path::new("key.pem")
     );
     assert!(manifest.serve.server_timing);
+    assert_eq!(manifest.serve.header_timeout, Time::seconds(5));
+    assert_eq!(manifest.serve.body_timeout, Time::seconds(60));
 
     let [web, sweeper] = manifest.components.as_slice() else {
         panic!("two components");
@@ -47,7 +49,7 @@ fn everything_comes_through_in_order() {
     assert_eq!(build.watch, ["web/src"]);
 
     let names: Vec<&str> = web.grants.iter().map(|grant| &*grant.name).collect();
-    assert_eq!(names, ["keyvalue", "http", "net", "dirs", "env"]);
+    assert_eq!(names, ["keyvalue", "http", "net", "dirs", "env", "config"]);
     let span = web.grants_span.unwrap();
     assert_eq!(&VALID[span.start..span.end], "[component.web.grants]");
     assert!(sweeper.grants_span.is_none());

@@ -4,6 +4,7 @@ use crate::call::NotAProgram;
 use crate::core::Core;
 use crate::error::{Error, Frame};
 use crate::limits::{Limit, LimitHit};
+use crate::threads::SharedTooBig;
 use std::time::Duration;
 use wasmtime::{Trap, WasmBacktrace};
 
@@ -41,6 +42,9 @@ pub fn explain(error: wasmtime::Error, core: &mut Core) -> Ended {
         Some(limit) => over(limit, core),
         None => trapped(&error, core),
     };
+    if let Some(shared) = error.downcast_ref::<SharedTooBig>() {
+        fault.cause = Some(shared.to_string());
+    }
     fault.limit = limit;
     fault.backtrace = error
         .downcast_ref::<WasmBacktrace>()

@@ -133,7 +133,8 @@ fn group<S: InstanceState>(
         runtime: tokio::runtime::Handle::current(),
     });
     let mut linker = linker.clone();
-    let allowed = store.data_mut().core().budget.allowance().memory;
+    let budget = &store.data_mut().core().budget;
+    let (allowed, meter) = (budget.allowance().memory, budget.meter.clone());
     for import in module.imports() {
         if let ExternType::Memory(ty) = import.ty()
             && ty.is_shared()
@@ -144,7 +145,8 @@ fn group<S: InstanceState>(
                 .unwrap_or(u64::MAX)
                 .saturating_mul(ty.page_size());
             if most > allowed {
-                return Err(wasmtime::Error::from(SharedTooBig { most, allowed }));
+                meter.hit(Limit::Memory);
+                return Err(SharedTooBig { most }.into());
             }
             let memory = SharedMemory::new(module.engine(), ty)?;
             linker.define(&mut *store, import.module(), import.name(), memory)?;
@@ -222,22 +224,16 @@ async fn thread<S: InstanceState>(
     metered(&meter, None, event).await
 }
 
-/// A shared memory that could outgrow the limit.
+/// A shared memory that could outgrow the limit, which is refused before anything runs.
 #[derive(Debug)]
-struct SharedTooBig {
+pub(crate) struct SharedTooBig {
     most: u64,
-    allowed: u64,
 }
 
 impl std::fmt::Display for SharedTooBig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let size = holm_manifest::ByteSize;
-        write!(
-            f,
-            "its shared memory may grow to {}, over the limit of {}",
-            size(self.most),
-            size(self.allowed)
-        )
+        let most = holm_manifest::ByteSize(self.most);
+        write!(f, "its shared memory says that it may grow to {most}")
     }
 }
 

@@ -4,6 +4,7 @@ pub mod bare_hyper;
 mod cold_start;
 mod cores;
 mod instances;
+mod keyvalue;
 mod load;
 mod peer;
 mod report;
@@ -26,7 +27,7 @@ use crate::workspace;
 /// Flags of `cargo xtask bench`
 #[derive(Parser)]
 pub struct Args {
-    /// What to measure [default: requests, start and instances]
+    /// What to measure [default: requests, start, instances and keyvalue]
     parts: Vec<Part>,
     /// Fewer and shorter rounds: a look, not a measurement
     #[arg(long)]
@@ -51,6 +52,8 @@ enum Part {
     Start,
     /// What making an instance costs
     Instances,
+    /// What the key-value store takes
+    Keyvalue,
     /// A host of ten thousand apps (minutes)
     Tenants,
 }
@@ -91,7 +94,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     };
     let mut report = Report::new(&bench.cores);
     let parts = match args.parts.as_slice() {
-        [] => &[Part::Requests, Part::Start, Part::Instances],
+        [] => &[Part::Requests, Part::Start, Part::Instances, Part::Keyvalue],
         named => named,
     };
     for part in parts {
@@ -102,6 +105,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             ]),
             Part::Start => report.sections.push(cold_start::measure(&bench)),
             Part::Instances => report.sections.push(instances::measure(&bench)),
+            Part::Keyvalue => report.sections.push(keyvalue::measure(&bench)),
             Part::Tenants => report.sections.push(tenants::measure(&bench)),
         }
     }

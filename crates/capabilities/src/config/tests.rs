@@ -3,11 +3,10 @@
 use super::wit::Host as _;
 use super::{Config, Instance};
 use crate::keyvalue::Stores;
+use crate::testing::core;
 use crate::{Capability, Place};
 use holm_manifest::Value;
-use holm_runtime::limits::{Allowance, Budget};
 use holm_runtime::seam::{Use, Uses};
-use holm_runtime::{Core, Watch};
 use std::sync::Arc;
 use wasmtime_wasi::WasiCtxBuilder;
 
@@ -22,20 +21,9 @@ fn granted(value: Option<&Value>) -> Result<Config, holm_manifest::Problem> {
 }
 
 fn instance(value: Option<&Value>, uses: &Uses) -> Instance {
-    let allowance = Allowance {
-        memory: 0,
-        cpu: None,
-        timeout: None,
-        table_elements: 0,
-    };
-    let watch = Watch {
-        times: false,
-        uses: Some(uses.clone()),
-    };
-    let core = Core::new("web".into(), Budget::new(allowance), &watch);
     granted(value)
         .unwrap()
-        .instance(&core, &mut WasiCtxBuilder::new())
+        .instance(&core(uses), &mut WasiCtxBuilder::new())
         .unwrap()
 }
 

@@ -7,11 +7,11 @@ use super::wit::batch::Host as _;
 use super::wit::store::{Error, Host as _, HostBucket};
 use super::wit::{Bucket, store};
 use super::{Instance, KeyValue, Stores, View, draft, store_fragment};
+use crate::testing::core;
 use crate::{Capability, Place};
 use holm_manifest::{Span, Value};
-use holm_runtime::limits::{Allowance, Budget};
 use holm_runtime::seam::Uses;
-use holm_runtime::{Core, Denial, Watch};
+use holm_runtime::{Core, Denial};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use wasmtime::component::{Resource, ResourceTable};
@@ -64,17 +64,7 @@ impl Guest {
     }
 
     fn of(granted: &KeyValue) -> Self {
-        let allowance = Allowance {
-            memory: 0,
-            cpu: None,
-            timeout: None,
-            table_elements: 0,
-        };
-        let watch = Watch {
-            times: false,
-            uses: Some(Uses::default()),
-        };
-        let core = Core::new("web".into(), Budget::new(allowance), &watch);
+        let core = core(&Uses::default());
         let part = granted.instance(&core, &mut WasiCtxBuilder::new()).unwrap();
         Guest {
             table: ResourceTable::new(),

@@ -12,10 +12,6 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 /// A longer line is passed on in pieces of this size.
 pub const LINE_BYTES_MAX: usize = 8 << 10;
 
-/// Bytes per second that one component may log, all of its instances together, unless its host says
-/// otherwise. As much again may come in one burst.
-pub const RATE_DEFAULT: u64 = 1 << 20;
-
 /// What a write may hold at once.
 const WRITE_BYTES_MAX: usize = 64 << 10;
 
@@ -71,7 +67,8 @@ struct Flood {
 }
 
 impl Lines {
-    /// A log to this sink, of at most `rate` bytes per second.
+    /// A log to this sink, of at most `rate` bytes per second, all instances together. As much again
+    /// may come in one burst.
     pub fn new(sink: Arc<dyn LineSink>, rate: u64) -> Self {
         // Any one line must fit, or it would never pass.
         let rate = rate.max(LINE_BYTES_MAX as u64 + 1);

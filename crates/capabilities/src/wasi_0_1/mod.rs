@@ -69,6 +69,61 @@ macro_rules! wasi_0_1 {
     }};
 }
 
+/// The functions that both versions have, and those that only one has.
+macro_rules! functions {
+    ($linker:ident, $module:literal, $abi:path, $trait:ident; $($own:tt)*) => {
+        wasi_0_1! { $linker, $module, $abi, $trait;
+            $($own)*
+            sync args_get(a: i32, b: i32);
+            sync args_sizes_get(a: i32, b: i32);
+            sync environ_get(a: i32, b: i32), then environ;
+            sync environ_sizes_get(a: i32, b: i32);
+            sync clock_res_get(a: i32, b: i32);
+            sync clock_time_get(a: i32, b: i64, c: i32);
+            async fd_advise(a: i32, b: i64, c: i64, d: i32), then files::looked;
+            sync fd_allocate(a: i32, b: i64, c: i64), then files::looked;
+            async fd_close(a: i32), then files::closed;
+            async fd_datasync(a: i32), then files::looked;
+            async fd_fdstat_get(a: i32, b: i32);
+            sync fd_fdstat_set_flags(a: i32, b: i32);
+            sync fd_fdstat_set_rights(a: i32, b: i64, c: i64);
+            async fd_filestat_get(a: i32, b: i32), then files::looked;
+            async fd_filestat_set_size(a: i32, b: i64), then files::changed;
+            async fd_filestat_set_times(a: i32, b: i64, c: i64, d: i32), then files::changed;
+            async fd_pread(a: i32, b: i32, c: i32, d: i64, e: i32), then files::pread;
+            sync fd_prestat_get(a: i32, b: i32);
+            sync fd_prestat_dir_name(a: i32, b: i32, c: i32);
+            async fd_pwrite(a: i32, b: i32, c: i32, d: i64, e: i32), then files::pwritten;
+            async fd_read(a: i32, b: i32, c: i32, d: i32), then files::read;
+            async fd_readdir(a: i32, b: i32, c: i32, d: i64, e: i32), then files::looked;
+            async fd_renumber(a: i32, b: i32), then files::renumbered;
+            async fd_seek(a: i32, b: i64, c: i32, d: i32);
+            async fd_sync(a: i32), then files::looked;
+            sync fd_tell(a: i32, b: i32);
+            async fd_write(a: i32, b: i32, c: i32, d: i32), then files::written;
+            async path_create_directory(a: i32, b: i32, c: i32), then files::changed;
+            async path_filestat_get(a: i32, b: i32, c: i32, d: i32, e: i32), then files::looked;
+            async path_filestat_set_times(a: i32, b: i32, c: i32, d: i32, e: i64, f: i64, g: i32),
+                then files::changed;
+            async path_link(a: i32, b: i32, c: i32, d: i32, e: i32, f: i32, g: i32), then files::linked;
+            async path_open(a: i32, b: i32, c: i32, d: i32, e: i32, f: i64, g: i64, h: i32, i: i32),
+                then files::opened;
+            async path_readlink(a: i32, b: i32, c: i32, d: i32, e: i32, f: i32), then files::looked;
+            async path_remove_directory(a: i32, b: i32, c: i32), then files::changed;
+            async path_rename(a: i32, b: i32, c: i32, d: i32, e: i32, f: i32), then files::renamed;
+            async path_symlink(a: i32, b: i32, c: i32, d: i32, e: i32), then files::symlinked;
+            async path_unlink_file(a: i32, b: i32, c: i32), then files::changed;
+            async poll_oneoff(a: i32, b: i32, c: i32, d: i32);
+            sync proc_raise(a: i32);
+            sync sched_yield();
+            sync random_get(a: i32, b: i32);
+            sync sock_recv(a: i32, b: i32, c: i32, d: i32, e: i32, f: i32);
+            sync sock_send(a: i32, b: i32, c: i32, d: i32, e: i32);
+            sync sock_shutdown(a: i32, b: i32);
+        }
+    };
+}
+
 /// Links all functions of WASI 0.1.
 pub fn link_module(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     link_unstable(linker)?;
@@ -94,111 +149,16 @@ fn link_exit(linker: &mut Linker<State>, module: &'static str) -> wasmtime::Resu
 }
 
 fn link_preview1(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    wasi_0_1! { linker, "wasi_snapshot_preview1",
+    functions! { linker, "wasi_snapshot_preview1",
         wasmtime_wasi::p1::wasi_snapshot_preview1, WasiSnapshotPreview1;
-        sync args_get(a: i32, b: i32);
-        sync args_sizes_get(a: i32, b: i32);
-        sync environ_get(a: i32, b: i32), then environ;
-        sync environ_sizes_get(a: i32, b: i32);
-        sync clock_res_get(a: i32, b: i32);
-        sync clock_time_get(a: i32, b: i64, c: i32);
-        async fd_advise(a: i32, b: i64, c: i64, d: i32), then files::looked;
-        sync fd_allocate(a: i32, b: i64, c: i64), then files::looked;
-        async fd_close(a: i32), then files::closed;
-        async fd_datasync(a: i32), then files::looked;
-        async fd_fdstat_get(a: i32, b: i32);
-        sync fd_fdstat_set_flags(a: i32, b: i32);
-        sync fd_fdstat_set_rights(a: i32, b: i64, c: i64);
-        async fd_filestat_get(a: i32, b: i32), then files::looked;
-        async fd_filestat_set_size(a: i32, b: i64), then files::changed;
-        async fd_filestat_set_times(a: i32, b: i64, c: i64, d: i32), then files::changed;
-        async fd_pread(a: i32, b: i32, c: i32, d: i64, e: i32), then files::pread;
-        sync fd_prestat_get(a: i32, b: i32);
-        sync fd_prestat_dir_name(a: i32, b: i32, c: i32);
-        async fd_pwrite(a: i32, b: i32, c: i32, d: i64, e: i32), then files::pwritten;
-        async fd_read(a: i32, b: i32, c: i32, d: i32), then files::read;
-        async fd_readdir(a: i32, b: i32, c: i32, d: i64, e: i32), then files::looked;
-        async fd_renumber(a: i32, b: i32), then files::renumbered;
-        async fd_seek(a: i32, b: i64, c: i32, d: i32);
-        async fd_sync(a: i32), then files::looked;
-        sync fd_tell(a: i32, b: i32);
-        async fd_write(a: i32, b: i32, c: i32, d: i32), then files::written;
-        async path_create_directory(a: i32, b: i32, c: i32), then files::changed;
-        async path_filestat_get(a: i32, b: i32, c: i32, d: i32, e: i32), then files::looked;
-        async path_filestat_set_times(a: i32, b: i32, c: i32, d: i32, e: i64, f: i64, g: i32),
-            then files::changed;
-        async path_link(a: i32, b: i32, c: i32, d: i32, e: i32, f: i32, g: i32), then files::linked;
-        async path_open(a: i32, b: i32, c: i32, d: i32, e: i32, f: i64, g: i64, h: i32, i: i32),
-            then files::opened;
-        async path_readlink(a: i32, b: i32, c: i32, d: i32, e: i32, f: i32), then files::looked;
-        async path_remove_directory(a: i32, b: i32, c: i32), then files::changed;
-        async path_rename(a: i32, b: i32, c: i32, d: i32, e: i32, f: i32), then files::renamed;
-        async path_symlink(a: i32, b: i32, c: i32, d: i32, e: i32), then files::symlinked;
-        async path_unlink_file(a: i32, b: i32, c: i32), then files::changed;
-        async poll_oneoff(a: i32, b: i32, c: i32, d: i32);
-        sync proc_raise(a: i32);
-        sync sched_yield();
-        sync random_get(a: i32, b: i32);
         sync sock_accept(a: i32, b: i32, c: i32);
-        sync sock_recv(a: i32, b: i32, c: i32, d: i32, e: i32, f: i32);
-        sync sock_send(a: i32, b: i32, c: i32, d: i32, e: i32);
-        sync sock_shutdown(a: i32, b: i32);
     }
     Ok(())
 }
 
-/// What 0.1 was before it had a number. The same functions but for `sock_accept`; `wasmtime-wasi`
-/// turns its records into those of 0.1.
+/// What 0.1 was before it had a number; `wasmtime-wasi` turns its records into those of 0.1.
 fn link_unstable(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    wasi_0_1! { linker, "wasi_unstable",
-        wasmtime_wasi::p0::wasi_unstable, WasiUnstable;
-        sync args_get(a: i32, b: i32);
-        sync args_sizes_get(a: i32, b: i32);
-        sync environ_get(a: i32, b: i32), then environ;
-        sync environ_sizes_get(a: i32, b: i32);
-        sync clock_res_get(a: i32, b: i32);
-        sync clock_time_get(a: i32, b: i64, c: i32);
-        async fd_advise(a: i32, b: i64, c: i64, d: i32), then files::looked;
-        sync fd_allocate(a: i32, b: i64, c: i64), then files::looked;
-        async fd_close(a: i32), then files::closed;
-        async fd_datasync(a: i32), then files::looked;
-        async fd_fdstat_get(a: i32, b: i32);
-        sync fd_fdstat_set_flags(a: i32, b: i32);
-        sync fd_fdstat_set_rights(a: i32, b: i64, c: i64);
-        async fd_filestat_get(a: i32, b: i32), then files::looked;
-        async fd_filestat_set_size(a: i32, b: i64), then files::changed;
-        async fd_filestat_set_times(a: i32, b: i64, c: i64, d: i32), then files::changed;
-        async fd_pread(a: i32, b: i32, c: i32, d: i64, e: i32), then files::pread;
-        sync fd_prestat_get(a: i32, b: i32);
-        sync fd_prestat_dir_name(a: i32, b: i32, c: i32);
-        async fd_pwrite(a: i32, b: i32, c: i32, d: i64, e: i32), then files::pwritten;
-        async fd_read(a: i32, b: i32, c: i32, d: i32), then files::read;
-        async fd_readdir(a: i32, b: i32, c: i32, d: i64, e: i32), then files::looked;
-        async fd_renumber(a: i32, b: i32), then files::renumbered;
-        async fd_seek(a: i32, b: i64, c: i32, d: i32);
-        async fd_sync(a: i32), then files::looked;
-        sync fd_tell(a: i32, b: i32);
-        async fd_write(a: i32, b: i32, c: i32, d: i32), then files::written;
-        async path_create_directory(a: i32, b: i32, c: i32), then files::changed;
-        async path_filestat_get(a: i32, b: i32, c: i32, d: i32, e: i32), then files::looked;
-        async path_filestat_set_times(a: i32, b: i32, c: i32, d: i32, e: i64, f: i64, g: i32),
-            then files::changed;
-        async path_link(a: i32, b: i32, c: i32, d: i32, e: i32, f: i32, g: i32), then files::linked;
-        async path_open(a: i32, b: i32, c: i32, d: i32, e: i32, f: i64, g: i64, h: i32, i: i32),
-            then files::opened;
-        async path_readlink(a: i32, b: i32, c: i32, d: i32, e: i32, f: i32), then files::looked;
-        async path_remove_directory(a: i32, b: i32, c: i32), then files::changed;
-        async path_rename(a: i32, b: i32, c: i32, d: i32, e: i32, f: i32), then files::renamed;
-        async path_symlink(a: i32, b: i32, c: i32, d: i32, e: i32), then files::symlinked;
-        async path_unlink_file(a: i32, b: i32, c: i32), then files::changed;
-        async poll_oneoff(a: i32, b: i32, c: i32, d: i32);
-        sync proc_raise(a: i32);
-        sync sched_yield();
-        sync random_get(a: i32, b: i32);
-        sync sock_recv(a: i32, b: i32, c: i32, d: i32, e: i32, f: i32);
-        sync sock_send(a: i32, b: i32, c: i32, d: i32, e: i32);
-        sync sock_shutdown(a: i32, b: i32);
-    }
+    functions! { linker, "wasi_unstable", wasmtime_wasi::p0::wasi_unstable, WasiUnstable; }
     Ok(())
 }
 

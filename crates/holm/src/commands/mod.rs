@@ -1,6 +1,7 @@
 //! One file per subcommand: its arguments, what they mean, and the call.
 
 pub mod bench_instantiate;
+pub mod bench_keyvalue;
 pub mod cache;
 pub mod check;
 pub mod compile;

@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use holm_manifest::{Fragment, Manifest, Problem, Problems, Source, Spanned, Value, Vocabulary};
+use holm_manifest::{
+    ByteSize, Fragment, Manifest, Problem, Problems, Source, Spanned, Value, Vocabulary,
+};
 use schemars::{JsonSchema, schema_for};
 use serde::Deserialize;
 
@@ -83,7 +85,17 @@ struct Cron {
 #[allow(dead_code)]
 enum KeyValueStore {
     /// A file of ours.
-    Embedded,
+    Redb {
+        /// The file.
+        path: Option<PathBuf>,
+        /// The most that it holds.
+        limit: Option<ByteSize>,
+    },
+    /// Gone when the app ends.
+    Memory {
+        /// The most that it holds.
+        limit: Option<ByteSize>,
+    },
     /// A Redis server.
     Redis {
         /// Where it is.
@@ -179,6 +191,12 @@ pub fn vocabulary() -> Vocabulary {
             fragment(
                 "env",
                 "Environment variables.",
+                schema_for!(BTreeMap<String, String>),
+                nothing,
+            ),
+            fragment(
+                "config",
+                "Configuration values.",
                 schema_for!(BTreeMap<String, String>),
                 nothing,
             ),

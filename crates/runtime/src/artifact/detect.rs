@@ -1,6 +1,6 @@
 //! What a file is, found by looking at it, never by its name.
 
-use super::Form;
+use super::{Form, text};
 use crate::error::{Error, Result};
 use std::borrow::Cow;
 use std::path::Path;
@@ -41,44 +41,17 @@ pub fn detect<'a>(path: &Path, bytes: &'a [u8]) -> Result<Content<'a>> {
                 .help("the file was cut off; build or download it again")),
         };
     }
-    if looks_like_text(bytes) {
-        return assemble(path, bytes);
+    if text::looks_like_it(bytes) {
+        let binary = text::assemble(path, bytes)?;
+        let form = match binary.get(4..8) {
+            Some([1, 0, 0, 0]) => Form::Module,
+            _ => Form::Component,
+        };
+        return Ok(Content::Binary(form, Cow::Owned(binary)));
     }
     let what = looks_like(bytes);
     Err(Error::yours(format!("{shown} is not WebAssembly: {what}"))
         .help("holm runs components, core modules, their text form (.wat) and files made by `holm compile`"))
-}
-
-fn looks_like_text(bytes: &[u8]) -> bool {
-    let start = bytes
-        .iter()
-        .position(|b| !b.is_ascii_whitespace())
-        .unwrap_or(bytes.len());
-    matches!(
-        &bytes[start..],
-        [b'(', b';' | b'm' | b'c' | b' ' | b'\n' | b'\t', ..] | [b';', b';', ..]
-    )
-}
-
-fn assemble<'a>(path: &Path, bytes: &'a [u8]) -> Result<Content<'a>> {
-    let text = std::str::from_utf8(bytes).map_err(|e| {
-        Error::yours(format!(
-            "{} looks like WebAssembly text but is not UTF-8",
-            path.display()
-        ))
-        .caused_by(e.to_string())
-    })?;
-    let binary = wat::Parser::new()
-        .parse_str(Some(path), text)
-        .map_err(|e| {
-            // The parser's own message shows file, line and caret.
-            Error::yours(format!("{} does not parse", path.display())).caused_by(e.to_string())
-        })?;
-    let form = match binary.get(4..8) {
-        Some([1, 0, 0, 0]) => Form::Module,
-        _ => Form::Component,
-    };
-    Ok(Content::Binary(form, Cow::Owned(binary)))
 }
 
 fn looks_like(bytes: &[u8]) -> String {

@@ -2,7 +2,7 @@
 
 use super::cache::About;
 use super::known::Identity;
-use super::{Artifact, Cache, Code, Content, Digest, FILE_BYTES_MAX, Form, detect};
+use super::{Artifact, Cache, Code, Content, Digest, FILE_BYTES_MAX, Form, detect, text};
 use crate::engines::{EngineKey, Engines, Invalid, Proposals};
 use crate::error::{Error, Result};
 use std::fs::File;
@@ -82,7 +82,7 @@ impl Loader {
                 Ok(done(key, code, true))
             }
             Content::Binary(form, binary) => {
-                let key = key_for(path, form, &binary, options)?;
+                let key = key_for(path, form, &bytes, &binary, options)?;
                 let engine = self.engines.get(key)?;
                 let compiled = compile(path, form, &engine, &binary)?;
                 self.cache
@@ -115,7 +115,7 @@ impl Loader {
                 )));
             }
         };
-        let key = key_for(path, form, &binary, options)?;
+        let key = key_for(path, form, &bytes, &binary, options)?;
         let code = compile(path, form, &self.engines.get(key)?, &binary)?;
         let wrong = |e: std::io::Error| {
             Error::yours(format!("cannot write {}", output.display())).caused_by(e.to_string())
@@ -243,16 +243,26 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn key_for(path: &Path, form: Form, binary: &[u8], options: LoadOptions) -> Result<EngineKey> {
+fn key_for(
+    path: &Path,
+    form: Form,
+    file: &[u8],
+    binary: &[u8],
+    options: LoadOptions,
+) -> Result<EngineKey> {
     let shown = path.display();
     let proposals = Proposals::needed_by(binary).map_err(|invalid| match invalid {
         Invalid::Proposal(name) => Error::yours(format!(
             "{shown} needs the proposal {name}, which this engine does not have"
         )),
         Invalid::Binary { message, offset } => {
-            Error::yours(format!("{shown} is not valid WebAssembly"))
-                .caused_by(format!("{message} (at offset {offset:#x})"))
-                .help("the file may be cut off or damaged; build or download it again")
+            let error = Error::yours(format!("{shown} is not valid WebAssembly"));
+            match file == binary {
+                true => error
+                    .caused_by(format!("{message} (at offset {offset:#x})"))
+                    .help("the file may be cut off or damaged; build or download it again"),
+                false => error.caused_by(text::explain(path, file, binary, message, offset)),
+            }
         }
     })?;
     let newer = form == Form::Component && names_0_3(binary);

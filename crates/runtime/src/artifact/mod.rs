@@ -2,14 +2,13 @@
 
 mod cache;
 mod detect;
-
 mod inspect;
 mod known;
 mod load;
+mod text;
 
 pub use cache::{Cache, CacheEntry};
 pub use detect::{Content, FILE_BYTES_MAX, detect};
-
 pub use inspect::{Inspection, inspect};
 pub use load::{LoadOptions, Loader};
 

@@ -5,9 +5,8 @@ use crate::http::hooks::Hooks;
 use crate::http::outbound::Outbound;
 use crate::network::{Answer, Name, OriginPolicy, Resolve};
 use bytes::Bytes;
-use holm_runtime::limits::{Allowance, Budget};
+use holm_runtime::Core;
 use holm_runtime::seam::Uses;
-use holm_runtime::{Core, Watch};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -200,17 +199,7 @@ impl Component {
 }
 
 pub fn core() -> Core {
-    let allowance = Allowance {
-        memory: 0,
-        cpu: None,
-        timeout: None,
-        table_elements: 0,
-    };
-    let watch = Watch {
-        times: false,
-        uses: Some(Uses::default()),
-    };
-    Core::new("web".into(), Budget::new(allowance), &watch)
+    crate::testing::core(&Uses::default())
 }
 
 pub struct Guest {

@@ -4,18 +4,26 @@ use super::{Args, Stop, ended, serve};
 use crate::report;
 use holm_host::apps::Apps;
 use holm_host::apps::folder::{Changes, Folder, Refused};
+use holm_host::patience::Patience;
+use holm_host::shutdown::Shutdown;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 /// Serves the apps of a folder until the server ends, and follows what changes in it.
-pub(super) async fn serve_folder(args: &Args, dir: &Path, apps: &Arc<Apps>) -> Result<usize, Stop> {
+pub(super) async fn serve_folder(
+    args: &Args,
+    dir: &Path,
+    apps: &Arc<Apps>,
+    shutdown: &Shutdown,
+) -> Result<usize, Stop> {
     let began = Instant::now();
     let mut folder = Folder::new(dir);
     let changes = folder.open(apps)?;
     refusals(&changes);
     let files = args.tls_cert.clone().zip(args.tls_key.clone());
-    let serving = serve(args, apps, files, args.listen.as_deref())?;
+    let listen = args.listen.as_deref();
+    let serving = serve(args, apps, files, listen, Patience::default(), shutdown)?;
     eprintln!(
         "{} apps, read in {:.0} ms",
         changes.added.len(),

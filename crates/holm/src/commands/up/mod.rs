@@ -12,10 +12,11 @@ use crate::{exit, report};
 use holm_host::apps::Apps;
 use holm_host::log_writer::{Form, LogWriter};
 use holm_host::logs::GuestLog;
+use holm_host::patience::Patience;
 use holm_host::server::{Limits, Server};
 use holm_host::setting::Setting;
 use holm_host::shelf::Shelf;
-use holm_host::shutdown::Shutdown;
+use holm_host::shutdown::{Phase, Shutdown};
 use holm_host::tls::Tls;
 use holm_host::triggers::http::AccessSink;
 use holm_host::{App, building};
@@ -118,7 +119,8 @@ pub fn run(args: Args) -> ExitCode {
         )),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::from(exit::CUT),
         Err(Stop::Problems(problems)) => {
             report::problems(&problems);
             ExitCode::from(exit::YOURS)
@@ -148,7 +150,8 @@ impl From<Problems> for Stop {
     }
 }
 
-async fn go(args: &Args) -> Result<(), Stop> {
+/// Serves until the end; how many requests were cut then.
+async fn go(args: &Args) -> Result<usize, Stop> {
     let form = match std::io::stderr().is_terminal() && !args.json {
         true => Form::Human {
             color: report::color(),
@@ -163,20 +166,22 @@ async fn go(args: &Args) -> Result<(), Stop> {
         (false, Some(_)) => AccessSink::new(writer.clone()).with_apps(),
     };
     let apps = Arc::new(Apps::new(Arc::new(setting(args, &writer)), access));
+    let shutdown = Shutdown::new();
     let cut = match &args.apps {
-        Some(dir) => folder::serve_folder(args, dir, &apps).await?,
-        None => one(args, &apps).await?,
+        Some(dir) => folder::serve_folder(args, dir, &apps, &shutdown).await?,
+        None => one(args, &apps, &shutdown).await?,
     };
     writer.flush(Duration::from_secs(1));
     let requests = if cut == 1 { "request" } else { "requests" };
     let were = if cut == 1 { "was" } else { "were" };
     if cut > 0 {
-        eprintln!(
-            "{cut} {requests} did not finish within {} and {were} cut",
-            args.grace
-        );
+        let when = match shutdown.phase() {
+            Phase::Stopping => "before the second signal".to_owned(),
+            _ => format!("within {}", args.grace),
+        };
+        eprintln!("{cut} {requests} did not finish {when} and {were} cut");
     }
-    Ok(())
+    Ok(cut)
 }
 
 /// A connection is a descriptor, and the usual soft limit of 1,024 is for programs that use
@@ -212,7 +217,7 @@ fn setting(args: &Args, writer: &LogWriter) -> Setting {
 }
 
 /// Serves one app until the server ends; gives the number of requests that were cut.
-async fn one(args: &Args, apps: &Arc<Apps>) -> Result<usize, Stop> {
+async fn one(args: &Args, apps: &Arc<Apps>, shutdown: &Shutdown) -> Result<usize, Stop> {
     let mut manifest = manifest_of(args)?;
     if args.build {
         build(&manifest).await?;
@@ -230,7 +235,8 @@ async fn one(args: &Args, apps: &Arc<Apps>) -> Result<usize, Stop> {
         _ => None,
     };
     let listen = args.listen.as_deref().or(manifest.serve.listen.as_deref());
-    let serving = serve(args, apps, files, listen)?;
+    let patience = Patience::from(&manifest.serve);
+    let serving = serve(args, apps, files, listen, patience, shutdown)?;
     routes(&manifest);
     match watcher {
         Some(watcher) => tokio::select! {
@@ -257,6 +263,8 @@ fn serve(
     apps: &Apps,
     tls: Option<(PathBuf, PathBuf)>,
     listen: Option<&str>,
+    patience: Patience,
+    shutdown: &Shutdown,
 ) -> Result<Serving, Stop> {
     let tls = tls
         .map(|(cert, key)| Tls::open(cert, key))
@@ -268,17 +276,17 @@ fn serve(
         e.help().into_iter().fold(error, Error::help)
     })?;
     let server = server.with_limits(Limits {
+        patience,
         grace: args.grace.0,
         ..Limits::default()
     });
-    let shutdown = Shutdown::new();
     shutdown
         .on_signals()
         .map_err(|e| Error::ours("signals cannot be caught").caused_by(e.to_string()))?;
     // The line is for programs that wait for it.
     println!("Serving {scheme}://{}", server.local_addr());
     let _ = std::io::stdout().flush();
-    let handler = apps.handler();
+    let (handler, shutdown) = (apps.handler(), shutdown.clone());
     // A task of its own: compiling for a reload holds a thread up, and connections must not wait.
     Ok(tokio::spawn(async move {
         server.serve(handler, &shutdown).await

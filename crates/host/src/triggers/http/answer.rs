@@ -19,8 +19,6 @@ pub enum Fault {
     NoFile,
     /// A route of files was asked for something other than GET or HEAD.
     Method,
-    /// The request has passed through this server too often.
-    Loop,
     /// As many requests as may be are being answered.
     Busy {
         /// When to come again.
@@ -65,7 +63,6 @@ impl Fault {
                 "method",
                 "Only GET and HEAD are answered here.",
             ),
-            Fault::Loop => Outside(S::LOOP_DETECTED, "loop", "The request runs in a circle."),
             Fault::Busy { .. } => Outside(
                 S::SERVICE_UNAVAILABLE,
                 "busy",
@@ -194,7 +191,6 @@ mod tests {
             (Fault::NoRoute, 404, "no_route"),
             (Fault::NoFile, 404, "no_file"),
             (Fault::Method, 405, "method"),
-            (Fault::Loop, 508, "loop"),
             (
                 Fault::Busy {
                     retry_after_seconds: 1,

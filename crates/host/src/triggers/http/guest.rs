@@ -5,7 +5,6 @@ use super::access_log::AccessRecord;
 use crate::body::{Body, BoxError};
 use crate::component::{Component, Instance, Loaded, Proxy};
 use crate::paced::Paced;
-use crate::stall::Pace;
 use bytes::Bytes;
 use holm_capabilities::State;
 use holm_runtime::call::{close, event};
@@ -60,7 +59,7 @@ struct Answer {
 /// while the guest works.
 pub async fn call(
     component: Arc<Component>,
-    request: Request<Incoming>,
+    request: Request<Paced<Incoming>>,
     tls: bool,
     record: AccessRecord,
     timing: bool,
@@ -140,7 +139,7 @@ struct Event {
     component: Arc<Component>,
     loaded: Arc<Loaded>,
     instance: Instance,
-    request: Request<Incoming>,
+    request: Request<Paced<Incoming>>,
     tls: bool,
     record: AccessRecord,
     answer: oneshot::Sender<Answer>,
@@ -172,7 +171,7 @@ async fn run(event: Event) -> Result<(), Box<Error>> {
     let began = Instant::now();
     let flows = instance.store.data_mut().core().flows.clone();
     let request = request.map(|body| Counted {
-        body: Paced::new(body, Pace::default()),
+        body,
         flows: flows.clone(),
     });
     let answer = Arc::new(Mutex::new(Some(answer)));

@@ -7,6 +7,7 @@ use super::host_name;
 use super::route::RouteTable;
 use crate::app::{Answer, App, Route};
 use crate::body::Body;
+use crate::paced::Paced;
 use crate::server::{Handler, Peer};
 use holm_runtime::limits::Limit;
 use holm_runtime::{Error, Kind, PoolFull};
@@ -92,6 +93,7 @@ impl HttpHandler {
             Answer::Component(component) => {
                 record.component(&component.name);
                 let timing = target.app.server_timing;
+                let request = request.map(|body| Paced::new(body, target.app.pace));
                 guest::call(component.clone(), request, peer.tls, record.clone(), timing)
                     .await
                     .map_err(|failure| self.fault(failure, record))
