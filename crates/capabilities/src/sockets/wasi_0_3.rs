@@ -25,10 +25,8 @@ pub fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             tcp_0_3::get_local_address { a };
         sync fallible(types::Host::convert_error_code) "[method]tcp-socket.get-remote-address" =
             tcp_0_3::get_remote_address { a };
-        sync value "[method]tcp-socket.get-is-listening" =
-            tcp_0_3::get_is_listening { a };
-        sync value "[method]tcp-socket.get-address-family" =
-            tcp_0_3::get_address_family { a };
+        sync value "[method]tcp-socket.get-is-listening" = tcp_0_3::get_is_listening { a };
+        sync value "[method]tcp-socket.get-address-family" = tcp_0_3::get_address_family { a };
         sync fallible(types::Host::convert_error_code) "[method]tcp-socket.set-listen-backlog-size" =
             tcp_0_3::set_listen_backlog_size { a, b };
         sync fallible(types::Host::convert_error_code) "[method]tcp-socket.get-keep-alive-enabled" =
@@ -71,8 +69,7 @@ pub fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             types::HostUdpSocketWithStore::send { a, b, c },
             note bytes::sending_0_3 => bytes::sent_0_3;
         concurrent fallible(types::Host::convert_error_code) "[method]udp-socket.receive" =
-            types::HostUdpSocketWithStore::receive { a },
-            note bytes::any => bytes::received_0_3;
+            types::HostUdpSocketWithStore::receive { a }, note bytes::any => bytes::received_0_3;
         sync fallible(types::Host::convert_error_code) "[method]udp-socket.get-local-address" =
             types::HostUdpSocket::get_local_address { a };
         sync fallible(types::Host::convert_error_code) "[method]udp-socket.get-remote-address" =
