@@ -11,7 +11,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use std::convert::Infallible;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -56,7 +56,8 @@ async fn secure<H: Handler>(stream: TcpStream, addr: std::net::SocketAddr, share
         Ok(Ok(stream)) => {
             peer.tls = true;
             peer.sni = stream.get_ref().1.server_name().map(Arc::from);
-            speak(stream, peer, shared).await;
+            // Apart, so that a connection in clear does not carry the room for it.
+            Box::pin(speak(stream, peer, shared)).await;
         }
         Ok(Err(error)) => tracing::debug!(peer = %addr, %error, "the TLS handshake failed"),
         Err(_) => tracing::debug!(peer = %addr, "the TLS handshake took too long"),
@@ -114,7 +115,7 @@ where
             .keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(20))
             .serve_connection(io, service);
-        conduct(connection, &shared, &pulse).await;
+        conduct(Box::pin(connection), &shared, &pulse).await;
     } else {
         let connection = http1::Builder::new()
             // Our own patience tells an idle connection from a slow header; hyper's does not.
@@ -123,16 +124,17 @@ where
             .max_header_size(limits.head_bytes)
             .max_buf_size(limits.head_bytes.max(64 * 1024))
             .serve_connection(io, service);
-        conduct(connection, &shared, &pulse).await;
+        conduct(Box::pin(connection), &shared, &pulse).await;
     }
 }
 
 /// Drives a connection; when the server drains, lets it finish what it began.
-async fn conduct<H, C>(connection: C, shared: &Shared<H>, pulse: &Pulse)
+///
+/// It is boxed: each step of an async function that hands it on would keep room for it.
+async fn conduct<H, C>(mut connection: Pin<Box<C>>, shared: &Shared<H>, pulse: &Pulse)
 where
     C: GracefulConnection<Error = hyper::Error>,
 {
-    let mut connection = pin!(connection);
     let ended = tokio::select! {
         // First, so that a request that has arrived is seen before the connection is told to end.
         biased;

@@ -133,11 +133,10 @@ fn first_requests(server: &Server, made: &Made, section: &mut Section) -> Result
         // From all over, not the first of them.
         let step = (names.len() / FIRST).max(1);
         for name in names.iter().step_by(step).take(FIRST) {
-            // Each answers its own name, but for the guestbooks, which answer a page.
-            let answer = if name.starts_with("guestbook") {
-                ""
-            } else {
-                name
+            // Each answers its own name, but for the guestbooks, which have no page here.
+            let answer = match name.starts_with("guestbook") {
+                true => "no such page",
+                false => name,
             };
             let began = connection.ask(name, answer)?;
             let mut later: Vec<f64> = (0..WARM)
@@ -178,12 +177,21 @@ fn asleep(bench: &Bench, server: &Server, made: &Made, section: &mut Section) ->
     let mut awake = Connection::open(server.address)?;
     awake.ask(&made.warm_up, &made.warm_up)?;
     let before = memory_of(server)?;
-    let maps = maps_of(server)?;
     let mut connections = Vec::with_capacity(wanted);
     for _ in 0..wanted {
         let mut connection = Connection::open(server.address)?;
-        connection.send(&made.sleeper)?;
+        connection.ask(&made.warm_up, &made.warm_up)?;
         connections.push(connection);
+    }
+    let idle = memory_of(server)?;
+    section.row(
+        "idle keep-alive connections",
+        "kB each",
+        &[(idle - before) / wanted as f64],
+    );
+    let (before, maps) = (idle, maps_of(server)?);
+    for connection in &mut connections {
+        connection.send(&made.sleeper)?;
     }
     // All have been sent; give the last of them time to fall asleep.
     std::thread::sleep(Duration::from_secs(1));

@@ -80,7 +80,7 @@ pub struct Args {
     /// How long requests in flight may take to finish
     #[arg(long, value_name = "TIME", default_value = "30 s")]
     grace: holm_manifest::Time,
-    /// Instances alive at once [default: 1000 for one app, 10000 for a folder of apps]
+    /// Instances alive at once [default: 1000 for one app, 10500 for a folder of apps]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     instances: Option<u32>,
     /// Memory for the code of components that were called; the longest idle is let go first

@@ -275,11 +275,11 @@ async fn event_of(
                     .await?;
             }
             Proxy::P3(guest) => {
-                store
-                    .run_concurrent(async |accessor| {
-                        handle(guest, accessor, request, tls, answer).await
-                    })
-                    .await??;
+                // Boxed, so that an event of 0.2 does not carry the room for it: 6 kB.
+                let handled = Box::pin(store.run_concurrent(async |accessor| {
+                    handle(guest, accessor, request, tls, answer).await
+                }));
+                handled.await??;
             }
         }
         Ok(())
