@@ -109,12 +109,14 @@ fn what_is_there_is_used_and_nothing_is_installed() {
     machine.rust(BOTH);
     machine.tool("zig", "echo zig: \"$@\"");
     machine.tool("go", GO);
+    machine.tool("node", "echo v20.19.0");
     let (code, said) = machine.toolchain(&["rust", "c", "go"]);
     let root = machine.root.display();
     let expected = [
         format!("guest-toolchain: Rust for guests: yours, {root}/toolchain"),
         format!("guest-toolchain: zig: yours, {}", machine.in_bin("zig")),
         format!("guest-toolchain: go: yours, {}", machine.in_bin("go")),
+        format!("guest-toolchain: node: yours, {}", machine.in_bin("node")),
     ];
     assert_eq!(
         (code, said.lines().collect::<Vec<_>>()),
@@ -152,7 +154,13 @@ fn what_does_not_do_is_not_used() {
     let machine = Machine::new();
     machine.rust(&["wasm32-wasip1"]);
     machine.tool("go", "echo go version go1.20.3 linux/amd64");
-    for (language, step) in [("go", "go 1."), ("c", "zig 0."), ("rust", "zig 0.")] {
+    machine.tool("node", "echo v18.20.4");
+    for (language, step) in [
+        ("go", "go 1."),
+        ("c", "zig 0."),
+        ("rust", "zig 0."),
+        ("as", "node 22."),
+    ] {
         let (code, said) = machine.toolchain(&[language]);
         assert_eq!(code, Some(1), "{said}");
         assert!(!said.contains("yours"), "{said}");

@@ -10,6 +10,9 @@ pub mod clocks;
 pub mod config;
 pub mod environment;
 pub mod files;
+#[cfg(test)]
+#[path = "../../../tests/fuzz.rs"]
+mod fuzz;
 mod host;
 pub mod http;
 pub mod keyvalue;

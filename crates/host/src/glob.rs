@@ -95,4 +95,15 @@ mod tests {
         assert_eq!(literal_prefix("*.rs"), "");
         assert_eq!(literal_prefix("src/lib.rs"), "src/lib.rs");
     }
+
+    #[test]
+    fn whatever_the_pattern_it_ends() {
+        crate::fuzz::text("glob", &["**", "*", "?", "/", "a"], |pattern| {
+            assert!(pattern.starts_with(literal_prefix(pattern)));
+            let _ = matches(pattern, "a/b/aaaaaaaaaaaaaaaaaaaaaaaa");
+            if !pattern.contains(['*', '?']) {
+                assert!(matches(pattern, pattern));
+            }
+        });
+    }
 }

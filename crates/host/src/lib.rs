@@ -19,6 +19,9 @@ pub mod logs;
 mod clock;
 mod connection;
 pub mod file_body;
+#[cfg(test)]
+#[path = "../../../tests/fuzz.rs"]
+mod fuzz;
 pub mod paced;
 pub mod patience;
 mod printable;

@@ -93,4 +93,25 @@ mod tests {
         assert!(out.chars().all(|c| c.is_ascii_graphic()), "{out}");
         assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
     }
+
+    #[test]
+    fn whatever_comes_cannot_be_felt() {
+        let words = [
+            "\x1b[2J", "\n", "\r", "\u{9b}", "\u{202e}", "\u{2028}", "\u{feff}", "\x7f", "é",
+        ];
+        crate::fuzz::bytes("printable", &words, |bytes| {
+            let felt = |c: char| (c.is_control() && c != '\t') || is_hidden(c);
+            let mut out = String::new();
+            push_bytes(&mut out, bytes);
+            assert_eq!(out.find(felt), None, "{out:?}");
+            let text = String::from_utf8_lossy(bytes);
+            let mut start = String::new();
+            push_start(&mut start, &text, 10);
+            assert_eq!(start.find(felt), None, "{start:?}");
+            let mut json = String::new();
+            push_json(&mut json, &text);
+            assert_eq!(json.find(|c: char| felt(c) || c == '\t'), None, "{json:?}");
+            assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+        });
+    }
 }

@@ -12,6 +12,9 @@ mod bytes;
 mod de;
 mod excerpt;
 mod find;
+#[cfg(test)]
+#[path = "../../../tests/fuzz.rs"]
+mod fuzz;
 mod limits;
 mod manifest;
 mod nearest;

@@ -1,8 +1,10 @@
-//! Whatever the text, reading it never panics: random strings, good manifests with
-//! damage, and the corpus of earlier finds in `corpus/`.
+//! Whatever the text, reading it never panics: good manifests with damage, their lines in any order,
+//! their words, and the corpus of earlier finds in `corpus/manifest/`.
 
 #![allow(missing_docs, reason = "test code")]
 
+#[path = "../../../tests/fuzz.rs"]
+mod harness;
 mod support;
 
 use proptest::prelude::*;
@@ -65,26 +67,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
     #[test]
-    fn random_text(text in any::<String>()) {
-        try_all(&text);
-    }
-
-    #[test]
     fn random_words(picks in prop::collection::vec(0..WORDS.len(), 0..60)) {
         let text: String = picks.into_iter().map(|pick| WORDS[pick]).collect();
-        try_all(&text);
-    }
-
-    #[test]
-    fn damaged_manifests(
-        edits in prop::collection::vec((any::<prop::sample::Index>(), 0usize..30, 0..WORDS.len() + 1), 1..6)
-    ) {
-        let mut text = support::VALID.to_owned();
-        for (place, length, word) in edits {
-            let start = text.floor_char_boundary(place.index(text.len() + 1));
-            let end = text.floor_char_boundary((start + length).min(text.len()));
-            text.replace_range(start..end.max(start), WORDS.get(word).unwrap_or(&""));
-        }
         try_all(&text);
     }
 
@@ -95,12 +79,6 @@ proptest! {
 }
 
 #[test]
-fn corpus() {
-    let files = support::files("corpus");
-    assert!(files.len() >= 10);
-    for path in files {
-        // As `Source::read` does, but without its refusal of what is not UTF-8.
-        let bytes = std::fs::read(&path).unwrap();
-        try_all(&String::from_utf8_lossy(&bytes));
-    }
+fn whatever_is_read_is_shown() {
+    harness::text("manifest", &WORDS, try_all);
 }

@@ -302,3 +302,48 @@ async fn invoke_module<S: Send>(
         .collect();
     Ok(Ok(shown.join("\n")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A function for each shape of a value.
+    const EXPORTS: &str = r#"(component
+        (core module $m
+            (func (export "two") (param i32 i32) unreachable)
+            (func (export "three") (param i32 i32 i32) unreachable)
+            (memory (export "memory") 1)
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) unreachable))
+        (core instance $i (instantiate $m))
+        (alias core export $i "memory" (core memory $memory))
+        (alias core export $i "realloc" (core func $realloc))
+        (type $record (record (field "name" string) (field "age" u8)))
+        (export $person "person" (type $record))
+        (func (export "people") (param "who" (list $person))
+            (canon lift (core func $i "two") (memory $memory) (realloc (core func $realloc))))
+        (func (export "shape") (param "one" (option char)) (param "two" (result))
+            (canon lift (core func $i "three"))))"#;
+
+    #[test]
+    fn whatever_the_call_it_fits_or_is_explained() {
+        let component = Component::new(
+            &wasmtime::Engine::default(),
+            wat::parse_str(EXPORTS).unwrap(),
+        )
+        .unwrap();
+        let words = [
+            "people(",
+            "some(",
+            "[{name: \"",
+            "\\u{",
+            "ok",
+            "%",
+            "...",
+            ")",
+        ];
+        crate::fuzz::text("invoke", &words, |call| match resolve(&component, call) {
+            Ok((callable, arguments)) => assert_eq!(callable.ty.params().len(), arguments.len()),
+            Err(error) => assert!(!error.to_string().is_empty()),
+        });
+    }
+}

@@ -9,6 +9,9 @@ pub mod core;
 pub mod engines;
 pub mod error;
 pub mod fault;
+#[cfg(test)]
+#[path = "../../../tests/fuzz.rs"]
+mod fuzz;
 pub mod invoke;
 pub mod limits;
 pub mod link;

@@ -126,3 +126,13 @@ fn a_flag_replaces_a_folder_of_the_manifest() {
             .is_err()
     );
 }
+
+/// `--dir`: whatever is read names two folders.
+#[test]
+fn flags_name_folders() {
+    crate::fuzz::text("dir-flag", &["::", ":ro", "/", ".."], |text| {
+        if let Ok(dir) = Dir::from_flag(text, std::path::Path::new("/base")) {
+            assert!(!dir.written.is_empty() && !dir.guest.is_empty(), "{dir:?}");
+        }
+    });
+}

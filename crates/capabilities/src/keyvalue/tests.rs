@@ -671,3 +671,22 @@ async fn a_file_that_cannot_be_made_is_told_without_its_path() {
         .unwrap_err();
     assert_eq!(other(error), "store \"default\" failed");
 }
+
+/// A store's name becomes a file's name: one that is taken for a name stays in its folder.
+#[test]
+fn names_of_stores_are_names_of_files() {
+    crate::fuzz::text("store-name", &["..", "/", "\\", "\0", "default"], |text| {
+        if super::is_name(text) {
+            let mut parts = std::path::Path::new(text).components();
+            assert!(
+                matches!(parts.next(), Some(std::path::Component::Normal(part)) if part == text)
+            );
+            assert_eq!(parts.next(), None);
+            assert!(
+                text.len() + ".redb".len() <= 255 && text.chars().all(|c| c.is_ascii_graphic())
+            );
+        }
+        let read = super::names(&Value::from(vec![text]));
+        assert_eq!(read.is_ok(), super::is_name(text));
+    });
+}

@@ -353,3 +353,49 @@ impl Vouched {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever stands in the records, code that does not match its sum is not used.
+    #[test]
+    fn records_are_read_or_not_there() {
+        const CODE: &[u8] = b"code";
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path());
+        let (digest, engine) = (Digest::of(b"a file"), Engine::default());
+        let own = cache.folder_of(&digest).unwrap();
+        let vouched = folder.path().join("code/vouched");
+        own_folder(&own).unwrap();
+        own_folder(&vouched).unwrap();
+        let vouched = vouched.join(format!("{}.json", digest.hex()));
+        let code = own.join(engine_name(&engine));
+        let words = [
+            "\"length\":4",
+            "true",
+            "18446744073709551615",
+            "\"sha256\":\"",
+            "{",
+            "}",
+        ];
+        crate::fuzz::bytes("cache-record", &words, |record| {
+            for path in [
+                &own.join("about.json"),
+                &vouched,
+                &code.with_extension("sum"),
+            ] {
+                fs::write(path, record).unwrap();
+            }
+            fs::write(code.with_extension("cwasm"), CODE).unwrap();
+            let known = cache.about(&digest);
+            assert_eq!(cache.entries().len(), usize::from(known.is_some()));
+            if let Some(vouched) = cache.vouched(&digest) {
+                assert_eq!(vouched.key().concurrency, vouched.concurrency);
+            }
+            let sum = serde_json::from_slice::<Sum>(record);
+            let fits = sum.is_ok_and(|s| s.length == 4 && s.sha256 == Digest::of(CODE).hex());
+            assert_eq!(cache.code(&digest, &engine).is_some(), fits);
+        });
+    }
+}

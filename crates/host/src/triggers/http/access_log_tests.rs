@@ -202,3 +202,35 @@ fn without_a_log_nothing_is_kept() {
     assert!(record.0.entry.lock().unwrap().is_none());
     assert!(record.id().to_string().starts_with("req_"));
 }
+
+/// No line of the log can be forged by what a guest fails with.
+#[test]
+fn what_a_guest_says_makes_no_lines() {
+    let words = [
+        "\n",
+        "\r\n",
+        "12:03:04 GET / 200",
+        "{\"type\":\"request\"}",
+        "\u{2028}",
+        "\x1b[",
+    ];
+    crate::fuzz::text("log-line", &words, |said| {
+        let act = |record: &AccessRecord| {
+            record.fault("guest", said.to_owned());
+            answered(record, 500, "x");
+        };
+        let human = written(Form::Human { color: false }, "/a", act);
+        let mut lines = human.lines();
+        assert!(
+            lines
+                .next()
+                .is_some_and(|line| line.contains(" GET /a 500 ")),
+            "{human}"
+        );
+        assert!(lines.all(|line| line.starts_with("    ")), "{human}");
+        let json = written(Form::Json, "/a", act);
+        assert_eq!(json.lines().count(), 1, "{json}");
+        let line: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(line["fault"]["message"], said);
+    });
+}

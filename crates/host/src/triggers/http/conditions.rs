@@ -143,4 +143,36 @@ mod tests {
         assert!(range("\"a\"") && range(date));
         assert!(!range("\"b\"") && !range("W/\"a\"") && !range("Sun, 06 Nov 1994 08:49:38 GMT"));
     }
+
+    /// All the headers of a request that we read, from one text: a name, a colon, a value.
+    #[test]
+    fn whatever_a_client_sends_is_met_or_not() {
+        let version = Version {
+            etag: "\"a\"".to_owned(),
+            modified: httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").ok(),
+        };
+        let words = [
+            "\n",
+            "if-none-match: ",
+            "if-range: ",
+            "range: bytes=",
+            "W/\"a\"",
+            "*",
+            " GMT",
+        ];
+        crate::fuzz::text("headers", &words, |text| {
+            let fields = text.lines().filter_map(|line| line.split_once(": "));
+            let headers: HeaderMap = fields
+                .filter_map(|(name, value)| {
+                    let name: http::HeaderName = name.parse().ok()?;
+                    Some((name, value.parse().ok()?))
+                })
+                .collect();
+            let conditions = Conditions::of(&headers);
+            let sent =
+                headers.contains_key(IF_NONE_MATCH) || headers.contains_key(IF_MODIFIED_SINCE);
+            assert!(sent || !conditions.has(&version));
+            assert!(headers.contains_key(RANGE) || conditions.range(&version).is_none());
+        });
+    }
 }

@@ -179,4 +179,25 @@ mod tests {
             assert!(HostPattern::parse(bad).is_err(), "{bad}");
         }
     }
+
+    #[test]
+    fn a_host_has_no_port_and_no_path() {
+        let words = ["[", "]", ":", ":65536", "@", "*.", "%", ".."];
+        crate::fuzz::bytes("host-header", &words, |bytes| {
+            let text = String::from_utf8_lossy(bytes);
+            if let Ok(HostPattern::Exact(name) | HostPattern::Below(name)) =
+                HostPattern::parse(&text)
+            {
+                assert_eq!(without_port(&name), Some(&*name));
+            }
+            let Ok(value) = HeaderValue::from_bytes(bytes) else {
+                return;
+            };
+            let request = Request::builder().header(HOST, value).body(()).unwrap();
+            if let Ok(Some(host)) = requested(&request) {
+                assert!(is_plain(host), "{host}");
+                assert_eq!(without_port(host), Some(host));
+            }
+        });
+    }
 }

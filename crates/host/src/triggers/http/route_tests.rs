@@ -209,14 +209,45 @@ proptest! {
             }
         }
     }
+}
 
-    #[test]
-    fn nothing_panics(pattern in ".{0,40}", host in ".{0,20}", path in ".{0,40}") {
-        let _ = RouteTable::new([(&*pattern, Some(&*host))]);
-        let table = RouteTable::new([("/:a/...", Some("*.a")), ("/a", None)]).unwrap();
-        let _ = table.find(Some(&host), &path);
-        if let Ok(parsed) = Pattern::parse(&format!("/{pattern}")) {
-            prop_assert_eq!(Pattern::parse(parsed.text()), Ok(parsed));
+#[test]
+fn patterns_read_back_and_match_themselves() {
+    let words = [
+        "/", "/...", "/:a", "%2f", "%2e%2e", "..", "%", "\0", "{id}", "*",
+    ];
+    crate::fuzz::text("route", &words, |text| {
+        let Ok(pattern) = Pattern::parse(text) else {
+            return;
+        };
+        assert_eq!(Pattern::parse(pattern.text()), Ok(pattern.clone()));
+        let table = RouteTable::new([(text, None)]).unwrap();
+        let literal = pattern
+            .segments()
+            .iter()
+            .all(|s| matches!(s, Segment::Literal(_)));
+        if literal && !pattern.is_open() {
+            let found = table.find(None, text).unwrap();
+            assert!(found.is_some(), "it does not match itself");
         }
-    }
+    });
+}
+
+/// However a path is written, it is refused, or goes where its decoded segments go.
+#[test]
+fn a_path_has_one_meaning() {
+    let table =
+        RouteTable::new([("/:a/...", Some("*.a")), ("/a/...", None), ("/...", None)]).unwrap();
+    let words = ["/", "//", "%2f", "%2e", "..", "%61", "%", "\0", "a"];
+    crate::fuzz::text("path", &words, |text| {
+        let Ok(found) = table.find(None, text) else {
+            assert!(path::check(text).is_err());
+            return;
+        };
+        let first =
+            path::split_first(text).map(|(first, _)| path::decode(first).collect::<Vec<_>>());
+        let expected = if first.as_deref() == Some(b"a") { 1 } else { 2 };
+        assert_eq!(found.map(|found| found.index), Some(expected));
+        let _ = table.find(Some(text), text);
+    });
 }
