@@ -5,6 +5,8 @@ mod cold_start;
 mod cores;
 mod instances;
 mod load;
+mod neighbour;
+mod paced;
 mod peer;
 mod report;
 mod requests;
@@ -53,6 +55,8 @@ enum Part {
     Instances,
     /// A host of ten thousand apps (minutes)
     Tenants,
+    /// What a tenant feels of another one that computes without end (minutes)
+    Neighbour,
 }
 
 /// What every part of the bench measures, and how long
@@ -103,6 +107,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             Part::Start => report.sections.push(cold_start::measure(&bench)),
             Part::Instances => report.sections.push(instances::measure(&bench)),
             Part::Tenants => report.sections.push(tenants::measure(&bench)),
+            Part::Neighbour => report.sections.push(neighbour::measure(&bench)),
         }
     }
     if args.json {
