@@ -1,17 +1,20 @@
 //! How a thread of the slow lane stands behind the others in the operating system's eyes.
 
-/// Lowers the calling thread's priority.
+/// By so much the slow lane's threads are nicer than the process: a thread of the fast lane that
+/// wakes up takes the core from them at once, and beside other busy processes they still get a
+/// third of what a usual thread gets. RATIONALE.md has what more and less did.
+const NICER: i32 = 5;
+
+/// Lowers the calling thread's priority; on Linux a thread has its own.
+#[cfg(target_os = "linux")]
 pub(super) fn lower() {
-    let how = std::env::var("HOLM_LANE").unwrap_or_else(|_| "idle".into());
-    unsafe {
-        let param = libc::sched_param { sched_priority: 0 };
-        if how == "idle" {
-            libc::sched_setscheduler(0, libc::SCHED_IDLE, &param);
-        } else if let Some(nice) = how.strip_prefix("batch") {
-            libc::sched_setscheduler(0, libc::SCHED_BATCH, &param);
-            libc::setpriority(libc::PRIO_PROCESS, 0, nice.parse().unwrap_or(0));
-        } else if let Some(nice) = how.strip_prefix("nice") {
-            libc::setpriority(libc::PRIO_PROCESS, 0, nice.parse().unwrap_or(0));
-        }
+    if let Err(error) = rustix::process::nice(NICER) {
+        tracing::debug!(%error, "the slow lane's threads have the priority of all others");
     }
+}
+
+/// Elsewhere this would be the whole process.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn lower() {
+    let _ = NICER;
 }

@@ -5,12 +5,16 @@ use super::{Lanes, fast};
 use crate::ticker;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use tokio::task::JoinHandle;
 
 /// CPU time is entered in the windows in pieces of this size, so that workers do not fight for the
 /// words that all tenants share.
 const PIECE_NS: u64 = 250_000;
+
+/// A greedy tenant stays in the slow lane for so long. Its clients wait for their answers there and
+/// ask no more; let back at the first empty queue, they would all ask at once in the fast lane.
+const GREEDY_MS: u64 = 1_000;
 
 /// Somebody who shares the machine with others; one for each app.
 pub struct Tenant {
@@ -22,8 +26,8 @@ pub struct Tenant {
     unentered_ns: AtomicU64,
     /// CPU time in microseconds.
     used: Tally,
-    /// Whether its events begin in the slow lane, as long as some wait there.
-    slow: AtomicBool,
+    /// When it last wanted more than it got while it had more than its part; 0 is never.
+    greedy_ms: AtomicU64,
     /// Events that wait for a turn in the slow lane.
     pub(super) waiting: AtomicU32,
     /// What it had used of the slow lane when it left.
@@ -38,7 +42,7 @@ impl Tenant {
             seen: AtomicU64::new(u64::MAX),
             unentered_ns: AtomicU64::new(0),
             used: Tally::default(),
-            slow: AtomicBool::new(false),
+            greedy_ms: AtomicU64::new(0),
             waiting: AtomicU32::new(0),
             left_at: AtomicU64::new(0),
         }
@@ -103,19 +107,21 @@ impl Tenant {
     fn has_to_wait_at(&self, now_ms: u64) -> bool {
         let shares = &self.lanes.shares;
         let waiting = self.waiting.load(Relaxed) as usize;
+        let greedy_ms = self.greedy_ms.load(Relaxed);
+        let late = shares.were_late(now_ms);
         // In nearly every host at nearly every time.
-        if waiting == 0 && !shares.were_late(now_ms) {
+        if waiting == 0 && greedy_ms == 0 && !late {
             return false;
         }
-        // It goes on asking for more than it gets.
-        if waiting > 0 && self.slow.load(Relaxed) {
-            return true;
+        if greedy_ms != 0 && now_ms.saturating_sub(greedy_ms) >= GREEDY_MS {
+            self.greedy_ms.store(0, Relaxed);
         }
-        let wants_more = waiting > self.lanes.slow.threads() || shares.were_late(now_ms);
+        let wants_more = late || waiting > self.lanes.slow.threads();
         let (now, before) = self.used.read(window(now_ms));
-        let slow = wants_more && shares.is_shared(now_ms) && shares.is_over(now + before, now_ms);
-        self.slow.store(slow, Relaxed);
-        slow
+        if wants_more && shares.is_shared(now_ms) && shares.is_over(now + before, now_ms) {
+            self.greedy_ms.store(now_ms.max(1), Relaxed);
+        }
+        self.greedy_ms.load(Relaxed) != 0
     }
 
     /// Whether there is a slow lane; its threads are made by the first who asks.
@@ -147,7 +153,8 @@ mod tests {
         lanes.shares.late(1_000);
         assert!(!a.has_to_wait_at(1_000), "who used little goes first");
         assert!(b.has_to_wait_at(1_000));
-        assert!(!b.has_to_wait_at(1_200), "that was long ago");
+        assert!(b.has_to_wait_at(1_900), "for a while");
+        assert!(!b.has_to_wait_at(2_000));
     }
 
     #[test]
@@ -158,14 +165,13 @@ mod tests {
     }
 
     #[test]
-    fn who_wants_more_than_it_gets_stays_in_the_slow_lane() {
-        let (_lanes, _, b) = two(50_000);
-        b.waiting.store(3, Relaxed);
+    fn who_waits_in_the_slow_lane_and_has_its_part_is_greedy() {
+        let (_lanes, a, b) = two(50_000);
+        for tenant in [&a, &b] {
+            tenant.waiting.store(3, Relaxed);
+        }
         assert!(b.has_to_wait_at(1_000), "more wait than there are threads");
-        b.waiting.store(1, Relaxed);
-        assert!(b.has_to_wait_at(1_400), "some wait still");
-        b.waiting.store(0, Relaxed);
-        assert!(!b.has_to_wait_at(1_400));
+        assert!(!a.has_to_wait_at(1_000), "its part is missing");
     }
 
     #[test]

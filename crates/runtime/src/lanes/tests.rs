@@ -178,7 +178,7 @@ async fn a_panic_is_the_event_s_alone() {
     let broken = tokio::spawn(
         lanes
             .slow
-            .start(&tenant, async { panic!("as a test asks") }),
+            .begin(&tenant, async { panic!("as a test asks") }),
     );
     let error = timeout(SOON, broken).await.unwrap().unwrap_err();
     assert!(error.is_panic());
