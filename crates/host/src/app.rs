@@ -86,8 +86,10 @@ impl App {
     fn resolve(manifest: Manifest, setting: &Arc<Setting>, place: &Place) -> (App, Problems) {
         let manifest = Arc::new(manifest);
         let mut problems = manifest.warnings.clone();
+        let tenant = setting.lanes.tenant();
         let components: Vec<Arc<Component>> = (0..manifest.components.len())
-            .map(|index| Arc::new(Component::new(&manifest, index, place, setting)))
+            .map(|index| Component::new(&manifest, index, place, setting, &tenant))
+            .map(Arc::new)
             .collect();
         let routes = routes(&manifest, &components, &mut problems);
         let app = App {

@@ -7,6 +7,7 @@ use holm_capabilities::stdio::{Lines, Stdio};
 use holm_capabilities::{Grants, Place, State};
 use holm_manifest::{Limits, Manifest, Problem};
 use holm_runtime::artifact::{Generation, LoadOptions};
+use holm_runtime::lanes::Tenant;
 use holm_runtime::limits::{Allowance, Budget};
 use holm_runtime::{Core, Error, InstanceState as _, PoolFull, PoolPermit, Prepared};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -30,6 +31,8 @@ pub struct Component {
     pub limits: Limits,
     /// How many of its instances may be alive.
     pub permits: Arc<Semaphore>,
+    /// The app, which its events' time is charged to.
+    pub tenant: Arc<Tenant>,
     manifest: Arc<Manifest>,
     /// Which of the manifest's.
     index: usize,
@@ -89,6 +92,7 @@ impl Component {
         index: usize,
         place: &Place,
         setting: &Arc<Setting>,
+        tenant: &Arc<Tenant>,
     ) -> Self {
         let component = &manifest.components[index];
         let name: Arc<str> = component.name.as_str().into();
@@ -101,6 +105,7 @@ impl Component {
             label,
             limits: component.limits.clone(),
             permits: Arc::new(Semaphore::new(component.limits.concurrency as usize)),
+            tenant: tenant.clone(),
             manifest: manifest.clone(),
             index,
             place: place.clone(),

@@ -3,7 +3,9 @@
 use crate::logs::GuestLog;
 use crate::shelf::Shelf;
 use holm_capabilities::State;
+use holm_runtime::lanes::Lanes;
 use holm_runtime::{Runtime, Watch};
+use std::sync::Arc;
 
 /// What all apps of a host share.
 pub struct Setting {
@@ -17,6 +19,8 @@ pub struct Setting {
     pub watch: Watch,
     /// The components whose code is in memory.
     pub shelf: Shelf,
+    /// Where guests run.
+    pub lanes: Arc<Lanes>,
     /// Many apps: what is logged of one says which.
     pub many: bool,
 }

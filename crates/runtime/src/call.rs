@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use wasmtime::{Store, UpdateDeadline};
+use wasmtime::Store;
 
 /// Makes the states of a run: one per thread, which is one for nearly everybody.
 pub type MakeState<S> = Arc<dyn Fn() -> wasmtime::Result<S> + Send + Sync>;
@@ -58,15 +58,9 @@ impl<S: InstanceState> Prepared<S> {
         store.limiter(|state| &mut state.core().budget);
         if self.artifact.key.interruptible {
             let meter = store.data_mut().core().budget.meter.clone();
+            crate::ticker::polled();
             store.set_epoch_deadline(1);
-            // A tick only asks; the answer is the event's own CPU clock.
-            store.epoch_deadline_callback(move |_| {
-                if meter.over_cpu() {
-                    meter.hit(Limit::Cpu);
-                    return Err(LimitHit(Limit::Cpu).into());
-                }
-                Ok(UpdateDeadline::Yield(1))
-            });
+            store.epoch_deadline_callback(move |_| Ok(meter.tick()?));
         }
         Ok(store)
     }

@@ -2,7 +2,7 @@
 //!
 //! Components of 0.1 and 0.2 run on an engine without concurrency support, which costs 8 to 13 µs
 //! less per request; risky proposals are on only in the engine of an artifact that uses them; a
-//! server's engines draw instances from pools. A ticker asks running guests at each epoch whether
+//! server's engines draw instances from pools. The ticker asks running guests at each epoch whether
 //! they are over their CPU limit; engines for guests without such a limit are not interruptible,
 //! because the check can cost a tight loop up to half of its speed.
 
@@ -10,13 +10,9 @@ use crate::error::{Error, Result};
 use crate::pools::{Mappings, PoolSize};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use tokio::sync::Semaphore;
 use wasmparser::WasmFeatures;
-use wasmtime::{Config, Engine, EngineWeak};
-
-/// How often a running guest is asked whether it is over its CPU limit.
-pub const TICK: Duration = Duration::from_millis(10);
+use wasmtime::{Config, Engine};
 
 /// Proposals that are on for every artifact: settled, and used by ordinary toolchains.
 const SETTLED: WasmFeatures = WasmFeatures::WASM2
@@ -190,7 +186,6 @@ impl EngineKey {
 pub struct Engines {
     pools: PoolSize,
     made: Mutex<Made>,
-    ticking: Arc<Mutex<Vec<EngineWeak>>>,
 }
 
 /// The engines that there are, and what is left of the machine's mappings for more.
@@ -219,7 +214,6 @@ impl Engines {
                 engines: HashMap::new(),
                 mappings: Mappings::of_this_machine(),
             }),
-            ticking: Arc::default(),
         }
     }
 
@@ -261,7 +255,7 @@ impl Engines {
             Error::ours("cannot make an engine on this machine").caused_by(format!("{e:#}"))
         })?;
         if key.interruptible {
-            self.tick(&engine);
+            crate::ticker::add(&engine);
         }
         let pooled = Pooled {
             engine,
@@ -297,32 +291,6 @@ impl Engines {
             self.pools.slots(&mut config);
         }
         config
-    }
-
-    fn tick(&self, engine: &Engine) {
-        let mut ticking = self.ticking.lock().unwrap_or_else(|e| e.into_inner());
-        let first = ticking.is_empty();
-        ticking.push(engine.weak());
-        if !first {
-            return;
-        }
-        let ticking = Arc::downgrade(&self.ticking);
-        let spawned = std::thread::Builder::new()
-            .name("holm-ticker".into())
-            .spawn(move || {
-                while let Some(ticking) = ticking.upgrade() {
-                    for weak in ticking.lock().unwrap_or_else(|e| e.into_inner()).iter() {
-                        if let Some(engine) = weak.upgrade() {
-                            engine.increment_epoch();
-                        }
-                    }
-                    drop(ticking);
-                    std::thread::sleep(TICK);
-                }
-            });
-        if let Err(error) = spawned {
-            tracing::error!(%error, "no ticker thread: CPU limits are not enforced");
-        }
     }
 }
 

@@ -13,12 +13,14 @@ pub mod fault;
 #[path = "../../../tests/fuzz.rs"]
 mod fuzz;
 pub mod invoke;
+pub mod lanes;
 pub mod limits;
 pub mod link;
 pub mod pools;
 pub mod receipt;
 pub mod seam;
 mod threads;
+pub mod ticker;
 
 pub use crate::core::{Core, Denial, Denials, InstanceState, Watch};
 pub use crate::error::{Error, Kind, Result};

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use wasmtime::{Caller, ExternType, Linker, Module, SharedMemory, Store, UpdateDeadline};
+use wasmtime::{Caller, ExternType, Linker, Module, SharedMemory, Store};
 
 /// Threads that one program may have at once.
 const THREADS_MAX: u32 = 256;
@@ -209,13 +209,7 @@ async fn thread<S: InstanceState>(
     let meter = store.data_mut().core().budget.meter.clone();
     store.set_epoch_deadline(1);
     let asked = meter.clone();
-    store.epoch_deadline_callback(move |_| {
-        if asked.over_cpu() {
-            asked.hit(Limit::Cpu);
-            return Err(LimitHit(Limit::Cpu).into());
-        }
-        Ok(UpdateDeadline::Yield(1))
-    });
+    store.epoch_deadline_callback(move |_| Ok(asked.tick()?));
     let event = async {
         let instance = linker.instantiate_async(&mut store, &group.module).await?;
         let start = instance.get_typed_func::<(i32, i32), ()>(&mut store, "wasi_thread_start")?;

@@ -32,6 +32,17 @@ impl Cores {
         self.within(|(_, client)| client, work)
     }
 
+    /// Does something on both cores: a server that shares them with its neighbours and its clients.
+    pub fn on_both<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let Some((server, client)) = self.apart else {
+            return work();
+        };
+        let mut both = CpuSet::new();
+        both.set(server);
+        both.set(client);
+        self.on(&both, work)
+    }
+
     fn within<T>(
         &self,
         which: fn((usize, usize)) -> usize,
@@ -42,7 +53,11 @@ impl Cores {
         };
         let mut one = CpuSet::new();
         one.set(which(apart));
-        sched_setaffinity(None, &one).context("cannot move to a core")?;
+        self.on(&one, work)
+    }
+
+    fn on<T>(&self, cores: &CpuSet, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        sched_setaffinity(None, cores).context("cannot move to a core")?;
         let done = work();
         sched_setaffinity(None, &self.all).context("cannot move back to all cores")?;
         done

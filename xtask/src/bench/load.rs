@@ -32,29 +32,65 @@ impl Load {
     }
 }
 
-type Sender = SendRequest<Empty<Bytes>>;
+impl Load {
+    /// What was measured in some other way than by [`drive`]
+    pub fn of(mut latencies: Vec<u64>, wall: Duration) -> Result<Self> {
+        ensure!(!latencies.is_empty(), "no request was answered");
+        latencies.sort_unstable();
+        Ok(Self {
+            requests: latencies.len(),
+            wall,
+            latencies,
+        })
+    }
+}
+
+/// A connection
+pub type Sender = SendRequest<Empty<Bytes>>;
+
+/// Who is asked for what
+#[derive(Clone)]
+pub struct Target {
+    /// Where the server listens
+    pub address: SocketAddr,
+    /// The `host` header
+    pub host: String,
+    /// What is asked for
+    pub path: &'static str,
+}
+
+impl From<SocketAddr> for Target {
+    fn from(address: SocketAddr) -> Self {
+        Self {
+            address,
+            host: address.to_string(),
+            path: "/",
+        }
+    }
+}
 
 /// Connects, calls `before`, sends requests for `time`, and calls `after`: the two calls bracket
 /// the requests without the connecting. All on the calling thread, hence on its core.
 pub fn drive<T>(
-    address: SocketAddr,
+    target: impl Into<Target>,
     connections: usize,
     time: Duration,
     mut sample: impl FnMut() -> Result<T>,
 ) -> Result<(Load, T, T)> {
+    let target = target.into();
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
         let mut senders = Vec::new();
         for _ in 0..connections {
-            senders.push(connect(address).await?);
+            senders.push(connect(target.address).await?);
         }
         let before = sample()?;
         let start = Instant::now();
         let mut workers = JoinSet::new();
         for sender in senders {
-            workers.spawn(work(sender, address, start + time));
+            workers.spawn(work(sender, target.clone(), start + time));
         }
         let mut latencies = Vec::new();
         while let Some(worker) = workers.join_next().await {
@@ -62,18 +98,7 @@ pub fn drive<T>(
         }
         let wall = start.elapsed();
         let after = sample()?;
-        latencies.sort_unstable();
-        let requests = latencies.len();
-        ensure!(requests > 0, "no request was answered");
-        Ok((
-            Load {
-                requests,
-                wall,
-                latencies,
-            },
-            before,
-            after,
-        ))
+        Ok((Load::of(latencies, wall)?, before, after))
     })
 }
 
@@ -82,10 +107,11 @@ pub fn body(address: SocketAddr) -> Result<Bytes> {
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(async { request(&mut connect(address).await?, address).await })
+    runtime.block_on(async { request(&mut connect(address).await?, &address.into()).await })
 }
 
-async fn connect(address: SocketAddr) -> Result<Sender> {
+/// Connects; the connection is driven by a task of its own.
+pub async fn connect(address: SocketAddr) -> Result<Sender> {
     let socket = TcpStream::connect(address)
         .await
         .context("cannot connect")?;
@@ -96,11 +122,11 @@ async fn connect(address: SocketAddr) -> Result<Sender> {
     Ok(sender)
 }
 
-async fn work(mut sender: Sender, address: SocketAddr, deadline: Instant) -> Result<Vec<u64>> {
+async fn work(mut sender: Sender, target: Target, deadline: Instant) -> Result<Vec<u64>> {
     let mut latencies = Vec::new();
     let mut start = Instant::now();
     while start < deadline {
-        request(&mut sender, address).await?;
+        request(&mut sender, &target).await?;
         let end = Instant::now();
         latencies.push(u64::try_from((end - start).as_nanos())?);
         start = end;
@@ -110,9 +136,9 @@ async fn work(mut sender: Sender, address: SocketAddr, deadline: Instant) -> Res
 
 /// A request that fails, or is answered with anything but 200 and a body, spoils the whole round:
 /// refusing is cheaper than working.
-async fn request(sender: &mut Sender, address: SocketAddr) -> Result<Bytes> {
-    let request = Request::get("/")
-        .header("host", address.to_string())
+pub async fn request(sender: &mut Sender, target: &Target) -> Result<Bytes> {
+    let request = Request::get(target.path)
+        .header("host", &target.host)
         .body(Empty::new())?;
     sender.ready().await.context("the connection was closed")?;
     let response = sender.send_request(request).await.context("no response")?;

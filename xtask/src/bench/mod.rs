@@ -6,6 +6,8 @@ mod cores;
 mod instances;
 mod keyvalue;
 mod load;
+mod neighbour;
+mod paced;
 mod peer;
 mod report;
 mod requests;
@@ -56,6 +58,8 @@ enum Part {
     Keyvalue,
     /// A host of ten thousand apps (minutes)
     Tenants,
+    /// What a tenant feels of another one that computes without end (minutes)
+    Neighbour,
 }
 
 /// What every part of the bench measures, and how long
@@ -107,6 +111,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             Part::Instances => report.sections.push(instances::measure(&bench)),
             Part::Keyvalue => report.sections.push(keyvalue::measure(&bench)),
             Part::Tenants => report.sections.push(tenants::measure(&bench)),
+            Part::Neighbour => report.sections.push(neighbour::measure(&bench)),
         }
     }
     if args.json {

@@ -9,6 +9,7 @@ use holm_host::shelf::Shelf;
 use holm_host::triggers::http::AccessSink;
 use holm_manifest::Problems;
 use holm_runtime::Watch;
+use holm_runtime::lanes::Lanes;
 use holm_runtime::pools::PoolSize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -138,6 +139,7 @@ fn setting(allow_precompiled: bool) -> Setting {
         allow_precompiled,
         watch: Watch::default(),
         shelf: Shelf::of_this_machine(),
+        lanes: Lanes::new(),
         many: false,
     }
 }

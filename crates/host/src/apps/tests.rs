@@ -6,6 +6,7 @@ use crate::shelf::Shelf;
 use holm_manifest::{Parser, Source};
 use holm_runtime::artifact::{Cache, Loader};
 use holm_runtime::engines::Engines;
+use holm_runtime::lanes::Lanes;
 use holm_runtime::pools::PoolSize;
 use holm_runtime::{Runtime, Watch};
 
@@ -18,6 +19,7 @@ fn apps() -> Apps {
         allow_precompiled: false,
         watch: Watch::default(),
         shelf: Shelf::of_this_machine(),
+        lanes: Lanes::new(),
         many: true,
     };
     Apps::new(Arc::new(setting), AccessSink::off())

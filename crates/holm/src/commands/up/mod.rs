@@ -21,6 +21,7 @@ use holm_host::tls::Tls;
 use holm_host::triggers::http::AccessSink;
 use holm_host::{App, building};
 use holm_manifest::{ByteSize, Manifest, Problems, Value};
+use holm_runtime::lanes::Lanes;
 use holm_runtime::pools::PoolSize;
 use holm_runtime::{Error, Watch};
 use manifest::manifest_of;
@@ -109,7 +110,9 @@ pub fn run(args: Args) -> ExitCode {
         .build();
     let result = match threads {
         Ok(threads) => {
-            let result = threads.block_on(go(&args));
+            let lanes = Lanes::new();
+            let result = threads.block_on(go(&args, &lanes));
+            lanes.close();
             // What was cut may be a guest in the middle of a loop, which nobody stops any more.
             threads.shutdown_background();
             result
@@ -151,7 +154,7 @@ impl From<Problems> for Stop {
 }
 
 /// Serves until the end; how many requests were cut then.
-async fn go(args: &Args) -> Result<usize, Stop> {
+async fn go(args: &Args, lanes: &Arc<Lanes>) -> Result<usize, Stop> {
     let form = match std::io::stderr().is_terminal() && !args.json {
         true => Form::Human {
             color: report::color(),
@@ -165,7 +168,7 @@ async fn go(args: &Args) -> Result<usize, Stop> {
         (false, None) => AccessSink::new(writer.clone()),
         (false, Some(_)) => AccessSink::new(writer.clone()).with_apps(),
     };
-    let apps = Arc::new(Apps::new(Arc::new(setting(args, &writer)), access));
+    let apps = Arc::new(Apps::new(Arc::new(setting(args, &writer, lanes)), access));
     let shutdown = Shutdown::new();
     let cut = match &args.apps {
         Some(dir) => folder::serve_folder(args, dir, &apps, &shutdown).await?,
@@ -196,7 +199,7 @@ fn raise_descriptors() {
 }
 
 /// What all apps share.
-fn setting(args: &Args, writer: &LogWriter) -> Setting {
+fn setting(args: &Args, writer: &LogWriter, lanes: &Arc<Lanes>) -> Setting {
     let many = args.apps.is_some();
     let pools = match (args.instances, many) {
         (Some(instances), _) => PoolSize::of(instances),
@@ -212,6 +215,7 @@ fn setting(args: &Args, writer: &LogWriter) -> Setting {
             Some(bytes) => Shelf::new(bytes.0),
             None => Shelf::of_this_machine(),
         },
+        lanes: lanes.clone(),
         many,
     }
 }

@@ -81,7 +81,7 @@ pub async fn call(
     let (waiting, client) = oneshot::channel();
     let broken = Arc::new(AtomicBool::new(false));
     // A task of its own: it may go on after the response's last byte, and hyper may go away first.
-    let task = tokio::spawn(run(Event {
+    let task = component.tenant.spawn(run(Event {
         component: component.clone(),
         loaded,
         instance,
