@@ -85,6 +85,7 @@ impl Loaded {
             interruptible: true,
             pooled: true,
             allow_precompiled: setting.allow_precompiled,
+            snapshot: component.snapshot.then_some(component.limits.memory.0),
         };
         let at_source = |error: &holm_runtime::Error| {
             let mut problem = problem(error, component.source.span);

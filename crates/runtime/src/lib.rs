@@ -14,6 +14,7 @@ pub mod limits;
 pub mod link;
 pub mod receipt;
 pub mod seam;
+pub mod snapshot;
 mod threads;
 
 pub use crate::core::{Core, Denial, Denials, InstanceState, Watch};

@@ -38,6 +38,7 @@ pub fn run(args: Args) -> ExitCode {
             interruptible: true,
             pooled: false,
             allow_precompiled: false,
+            snapshot: None,
         };
         let compiled = match &args.output {
             Some(output) => runtime
@@ -52,6 +53,7 @@ pub fn run(args: Args) -> ExitCode {
                 };
                 let up = LoadOptions {
                     pooled: true,
+                    snapshot: Some(u64::MAX),
                     ..options
                 };
                 runtime

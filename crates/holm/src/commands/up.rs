@@ -467,6 +467,7 @@ fn alone(file: &Path, grants: &GrantFlags) -> Result<Manifest, Problem> {
             grants_span: None,
             limits: GuestLimits::default(),
             reuse: 1,
+            snapshot: true,
             build: None,
         }],
         triggers: vec![Trigger {

@@ -1,7 +1,8 @@
 //! The cache of machine code: compiled once per (content, engine), kept in the user's cache folder.
 //!
-//! Layout: `code/<digest of the file>/about.json` says what the file is, and beside it lies one
-//! `<engine>.cwasm` with `<engine>.sum` (length and SHA-256) per engine. `vouched/<digest>.json`
+//! Layout: `code/<digest of the file>/about.json` says what the file is, `start.json` whether its
+//! instances begin from an image, and beside them lies one `<engine>.cwasm` with `<engine>.sum`
+//! (length and SHA-256) per engine, and one `<engine>-begun.cwasm` of the image. `vouched/<digest>.json`
 //! names files written by `holm compile -o`. Everything is written to a temporary name, synced and
 //! renamed, so that a reader sees all of it or nothing; what does not match its sum is removed and
 //! made again. The folder is the user's own and closed to others, or it is not used at all: mapping
@@ -10,6 +11,7 @@
 use super::{Digest, Form};
 use crate::engines::{EngineKey, Proposals};
 use crate::error::{Error, Result};
+use crate::snapshot::{self, Start};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::hash::{Hash as _, Hasher as _};
@@ -39,6 +41,22 @@ pub(super) struct Vouched {
     pub proposals: u64,
     pub concurrency: bool,
     pub interruptible: bool,
+}
+
+/// What came of the attempt to make an image.
+#[derive(Serialize, Deserialize)]
+struct Begun {
+    version: u32,
+    start: Start,
+}
+
+/// Which machine code of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Variant {
+    /// Of the file itself.
+    Plain,
+    /// Of the image of the started component.
+    Begun,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -103,8 +121,8 @@ impl Cache {
 
     /// The machine code of a file for an engine, checked against its sum and still open, so that
     /// what was checked is what is mapped.
-    pub(super) fn code(&self, digest: &Digest, engine: &Engine) -> Option<File> {
-        let base = self.folder_of(digest)?.join(engine_name(engine));
+    pub(super) fn code(&self, digest: &Digest, engine: &Engine, variant: Variant) -> Option<File> {
+        let base = self.folder_of(digest)?.join(file_name(engine, variant));
         let path = base.with_extension("cwasm");
         let mut file = File::open(&path).ok()?;
         let sum: Option<Sum> = fs::read(base.with_extension("sum"))
@@ -121,13 +139,20 @@ impl Cache {
     }
 
     /// Stores the machine code of a file; failure to do so costs a compilation next time, no more.
-    pub(super) fn store(&self, digest: &Digest, about: About, engine: &Engine, code: &[u8]) {
+    pub(super) fn store(
+        &self,
+        digest: &Digest,
+        about: About,
+        engine: &Engine,
+        variant: Variant,
+        code: &[u8],
+    ) {
         let Some(folder) = self.folder_of(digest) else {
             return;
         };
         let write = || -> io::Result<()> {
             own_folder(&folder)?;
-            let base = folder.join(engine_name(engine));
+            let base = folder.join(file_name(engine, variant));
             let sum = Sum {
                 length: code.len() as u64,
                 sha256: Digest::of(code).hex(),
@@ -139,6 +164,31 @@ impl Cache {
         };
         if let Err(error) = write() {
             tracing::warn!(folder = %folder.display(), %error, "compiled code was not cached");
+        }
+    }
+
+    /// What came of the attempt to make an image of a file, if there was one.
+    pub(super) fn start(&self, digest: &Digest) -> Option<Start> {
+        let text = fs::read(self.folder_of(digest)?.join("start.json")).ok()?;
+        let begun: Begun = serde_json::from_slice(&text).ok()?;
+        (begun.version == snapshot::VERSION).then_some(begun.start)
+    }
+
+    /// Records what came of the attempt to make an image.
+    pub(super) fn store_start(&self, digest: &Digest, start: &Start) {
+        let Some(folder) = self.folder_of(digest) else {
+            return;
+        };
+        let begun = Begun {
+            version: snapshot::VERSION,
+            start: start.clone(),
+        };
+        let write = || -> io::Result<()> {
+            own_folder(&folder)?;
+            write_whole(&folder.join("start.json"), &serde_json::to_vec(&begun)?)
+        };
+        if let Err(error) = write() {
+            tracing::warn!(folder = %folder.display(), %error, "the start was not recorded");
         }
     }
 
@@ -252,6 +302,13 @@ fn engine_name(engine: &Engine) -> String {
     format!("{:016x}", hasher.finish())
 }
 
+fn file_name(engine: &Engine, variant: Variant) -> String {
+    match variant {
+        Variant::Plain => engine_name(engine),
+        Variant::Begun => format!("{}-begun", engine_name(engine)),
+    }
+}
+
 fn matches(file: &mut File, sum: &Sum) -> io::Result<bool> {
     if file.metadata()?.len() != sum.length {
         return Ok(false);
@@ -291,6 +348,15 @@ fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.as_file().sync_all()?;
     file.persist(path)?;
     Ok(())
+}
+
+impl Variant {
+    pub(super) fn of(start: &Start) -> Self {
+        match start.is_snapshot() {
+            true => Variant::Begun,
+            false => Variant::Plain,
+        }
+    }
 }
 
 impl About {
