@@ -32,6 +32,7 @@ mod up_logs;
 mod up_outbound;
 mod up_reuse;
 mod up_routes;
+mod up_snapshot;
 mod up_static;
 mod up_streams;
 mod up_tls;

@@ -239,7 +239,9 @@ impl Engines {
     /// An engine on which the core modules of a component are started ahead: code that is made
     /// fast and runs once, counted in fuel so that the same component ends alike everywhere.
     pub fn for_start(proposals: Proposals) -> Result<Engine> {
-        let of_components = ON_DEMAND.iter().filter(|(_, n)| n.starts_with("component-model"));
+        let of_components = ON_DEMAND
+            .iter()
+            .filter(|(_, n)| n.starts_with("component-model"));
         let of_modules = of_components.fold(proposals.flags(), |rest, (flag, _)| rest - *flag);
         let mut config = features(of_modules);
         config.concurrency_support(false);

@@ -62,7 +62,7 @@ pub(super) enum Variant {
 #[derive(Serialize, Deserialize)]
 struct Sum {
     length: u64,
-    sha256: String,
+    pages_sha256: String,
 }
 
 /// One cached piece of machine code, for `holm cache`.
@@ -72,7 +72,7 @@ pub struct CacheEntry {
     pub digest: String,
     /// `component` or `module`.
     pub form: &'static str,
-    /// Pieces of machine code, one per engine.
+    /// Pieces of machine code: one per engine, and one more of the started component.
     pub engines: usize,
     /// Bytes on disk.
     pub bytes: u64,
@@ -155,10 +155,10 @@ impl Cache {
             let base = folder.join(file_name(engine, variant));
             let sum = Sum {
                 length: code.len() as u64,
-                sha256: Digest::of(code).hex(),
+                pages_sha256: sum_of_pages(code),
             };
             // Code first and its sum last: code without a matching sum does not count.
-            write_whole(&base.with_extension("cwasm"), code)?;
+            write_sparse(&base.with_extension("cwasm"), code)?;
             write_whole(&base.with_extension("sum"), &serde_json::to_vec(&sum)?)?;
             write_whole(&folder.join("about.json"), &serde_json::to_vec(&about)?)
         };
@@ -253,7 +253,8 @@ impl Cache {
                 let (mut engines, mut bytes, mut written) = (0, 0, 0);
                 for file in fs::read_dir(folder.path()).ok()?.flatten() {
                     let Ok(meta) = file.metadata() else { continue };
-                    bytes += meta.len();
+                    // Of blocks, as `du` counts: code has holes.
+                    bytes += meta.blocks() * 512;
                     written = written.max(meta.mtime());
                     engines += usize::from(file.path().extension().is_some_and(|e| e == "cwasm"));
                 }
@@ -316,7 +317,29 @@ fn matches(file: &mut File, sum: &Sum) -> io::Result<bool> {
     let mut bytes = Vec::with_capacity(sum.length as usize);
     file.read_to_end(&mut bytes)?;
     file.rewind()?;
-    Ok(Digest::of(&bytes).hex() == sum.sha256)
+    Ok(sum_of_pages(&bytes) == sum.pages_sha256)
+}
+
+/// Bytes of a page, which is what a file can leave out.
+const PAGE: usize = 4096;
+
+/// The pages that are not all zero, with their numbers. The memory image of a started component is
+/// mostly zeros: neither writing them nor summing them up should cost anything.
+fn pages(bytes: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
+    const ZEROS: [u8; PAGE] = [0; PAGE];
+    let numbered = (0u64..).zip(bytes.chunks(PAGE));
+    numbered.filter(|(_, page)| Some(*page) != ZEROS.get(..page.len()))
+}
+
+/// A SHA-256 over number and content of each of [`pages`].
+fn sum_of_pages(bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    let mut sum = sha2::Sha256::new();
+    for (number, page) in pages(bytes) {
+        sum.update(number.to_le_bytes());
+        sum.update(page);
+    }
+    Digest(sum.finalize().into()).hex()
 }
 
 /// Makes a folder that only this user can enter, or checks that it is one.
@@ -340,11 +363,24 @@ fn own_folder(folder: &Path) -> io::Result<()> {
 }
 
 fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_with(path, |mut file: &File| file.write_all(bytes))
+}
+
+/// Leaves holes where there are only zeros.
+fn write_sparse(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    use std::os::unix::fs::FileExt as _;
+    write_with(path, |file| {
+        file.set_len(bytes.len() as u64)?;
+        pages(bytes).try_for_each(|(number, page)| file.write_all_at(page, number * PAGE as u64))
+    })
+}
+
+fn write_with(path: &Path, write: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new()
+    let file = tempfile::Builder::new()
         .prefix(".new-")
         .tempfile_in(folder)?;
-    file.write_all(bytes)?;
+    write(file.as_file())?;
     file.as_file().sync_all()?;
     file.persist(path)?;
     Ok(())

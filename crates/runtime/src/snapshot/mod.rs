@@ -45,10 +45,6 @@ pub const SPAN_BYTES_MAX: usize = 16 << 20;
 /// same way on every machine.
 pub const FUEL: u64 = 500_000_000;
 
-/// What the allocator is made to hold in readiness: enough for a request with a few buffers, and
-/// for the stack and the state of an adapter for 0.1.
-pub const HEAP_BYTES: i32 = 256 << 10;
-
 /// How instances of an artifact begin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "from")]

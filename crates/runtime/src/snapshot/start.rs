@@ -2,7 +2,7 @@
 
 use super::plan::{CoreInstance, Item, Plan};
 use super::rewrite::{global_name, memory_name};
-use super::{FUEL, HEAP_BYTES, MEMORY_BYTES_MAX, Refused};
+use super::{FUEL, MEMORY_BYTES_MAX, Refused};
 use wasmtime::{
     Engine, Extern, ExternType, Func, Instance, Module, Store, StoreLimits, StoreLimitsBuilder,
     Trap, Val,
@@ -13,6 +13,19 @@ pub(super) const REALLOC: &str = "cabi_realloc";
 
 /// What an allocator hands out is asked for with this alignment.
 const ALIGN: i32 = 8;
+
+/// More than half of a page of 64 KiB, less than all of it.
+const SMALL: i32 = 40 << 10;
+
+/// More than a page, less than two: an adapter for 0.1 takes two blocks of 64 KiB.
+const LARGE: i32 = 72 << 10;
+
+/// How many blocks are taken; of allocators with size classes, requests of real guests use two to
+/// five pages.
+const BLOCKS: usize = 6;
+
+/// How many of them are large at a time.
+const LARGE_AT_ONCE: usize = 2;
 
 /// The state of one started module.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -167,9 +180,14 @@ fn find(
     }
 }
 
-/// Has the allocator take a stretch of memory and give nearly all of it back, both as a host may
-/// do: it allocates what it passes to a guest, and shrinks what it had to guess the size of. Giving
-/// back all of it is not among what every allocator knows; the last few bytes stay taken.
+/// Has the allocator take its first memory and give it back, by calls that a host may make: it
+/// allocates what it passes to a guest, grows and shrinks what it had to guess the size of. To give
+/// back all of a block is not among what every allocator knows, so a few bytes of each stay taken.
+///
+/// Blocks of two sizes, because allocators differ in what they do with what they get back: one that
+/// keeps a single heap has one long free stretch afterwards; one that keeps a list for each size
+/// class has free pages for its small blocks and room for an adapter's stack and state. Growing
+/// before shrinking, because such a one moves a block only when its class changes for the larger.
 fn warm_up(store: &mut Store<StoreLimits>, instance: Instance) -> Result<(), Refused> {
     let realloc = instance.get_typed_func::<(i32, i32, i32, i32), i32>(&mut *store, REALLOC);
     let Ok(realloc) = realloc else {
@@ -177,8 +195,19 @@ fn warm_up(store: &mut Store<StoreLimits>, instance: Instance) -> Result<(), Ref
         return Ok(());
     };
     let mut call = |args| realloc.call(&mut *store, args).map_err(|e| failed(&e));
-    let taken = call((0, 0, ALIGN, HEAP_BYTES))?;
-    call((taken, HEAP_BYTES, ALIGN, ALIGN))?;
+    let mut small = Vec::new();
+    for _ in 0..BLOCKS {
+        small.push(call((0, 0, ALIGN, SMALL))?);
+    }
+    for some in small.chunks(LARGE_AT_ONCE) {
+        let mut large = Vec::new();
+        for block in some {
+            large.push(call((*block, SMALL, ALIGN, LARGE))?);
+        }
+        for block in large {
+            call((block, LARGE, ALIGN, ALIGN))?;
+        }
+    }
     Ok(())
 }
 
