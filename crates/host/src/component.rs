@@ -263,6 +263,7 @@ impl Loaded {
             interruptible: true,
             pooled: true,
             allow_precompiled: of.setting.allow_precompiled,
+            snapshot: component.snapshot.then_some(component.limits.memory.0),
         };
         let at_source = |error: &Error| {
             let mut problem = problem(error, component.source.span);

@@ -63,6 +63,8 @@ pub struct Component {
     pub limits: Limits,
     /// Requests that one instance serves; 1 is a fresh one for each.
     pub reuse: u32,
+    /// Whether its instances may begin from an image of the started component.
+    pub snapshot: bool,
     /// How it is built.
     pub build: Option<Build>,
 }

@@ -132,6 +132,10 @@ impl Reader<'_> {
                 .and_then(Value::as_integer)
                 .and_then(|count| u32::try_from(count).ok())
                 .unwrap_or(1),
+            snapshot: table
+                .get("snapshot")
+                .and_then(Value::as_bool)
+                .unwrap_or(true),
             build: build.and_then(|build| self.read::<Build>(build)),
         })
     }

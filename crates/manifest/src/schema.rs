@@ -106,6 +106,11 @@ fn component(vocabulary: &Vocabulary, defs: &mut Defs) -> Json {
                 "minimum": 1,
                 "default": 1,
             },
+            "snapshot": {
+                "description": "Start the component once, when it is prepared, and let each instance begin from an image of the result, where that is safe.",
+                "type": "boolean",
+                "default": true,
+            },
             "build": defs.add::<Build>("How the component is built."),
         },
     })

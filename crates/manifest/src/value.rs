@@ -161,6 +161,14 @@ impl Value {
         }
     }
 
+    /// The boolean, if this is one.
+    pub fn as_bool(&self) -> Option<bool> {
+        match self.kind {
+            ValueKind::Bool(value) => Some(value),
+            _ => None,
+        }
+    }
+
     /// The items, if this is an array.
     pub fn as_array(&self) -> Option<&[Self]> {
         match &self.kind {

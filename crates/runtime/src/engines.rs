@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 use wasmparser::WasmFeatures;
-use wasmtime::{Config, Engine};
+use wasmtime::{Config, Engine, OptLevel};
 
 /// Proposals that are on for every artifact: settled, and used by ordinary toolchains.
 const SETTLED: WasmFeatures = WasmFeatures::WASM2
@@ -272,14 +272,27 @@ impl Engines {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// An engine on which the core modules of a component are started ahead: code that is made
+    /// fast and runs once, counted in fuel so that the same component ends alike everywhere.
+    pub fn for_start(proposals: Proposals) -> Result<Engine> {
+        let of_components = ON_DEMAND
+            .iter()
+            .filter(|(_, n)| n.starts_with("component-model"));
+        let of_modules = of_components.fold(proposals.flags(), |rest, (flag, _)| rest - *flag);
+        let mut config = features(of_modules);
+        config.concurrency_support(false);
+        config.consume_fuel(true);
+        config.cranelift_opt_level(OptLevel::None);
+        // Its instances are read out and dropped: an image of each would be made for nothing.
+        config.memory_init_cow(false);
+        Engine::new(&config).map_err(|e| {
+            Error::ours("cannot make an engine on this machine").caused_by(format!("{e:#}"))
+        })
+    }
+
     fn config(&self, key: EngineKey, size: u32) -> Config {
-        let mut config = Config::new();
-        for flag in WasmFeatures::WASM3.iter() {
-            config.wasm_features(flag, SETTLED.contains(flag));
-        }
-        config.wasm_features(SETTLED, true);
+        let mut config = features(key.proposals.flags());
         config.wasm_features(WasmFeatures::CM_ASYNC, key.concurrency);
-        config.wasm_features(key.proposals.flags(), true);
         config.shared_memory(key.proposals.threads());
         config.concurrency_support(key.concurrency);
         config.epoch_interruption(key.interruptible);
@@ -292,6 +305,17 @@ impl Engines {
         }
         config
     }
+}
+
+/// The settled proposals and these.
+fn features(on_demand: WasmFeatures) -> Config {
+    let mut config = Config::new();
+    for flag in WasmFeatures::WASM3.iter() {
+        config.wasm_features(flag, SETTLED.contains(flag));
+    }
+    config.wasm_features(SETTLED, true);
+    config.wasm_features(on_demand, true);
+    config
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ pub mod link;
 pub mod pools;
 pub mod receipt;
 pub mod seam;
+pub mod snapshot;
 mod threads;
 pub mod ticker;
 

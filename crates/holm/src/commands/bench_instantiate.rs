@@ -41,6 +41,7 @@ async fn go(args: &Args) -> Result<(), Error> {
     let wrong = |e: wasmtime::Error| Error::ours("no instance").caused_by(format!("{e:#}"));
     let runtime = super::runtime(PoolSize::of_one_app());
     let options = LoadOptions {
+        snapshot: Some(u64::MAX),
         interruptible: true,
         pooled: true,
         allow_precompiled: false,

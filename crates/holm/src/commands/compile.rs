@@ -39,6 +39,7 @@ pub fn run(args: Args) -> ExitCode {
             interruptible: true,
             pooled: false,
             allow_precompiled: false,
+            snapshot: None,
         };
         let compiled = match &args.output {
             Some(output) => runtime
@@ -53,6 +54,7 @@ pub fn run(args: Args) -> ExitCode {
                 };
                 let up = LoadOptions {
                     pooled: true,
+                    snapshot: Some(u64::MAX),
                     ..options
                 };
                 runtime

@@ -39,6 +39,8 @@ pub fn run(args: Args) -> ExitCode {
 fn look(args: &Args) -> Result<(), Error> {
     let runtime = super::runtime(PoolSize::of_one_app());
     let options = LoadOptions {
+        // As `up` loads it, so that it can be told how its instances begin.
+        snapshot: Some(u64::MAX),
         interruptible: true,
         pooled: false,
         allow_precompiled: args.allow_precompiled,
@@ -58,6 +60,7 @@ fn look(args: &Args) -> Result<(), Error> {
             "inspection": inspection,
             "runs_as": uses(&artifact),
             "grants": grants,
+            "start": artifact.start,
             "engine": {
                 "wasi": if artifact.key.concurrency { "0.3" } else { "0.1 and 0.2" },
                 "proposals": artifact.proposals.names(),
@@ -97,6 +100,7 @@ fn print(
             uses => uses.join(", "),
         },
     );
+    row("start", artifact.start.to_string());
     let debug = match (inspection.names, inspection.dwarf) {
         (_, true) => "DWARF: backtraces show source lines",
         (true, false) => "names: backtraces show functions",

@@ -120,6 +120,8 @@ async fn go(args: &Args) -> Result<i32, Error> {
     let runtime = super::runtime(PoolSize::of_one_app());
     let limited = args.limits.cpu.is_some() || args.limits.timeout.is_some();
     let options = LoadOptions {
+        // One start is all there is: an image would cost a second compilation and save nothing.
+        snapshot: None,
         interruptible: limited,
         pooled: false,
         allow_precompiled: args.allow_precompiled,

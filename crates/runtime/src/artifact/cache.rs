@@ -1,8 +1,9 @@
 //! The cache of machine code: compiled once per (content, engine), kept in the user's cache folder.
 //!
-//! Layout: `code/<digest of the file>/about.json` says what the file is, and beside it lies one
-//! `<engine>.cwasm` with `<engine>.sum` (length and SHA-256) per engine. `vouched/<digest>.json`
-//! names files written by `holm compile -o`; `known/` and `<engine>.checked` save reading files that
+//! Layout: `code/<digest of the file>/about.json` says what the file is, `start.json` whether its
+//! instances begin from an image, and beside them lies one `<engine>.cwasm` with `<engine>.sum`
+//! (length and SHA-256) per engine, and one `<engine>-begun.cwasm` of the image. `vouched/<digest>.json`
+//! names files written by `holm compile -o`; `known/` and `<code>.checked` save reading files that
 //! have not changed. Everything is written to a temporary name, synced and
 //! renamed, so that a reader sees all of it or nothing; what does not match its sum is removed and
 //! made again. The folder is the user's own and closed to others, or it is not used at all: mapping
@@ -12,6 +13,7 @@ use super::known::{self, Identity, Known, Register};
 use super::{Digest, Form};
 use crate::engines::{EngineKey, Proposals};
 use crate::error::{Error, Result};
+use crate::snapshot::{self, Start};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::hash::{Hash as _, Hasher as _};
@@ -43,10 +45,26 @@ pub(super) struct Vouched {
     pub interruptible: bool,
 }
 
+/// What came of the attempt to make an image.
+#[derive(Serialize, Deserialize)]
+struct Begun {
+    version: u32,
+    start: Start,
+}
+
+/// Which machine code of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Variant {
+    /// Of the file itself.
+    Plain,
+    /// Of the image of the started component.
+    Begun,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Sum {
     length: u64,
-    sha256: String,
+    pages_sha256: String,
 }
 
 /// One cached piece of machine code, for `holm cache`.
@@ -56,7 +74,7 @@ pub struct CacheEntry {
     pub digest: String,
     /// `component` or `module`.
     pub form: &'static str,
-    /// Pieces of machine code, one per engine.
+    /// Pieces of machine code: one per engine, and one more of the started component.
     pub engines: usize,
     /// Bytes on disk.
     pub bytes: u64,
@@ -117,8 +135,8 @@ impl Cache {
 
     /// The machine code of a file for an engine, checked against its sum and still open, so that
     /// what was checked is what is mapped. It is checked once per boot and change.
-    pub(super) fn code(&self, digest: &Digest, engine: &Engine) -> Option<File> {
-        let base = self.folder_of(digest)?.join(engine_name(engine));
+    pub(super) fn code(&self, digest: &Digest, engine: &Engine, variant: Variant) -> Option<File> {
+        let base = self.folder_of(digest)?.join(file_name(engine, variant));
         let path = base.with_extension("cwasm");
         let mut file = File::open(&path).ok()?;
         let checked = base.with_extension("checked");
@@ -142,24 +160,56 @@ impl Cache {
     }
 
     /// Stores the machine code of a file; failure to do so costs a compilation next time, no more.
-    pub(super) fn store(&self, digest: &Digest, about: About, engine: &Engine, code: &[u8]) {
+    pub(super) fn store(
+        &self,
+        digest: &Digest,
+        about: About,
+        engine: &Engine,
+        variant: Variant,
+        code: &[u8],
+    ) {
         let Some(folder) = self.folder_of(digest) else {
             return;
         };
         let write = || -> io::Result<()> {
             own_folder(&folder)?;
-            let base = folder.join(engine_name(engine));
+            let base = folder.join(file_name(engine, variant));
             let sum = Sum {
                 length: code.len() as u64,
-                sha256: Digest::of(code).hex(),
+                pages_sha256: sum_of_pages(code),
             };
             // Code first and its sum last: code without a matching sum does not count.
-            write_whole(&base.with_extension("cwasm"), code)?;
+            write_sparse(&base.with_extension("cwasm"), code)?;
             write_whole(&base.with_extension("sum"), &serde_json::to_vec(&sum)?)?;
             write_whole(&folder.join("about.json"), &serde_json::to_vec(&about)?)
         };
         if let Err(error) = write() {
             tracing::warn!(folder = %folder.display(), %error, "compiled code was not cached");
+        }
+    }
+
+    /// What came of the attempt to make an image of a file, if there was one.
+    pub(super) fn start(&self, digest: &Digest) -> Option<Start> {
+        let text = fs::read(self.folder_of(digest)?.join("start.json")).ok()?;
+        let begun: Begun = serde_json::from_slice(&text).ok()?;
+        (begun.version == snapshot::VERSION).then_some(begun.start)
+    }
+
+    /// Records what came of the attempt to make an image.
+    pub(super) fn store_start(&self, digest: &Digest, start: &Start) {
+        let Some(folder) = self.folder_of(digest) else {
+            return;
+        };
+        let begun = Begun {
+            version: snapshot::VERSION,
+            start: start.clone(),
+        };
+        let write = || -> io::Result<()> {
+            own_folder(&folder)?;
+            write_whole(&folder.join("start.json"), &serde_json::to_vec(&begun)?)
+        };
+        if let Err(error) = write() {
+            tracing::warn!(folder = %folder.display(), %error, "the start was not recorded");
         }
     }
 
@@ -224,7 +274,8 @@ impl Cache {
                 let (mut engines, mut bytes, mut written) = (0, 0, 0);
                 for file in fs::read_dir(folder.path()).ok()?.flatten() {
                     let Ok(meta) = file.metadata() else { continue };
-                    bytes += meta.len();
+                    // Of blocks, as `du` counts: code has holes.
+                    bytes += meta.blocks() * 512;
                     written = written.max(meta.mtime());
                     engines += usize::from(file.path().extension().is_some_and(|e| e == "cwasm"));
                 }
@@ -273,6 +324,13 @@ fn engine_name(engine: &Engine) -> String {
     format!("{:016x}", hasher.finish())
 }
 
+fn file_name(engine: &Engine, variant: Variant) -> String {
+    match variant {
+        Variant::Plain => engine_name(engine),
+        Variant::Begun => format!("{}-begun", engine_name(engine)),
+    }
+}
+
 fn matches(file: &mut File, sum: &Sum) -> io::Result<bool> {
     if file.metadata()?.len() != sum.length {
         return Ok(false);
@@ -280,7 +338,29 @@ fn matches(file: &mut File, sum: &Sum) -> io::Result<bool> {
     let mut bytes = Vec::with_capacity(sum.length as usize);
     file.read_to_end(&mut bytes)?;
     file.rewind()?;
-    Ok(Digest::of(&bytes).hex() == sum.sha256)
+    Ok(sum_of_pages(&bytes) == sum.pages_sha256)
+}
+
+/// Bytes of a page, which is what a file can leave out.
+const PAGE: usize = 4096;
+
+/// The pages that are not all zero, with their numbers. The memory image of a started component is
+/// mostly zeros: neither writing them nor summing them up should cost anything.
+fn pages(bytes: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
+    const ZEROS: [u8; PAGE] = [0; PAGE];
+    let numbered = (0u64..).zip(bytes.chunks(PAGE));
+    numbered.filter(|(_, page)| Some(*page) != ZEROS.get(..page.len()))
+}
+
+/// A SHA-256 over number and content of each of [`pages`].
+fn sum_of_pages(bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    let mut sum = sha2::Sha256::new();
+    for (number, page) in pages(bytes) {
+        sum.update(number.to_le_bytes());
+        sum.update(page);
+    }
+    Digest(sum.finalize().into()).hex()
 }
 
 /// Makes a folder that only this user can enter, or checks that it is one.
@@ -304,25 +384,47 @@ pub(super) fn own_folder(folder: &Path) -> io::Result<()> {
 }
 
 fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let file = written_beside(path, bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
+    write_with(path, true, |mut file: &File| file.write_all(bytes))
 }
 
 /// Like [`write_whole`], for what may be lost with the power: a record that is cut short is none.
 pub(super) fn write_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    written_beside(path, bytes)?.persist(path)?;
+    write_with(path, false, |mut file: &File| file.write_all(bytes))
+}
+
+/// Leaves holes where there are only zeros.
+fn write_sparse(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    use std::os::unix::fs::FileExt as _;
+    write_with(path, true, |file| {
+        file.set_len(bytes.len() as u64)?;
+        pages(bytes).try_for_each(|(number, page)| file.write_all_at(page, number * PAGE as u64))
+    })
+}
+
+fn write_with(
+    path: &Path,
+    sync: bool,
+    write: impl FnOnce(&File) -> io::Result<()>,
+) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let file = tempfile::Builder::new()
+        .prefix(".new-")
+        .tempfile_in(folder)?;
+    write(file.as_file())?;
+    if sync {
+        file.as_file().sync_all()?;
+    }
+    file.persist(path)?;
     Ok(())
 }
 
-fn written_beside(path: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new()
-        .prefix(".new-")
-        .tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    Ok(file)
+impl Variant {
+    pub(super) fn of(start: &Start) -> Self {
+        match start.is_snapshot() {
+            true => Variant::Begun,
+            false => Variant::Plain,
+        }
+    }
 }
 
 impl About {

@@ -1,10 +1,11 @@
 //! From a path to machine code: look at it, find its engine, map or compile.
 
-use super::cache::About;
+use super::cache::{About, Variant};
 use super::known::Identity;
 use super::{Artifact, Cache, Code, Content, Digest, FILE_BYTES_MAX, Form, detect, text};
 use crate::engines::{EngineKey, Engines, Invalid, Proposals};
 use crate::error::{Error, Result};
+use crate::snapshot::{self, Start};
 use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::AsRawFd as _;
@@ -20,6 +21,9 @@ pub struct LoadOptions {
     pub pooled: bool,
     /// Map precompiled files that this user's cache does not vouch for.
     pub allow_precompiled: bool,
+    /// Instances begin from an image of the started component, where that is safe and the image's
+    /// memory is within so many bytes.
+    pub snapshot: Option<u64>,
 }
 
 /// Loads artifacts: engines and cache together.
@@ -46,50 +50,55 @@ impl Loader {
 
     /// Makes a file ready to run.
     pub fn load(&self, path: &Path, options: LoadOptions) -> Result<Artifact> {
-        let artifact = |key: EngineKey, code: Code, digest: Digest, size: u64| Artifact {
+        let artifact = |key: EngineKey, code: Code, start: Start, digest, size| Artifact {
             path: path.to_owned(),
             digest,
             size,
             key,
             proposals: key.proposals,
             code,
+            start,
             cached: true,
         };
         if let Some(known) = self.cache.known(path)
-            && let Some((key, code)) = self.from_cache(&known.digest(), known.about, options)?
+            && let Some((key, code, start)) =
+                self.from_cache(&known.digest(), known.about, options)?
         {
-            return Ok(artifact(key, code, known.digest(), known.size()));
+            return Ok(artifact(key, code, start, known.digest(), known.size()));
         }
         let before = std::fs::metadata(path).ok().as_ref().and_then(Identity::of);
         let bytes = read(path)?;
         let digest = Digest::of(&bytes);
         let size = bytes.len() as u64;
-        let done = |key: EngineKey, code: Code, cached: bool| {
+        let done = |key: EngineKey, code: Code, start: Start, cached: bool| {
             self.cache.note(path, before.clone(), &digest);
             Artifact {
                 cached,
-                ..artifact(key, code, digest, size)
+                ..artifact(key, code, start, digest, size)
             }
         };
         if let Some(about) = self.cache.about(&digest)
-            && let Some((key, code)) = self.from_cache(&digest, about, options)?
+            && let Some((key, code, start)) = self.from_cache(&digest, about, options)?
         {
-            return Ok(done(key, code, true));
+            return Ok(done(key, code, start, true));
         }
         match detect(path, &bytes)? {
             Content::Precompiled(form) => {
                 let (key, code) = self.precompiled(path, form, &digest, &bytes, options)?;
-                Ok(done(key, code, true))
+                let start = Start::ordinary("it was compiled beforehand");
+                Ok(done(key, code, start, true))
             }
             Content::Binary(form, binary) => {
                 let key = key_for(path, form, &bytes, &binary, options)?;
                 let engine = self.engines.get(key)?;
-                let compiled = compile(path, form, &engine, &binary)?;
+                let (start, image) = self.begin(form, key, &digest, &binary, options)?;
+                let variant = Variant::of(&start);
+                let compiled = compile(path, form, &engine, image.as_deref().unwrap_or(&binary))?;
                 self.cache
-                    .store(&digest, About::new(form, key), &engine, &compiled);
+                    .store(&digest, About::new(form, key), &engine, variant, &compiled);
                 // Mapped from the cache's file where there is one: its pages are shared and cost
                 // nothing until they run.
-                let code = match self.cache.code(&digest, &engine) {
+                let code = match self.cache.code(&digest, &engine, variant) {
                     Some(file) => map(&engine, form, file),
                     None => from_memory(&engine, form, &compiled),
                 };
@@ -97,7 +106,7 @@ impl Loader {
                     Error::ours("code that was compiled just now does not load")
                         .caused_by(format!("{e:#}"))
                 })?;
-                Ok(done(key, code, false))
+                Ok(done(key, code, start, false))
             }
         }
     }
@@ -132,12 +141,55 @@ impl Loader {
         Ok(code.len() as u64)
     }
 
+    /// How instances of a binary begin, and the image of it where that is how.
+    fn begin(
+        &self,
+        form: Form,
+        key: EngineKey,
+        digest: &Digest,
+        binary: &[u8],
+        options: LoadOptions,
+    ) -> Result<(Start, Option<Vec<u8>>)> {
+        if options.snapshot.is_none() {
+            return Ok((Start::not_asked(), None));
+        }
+        // What is known to have no image is not started again.
+        if let Some(known) = self.cache.start(digest).map(|s| s.within(options.snapshot))
+            && !known.is_snapshot()
+        {
+            return Ok((known, None));
+        }
+        let taken = match form {
+            Form::Module => Err(snapshot::Refused::CoreModule),
+            Form::Component => snapshot::take(binary, &Engines::for_start(key.proposals)?),
+        };
+        let (start, image) = match taken {
+            Ok(image) => {
+                let memory = image.memory;
+                (Start::Snapshot { memory }, Some(image.component))
+            }
+            Err(refused) => (Start::ordinary(refused), None),
+        };
+        tracing::info!(%digest, %start, "started ahead");
+        self.cache.store_start(digest, &start);
+        let start = start.within(options.snapshot);
+        let image = image.filter(|_| start.is_snapshot());
+        Ok((start, image))
+    }
+
     fn from_cache(
         &self,
         digest: &Digest,
         about: About,
         options: LoadOptions,
-    ) -> Result<Option<(EngineKey, Code)>> {
+    ) -> Result<Option<(EngineKey, Code, Start)>> {
+        let start = match options.snapshot {
+            None => Start::not_asked(),
+            Some(_) => match self.cache.start(digest) {
+                Some(start) => start.within(options.snapshot),
+                None => return Ok(None),
+            },
+        };
         let key = EngineKey {
             concurrency: about.concurrency,
             interruptible: options.interruptible,
@@ -145,11 +197,11 @@ impl Loader {
             pooled: options.pooled,
         };
         let engine = self.engines.get(key)?;
-        let Some(file) = self.cache.code(digest, &engine) else {
+        let Some(file) = self.cache.code(digest, &engine, Variant::of(&start)) else {
             return Ok(None);
         };
         match map(&engine, about.form(), file) {
-            Ok(code) => Ok(Some((key, code))),
+            Ok(code) => Ok(Some((key, code, start))),
             Err(error) => {
                 tracing::warn!(%error, "cached code does not load; compiling again");
                 self.cache.forget(digest);

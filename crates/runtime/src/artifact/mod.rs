@@ -13,6 +13,7 @@ pub use inspect::{Inspection, inspect};
 pub use load::{LoadOptions, Loader};
 
 use crate::engines::{EngineKey, Proposals};
+use crate::snapshot::Start;
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::path::PathBuf;
@@ -85,6 +86,8 @@ pub struct Artifact {
     pub proposals: Proposals,
     /// The code.
     pub code: Code,
+    /// How its instances begin.
+    pub start: Start,
     /// Whether the code came from the cache, or was compiled just now.
     pub cached: bool,
 }

@@ -68,6 +68,7 @@ fn alone(file: &Path, grants: &GrantFlags) -> Result<Manifest, Problem> {
             grants_span: None,
             limits: Limits::default(),
             reuse: 1,
+            snapshot: true,
             build: None,
         }],
         triggers: vec![Trigger {
