@@ -124,6 +124,7 @@ fn as_json() {
             "inspection",
             "runs_as",
             "grants",
+            "start",
             "engine"
         ]
     );

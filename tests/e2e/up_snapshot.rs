@@ -45,7 +45,7 @@ fn answers_are_the_same_with_an_image_and_without() {
         "/hello",
         "/count",
         "/count",
-        "/big?bytes=300000",
+        "/big?bytes=3000",
         "/headers",
         "/env",
         "/log?n=3&text=x",
@@ -68,7 +68,12 @@ fn answers_are_the_same_with_an_image_and_without() {
             .iter()
             .map(|path| {
                 let answer = server.get(path);
-                (answer.status, answer.text().replace(&host, "HOST"))
+                // The text of a failure is its id.
+                let text = match answer.status {
+                    500.. => String::new(),
+                    _ => answer.text().replace(&host, "HOST"),
+                };
+                (answer.status, text)
             })
             .collect()
     };

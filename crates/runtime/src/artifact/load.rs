@@ -92,8 +92,18 @@ impl Loader {
                 let key = key_for(path, form, &bytes, &binary, options)?;
                 let engine = self.engines.get(key)?;
                 let (start, image) = self.begin(form, key, &digest, &binary, options)?;
+                let (start, compiled) = match image.map(|i| compile(path, form, &engine, &i)) {
+                    Some(Ok(compiled)) => (start, compiled),
+                    None => (start, compile(path, form, &engine, &binary)?),
+                    Some(Err(error)) => {
+                        // Never the user's to mend, and no reason not to run what they wrote.
+                        tracing::warn!(%digest, %error, "an image is not used");
+                        let start = Start::ordinary("its image does not compile");
+                        self.cache.store_start(&digest, &start);
+                        (start, compile(path, form, &engine, &binary)?)
+                    }
+                };
                 let variant = Variant::of(&start);
-                let compiled = compile(path, form, &engine, image.as_deref().unwrap_or(&binary))?;
                 self.cache
                     .store(&digest, About::new(form, key), &engine, variant, &compiled);
                 // Mapped from the cache's file where there is one: its pages are shared and cost
