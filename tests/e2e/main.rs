@@ -29,6 +29,7 @@ mod run_streams;
 mod browser;
 mod examples;
 mod guestbook;
+mod up_apps;
 mod up_capabilities;
 mod up_drain;
 mod up_logs;

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
+use hyper::Request;
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::runtime;
@@ -57,6 +57,8 @@ pub struct Target {
     pub host: String,
     /// What is asked for
     pub path: &'static str,
+    /// The status of the answer when all is well
+    pub status: u16,
 }
 
 impl From<SocketAddr> for Target {
@@ -65,6 +67,7 @@ impl From<SocketAddr> for Target {
             address,
             host: address.to_string(),
             path: "/",
+            status: 200,
         }
     }
 }
@@ -103,11 +106,11 @@ pub fn drive<T>(
 }
 
 /// One request, for its body: servers that are compared must say the same.
-pub fn body(address: SocketAddr) -> Result<Bytes> {
+pub fn body(target: &Target) -> Result<Bytes> {
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(async { request(&mut connect(address).await?, &address.into()).await })
+    runtime.block_on(async { request(&mut connect(target.address).await?, target).await })
 }
 
 /// Connects; the connection is driven by a task of its own.
@@ -134,7 +137,7 @@ async fn work(mut sender: Sender, target: Target, deadline: Instant) -> Result<V
     Ok(latencies)
 }
 
-/// A request that fails, or is answered with anything but 200 and a body, spoils the whole round:
+/// A request that fails, or is answered with anything but the right status and a body, spoils the whole round:
 /// refusing is cheaper than working.
 pub async fn request(sender: &mut Sender, target: &Target) -> Result<Bytes> {
     let request = Request::get(target.path)
@@ -150,7 +153,7 @@ pub async fn request(sender: &mut Sender, target: &Target) -> Result<Bytes> {
         .context("the body broke off")?
         .to_bytes();
     ensure!(
-        status == StatusCode::OK && !body.is_empty(),
+        status.as_u16() == target.status && !body.is_empty(),
         "answered {status} with {:?}",
         String::from_utf8_lossy(&body)
     );

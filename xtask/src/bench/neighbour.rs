@@ -97,6 +97,7 @@ fn note(rounds: &mut [Vec<f64>; 2], load: load::Load) {
 
 fn target(address: SocketAddr, app: &str, path: &'static str) -> Target {
     Target {
+        status: 200,
         address,
         host: format!("{app}.localhost"),
         path,
