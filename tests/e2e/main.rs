@@ -31,6 +31,7 @@ mod examples;
 mod guestbook;
 mod up_capabilities;
 mod up_drain;
+mod up_limits;
 mod up_logs;
 mod up_outbound;
 mod up_reuse;

@@ -22,6 +22,7 @@ pub mod file_body;
 pub mod paced;
 pub mod patience;
 mod printable;
+pub mod queue;
 pub mod stall;
 
 pub mod building;

@@ -16,6 +16,7 @@ pub mod pools;
 pub mod receipt;
 pub mod seam;
 mod threads;
+mod wall_clock;
 
 pub use crate::core::{Core, Denial, Denials, InstanceState, Watch};
 pub use crate::error::{Error, Kind, Result};

@@ -7,7 +7,7 @@
 
 use crate::call::{MakeState, metered, start_module};
 use crate::core::InstanceState;
-use crate::limits::{Limit, LimitHit};
+use crate::limits::Limit;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
@@ -66,10 +66,7 @@ pub(crate) async fn run<S: InstanceState>(
         None => ended.await,
         Some(timeout) => match tokio::time::timeout(timeout, ended).await {
             Ok(ended) => ended,
-            Err(_) => {
-                meter.hit(Limit::Timeout);
-                (Err(LimitHit(Limit::Timeout).into()), None)
-            }
+            Err(_) => (Err(meter.reach(Limit::Timeout).into()), None),
         },
     };
     (ended.0, ended.1.unwrap_or(left_behind))
@@ -209,12 +206,9 @@ async fn thread<S: InstanceState>(
     let meter = store.data_mut().core().budget.meter.clone();
     store.set_epoch_deadline(1);
     let asked = meter.clone();
-    store.epoch_deadline_callback(move |_| {
-        if asked.over_cpu() {
-            asked.hit(Limit::Cpu);
-            return Err(LimitHit(Limit::Cpu).into());
-        }
-        Ok(UpdateDeadline::Yield(1))
+    store.epoch_deadline_callback(move |_| match asked.over_cpu() {
+        true => Err(asked.reach(Limit::Cpu).into()),
+        false => Ok(UpdateDeadline::Yield(1)),
     });
     let event = async {
         let instance = linker.instantiate_async(&mut store, &group.module).await?;

@@ -40,6 +40,7 @@ fn look(args: &Args) -> Result<(), Error> {
     let runtime = super::runtime(PoolSize::of_one_app());
     let options = LoadOptions {
         interruptible: true,
+        fuel: false,
         pooled: false,
         allow_precompiled: args.allow_precompiled,
     };

@@ -41,6 +41,8 @@ pub(super) struct Vouched {
     pub proposals: u64,
     pub concurrency: bool,
     pub interruptible: bool,
+    #[serde(default)]
+    pub fuel: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -180,6 +182,7 @@ impl Cache {
             proposals: key.proposals.bits(),
             concurrency: key.concurrency,
             interruptible: key.interruptible,
+            fuel: key.fuel,
         };
         let folder = root.join("vouched");
         own_folder(&folder)
@@ -348,6 +351,7 @@ impl Vouched {
         EngineKey {
             concurrency: self.concurrency,
             interruptible: self.interruptible,
+            fuel: self.fuel,
             proposals: Proposals::from_bits(self.proposals),
             pooled: false,
         }
