@@ -32,6 +32,7 @@ mod guestbook;
 mod up_apps;
 mod up_capabilities;
 mod up_drain;
+mod up_limits;
 mod up_logs;
 mod up_outbound;
 mod up_reuse;

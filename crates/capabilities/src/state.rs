@@ -30,12 +30,15 @@ impl State {
         let parts = grants.parts(&core, &mut wasi)?;
         let mut ctx = wasi.build();
         *ctx.filesystem() = grants.files.opened()?;
+        let mut table = ResourceTable::new();
+        // The engine's own default stays where there is no limit.
+        let most = core.budget.allowance().handles;
+        if most != usize::MAX {
+            table.set_max_capacity(most);
+        }
         Ok(State {
             core,
-            wasi: Wasi::Component {
-                ctx,
-                table: ResourceTable::new(),
-            },
+            wasi: Wasi::Component { ctx, table },
             parts,
         })
     }

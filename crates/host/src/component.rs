@@ -2,18 +2,19 @@
 //! it has not been called for long.
 
 use crate::app::problem;
+use crate::queue::{Queue, Turn};
 use crate::setting::Setting;
 use holm_capabilities::stdio::{Lines, Stdio};
 use holm_capabilities::{Grants, Place, State};
-use holm_manifest::{Limits, Manifest, Problem};
+use holm_manifest::{ByteSize, Limits, Manifest, OrNone, Problem, Time};
 use holm_runtime::artifact::{Generation, LoadOptions};
+use holm_runtime::call::renew;
 use holm_runtime::lanes::Tenant;
 use holm_runtime::limits::{Allowance, Budget};
-use holm_runtime::{Core, Error, InstanceState as _, PoolFull, PoolPermit, Prepared};
+use holm_runtime::{Core, Error, PoolFull, PoolPermit, Prepared};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
 use wasmtime::Store;
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi_http::{p2, p3};
@@ -29,8 +30,8 @@ pub struct Component {
     pub label: Arc<str>,
     /// Its limits.
     pub limits: Limits,
-    /// How many of its instances may be alive.
-    pub permits: Arc<Semaphore>,
+    /// Where calls wait for their turn.
+    pub queue: Queue,
     /// The app, which its events' time is charged to.
     pub tenant: Arc<Tenant>,
     manifest: Arc<Manifest>,
@@ -101,10 +102,10 @@ impl Component {
             false => name.clone(),
         };
         Component {
-            name,
+            name: name.clone(),
             label,
             limits: component.limits.clone(),
-            permits: Arc::new(Semaphore::new(component.limits.concurrency as usize)),
+            queue: Queue::new(name, &component.limits),
             tenant: tenant.clone(),
             manifest: manifest.clone(),
             index,
@@ -187,16 +188,28 @@ impl Component {
         }
     }
 
-    /// Takes an instance: one that waits to be reused, or a fresh one. Instantiation runs guest
-    /// code, so the caller drives that on the event's clocks; the store comes first.
-    pub fn take(&self, loaded: &Loaded) -> Result<wasmtime::Result<Instance>, PoolFull> {
+    /// Takes an instance: one that waits to be reused, or a fresh one, once the pool has a place
+    /// for it. Instantiation runs guest code, so the caller drives that on the event's clocks; the
+    /// store comes first.
+    pub async fn take(
+        &self,
+        loaded: &Loaded,
+        turn: &Turn,
+    ) -> Result<wasmtime::Result<Instance>, PoolFull> {
         if let Some(idle) = loaded.take_idle(self.reuse()) {
             return Ok(Ok(idle));
         }
         let place = loaded.prepared.place().or_else(|_| {
             self.setting.shelf.drop_idle();
             loaded.prepared.place()
-        })?;
+        });
+        let place = match place {
+            Ok(place) => place,
+            Err(full) => {
+                let place = loaded.prepared.place_in_turn();
+                self.queue.wait_for(turn, place).await.map_err(|_| full)?
+            }
+        };
         Ok(self.fresh(loaded, place))
     }
 
@@ -218,16 +231,10 @@ impl Component {
     /// Gives an instance back after an event that ended well.
     pub fn give_back(&self, loaded: &Loaded, mut instance: Instance) {
         instance.served += 1;
-        if instance.served < self.reuse() {
-            instance.store.data_mut().core().renew();
+        if instance.served < self.reuse() && renew(&mut instance.store).is_ok() {
             let mut idle = loaded.idle.lock().unwrap_or_else(PoisonError::into_inner);
             idle.push(instance);
         }
-    }
-
-    /// The wall time that an event may take without a byte moving.
-    pub fn timeout(&self) -> Duration {
-        self.limits.timeout.0
     }
 
     fn written(&self) -> &holm_manifest::Component {
@@ -260,7 +267,9 @@ impl Loaded {
             .map_err(|p| problems.extend(p))
             .ok();
         let options = LoadOptions {
-            interruptible: true,
+            // Code whose CPU time nobody bounds is not asked at each tick either.
+            interruptible: component.limits.cpu.0.is_some(),
+            fuel: component.limits.fuel.0.is_some(),
             pooled: true,
             allow_precompiled: of.setting.allow_precompiled,
             snapshot: component.snapshot.then_some(component.limits.memory.0),
@@ -365,10 +374,32 @@ fn began() -> Instant {
 
 /// A component's limits as the runtime enforces them.
 pub fn allowance(limits: &Limits) -> Allowance {
+    let bytes = |most: OrNone<ByteSize>| most.0.map_or(u64::MAX, |bytes| bytes.0);
+    let time = |most: OrNone<Time>| most.0.map(|time| time.0);
     Allowance {
         memory: limits.memory.0,
-        cpu: Some(limits.cpu.0),
-        timeout: Some(limits.timeout.0),
+        memories: limits.memories as usize,
         table_elements: limits.table_elements as usize,
+        tables: limits.tables as usize,
+        instances: limits.instances as usize,
+        cpu: time(limits.cpu),
+        fuel: limits.fuel.0,
+        timeout: Some(limits.timeout.0),
+        first_byte: time(limits.first_byte),
+        duration: time(limits.duration),
+        queue: limits.queue as usize,
+        queue_time: Some(limits.queue_time.0),
+        request_body: bytes(limits.request_body),
+        response_body: bytes(limits.response_body),
+        headers: limits.headers.0,
+        header_count: limits.header_count as usize,
+        handles: limits.handles as usize,
+        call_data: usize::try_from(limits.call_data.0).unwrap_or(usize::MAX),
+        outbound: limits.outbound as usize,
+        outbound_bytes: bytes(limits.outbound_bytes),
+        sockets: limits.sockets as usize,
+        open_files: limits.open_files as usize,
+        bytes_written: bytes(limits.bytes_written),
+        value_size: limits.value_size.0,
     }
 }

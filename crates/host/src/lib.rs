@@ -25,6 +25,7 @@ mod fuzz;
 pub mod paced;
 pub mod patience;
 mod printable;
+pub mod queue;
 pub mod stall;
 
 pub mod building;

@@ -42,6 +42,11 @@ impl ByteSize {
     pub const fn mib(n: u64) -> Self {
         Self(n << 20)
     }
+
+    /// So many GiB.
+    pub const fn gib(n: u64) -> Self {
+        Self(n << 30)
+    }
 }
 
 impl FromStr for ByteSize {

@@ -42,6 +42,11 @@ impl Time {
         Self(Duration::from_secs(n))
     }
 
+    /// So many hours.
+    pub const fn hours(n: u64) -> Self {
+        Self::seconds(n * 3600)
+    }
+
     /// So many milliseconds.
     pub const fn millis(n: u64) -> Self {
         Self(Duration::from_millis(n))

@@ -4,15 +4,19 @@ use crate::artifact::Generation;
 use crate::core::{Denial, InstanceState};
 use crate::error::{Error, Result};
 use crate::fault::{Ended, explain};
-use crate::limits::{Limit, LimitHit, Meter};
+use crate::limits::{Limit, Meter};
 use crate::link::{Pre, Prepared};
 use crate::receipt::{Flows, Receipt};
+use crate::wall_clock::WallClock;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use wasmtime::Store;
+
+/// Fuel after which a guest lets others run; about 10 ms, as long as a tick.
+const FUEL_BETWEEN_YIELDS: u64 = 10_000_000;
 
 /// Makes the states of a run: one per thread, which is one for nearly everybody.
 pub type MakeState<S> = Arc<dyn Fn() -> wasmtime::Result<S> + Send + Sync>;
@@ -56,8 +60,20 @@ impl<S: InstanceState> Prepared<S> {
         };
         let mut store = Store::try_new(engine, state)?;
         store.limiter(|state| &mut state.core().budget);
+        let meter = store.data_mut().core().budget.meter.clone();
+        let allowance = meter.allowance();
+        // The engine's own defaults stay where there is no limit.
+        if allowance.handles != usize::MAX {
+            store.set_max_component_handles(allowance.handles);
+        }
+        if allowance.call_data != usize::MAX {
+            store.set_hostcall_fuel(allowance.call_data);
+        }
+        if self.artifact.key.fuel {
+            store.fuel_async_yield_interval(Some(FUEL_BETWEEN_YIELDS))?;
+            store.set_fuel(allowance.fuel.unwrap_or(u64::MAX))?;
+        }
         if self.artifact.key.interruptible {
-            let meter = store.data_mut().core().budget.meter.clone();
             crate::ticker::polled();
             store.set_epoch_deadline(1);
             store.epoch_deadline_callback(move |_| Ok(meter.tick()?));
@@ -80,6 +96,7 @@ impl<S: InstanceState> Prepared<S> {
             }
             _ => {
                 let result = metered(&meter, timeout, self.start(&mut store)).await;
+                count_fuel(&mut store);
                 (result, store.into_data())
             }
         };
@@ -92,7 +109,7 @@ impl<S: InstanceState> Prepared<S> {
                 Ended::Exit(code) => Ok(code),
                 Ended::Fault(error) => Err(*error),
             },
-            receipt: Some(close(&mut state, began)),
+            receipt: Some(receipt(&mut state, began)),
             denials: state.core().denials.list(),
         }
     }
@@ -189,24 +206,45 @@ pub fn cannot_start(error: &wasmtime::Error) -> Error {
 }
 
 /// Closes the account of an event.
-pub fn close<S: InstanceState>(state: &mut S, began: Instant) -> Receipt {
+pub fn close<S: InstanceState>(store: &mut Store<S>, began: Instant) -> Receipt {
+    count_fuel(store);
+    receipt(store.data_mut(), began)
+}
+
+/// Makes an instance ready for another event.
+pub fn renew<S: InstanceState>(store: &mut Store<S>) -> wasmtime::Result<()> {
+    store.data_mut().core().renew();
+    match store.data_mut().core().budget.allowance().fuel {
+        Some(fuel) => store.set_fuel(fuel),
+        None => Ok(()),
+    }
+}
+
+/// Asks the engine how much fuel the event has burnt, where it counts any.
+fn count_fuel<S: InstanceState>(store: &mut Store<S>) {
+    if let Some(fuel) = store.data_mut().core().budget.allowance().fuel
+        && let Ok(left) = store.get_fuel()
+    {
+        let burnt = fuel.saturating_sub(left);
+        store.data_mut().core().budget.meter.burnt(burnt);
+    }
+}
+
+fn receipt<S: InstanceState>(state: &mut S, began: Instant) -> Receipt {
     let core = state.core();
     Receipt::close(
         &core.component,
-        core.budget.meter.spent(),
+        &core.budget,
         began.elapsed(),
-        core.budget.memory_peak(),
         &core.flows,
         &core.seam,
-        core.budget.meter.limit_hit().map(Limit::name),
     )
 }
 
-/// Drives a served event: like [`metered`], but its wall clock runs only while no byte moves in or
-/// out, so that a slow client or a long stream is not taken for a guest that hangs.
+/// Drives a served event on its clocks: [`WallClock`] says which, and CPU time is counted over its
+/// polls.
 pub async fn event<T>(
     meter: &Arc<Meter>,
-    timeout: Duration,
     flows: &Flows,
     event: impl Future<Output = wasmtime::Result<T>>,
 ) -> wasmtime::Result<T> {
@@ -214,18 +252,16 @@ pub async fn event<T>(
         meter: meter.clone(),
         event
     });
-    let mut moved = flows.total();
-    loop {
-        if let Ok(result) = tokio::time::timeout(timeout, &mut polls).await {
+    let mut clock = WallClock::new(meter, flows);
+    while let Some(until) = clock.next() {
+        if let Ok(result) = tokio::time::timeout_at(until.into(), &mut polls).await {
             return result;
         }
-        let now = flows.total();
-        if now == moved {
-            meter.hit(Limit::Timeout);
-            return Err(LimitHit(Limit::Timeout).into());
+        if let Some(limit) = clock.over(Instant::now()) {
+            return Err(meter.reach(limit).into());
         }
-        moved = now;
     }
+    polls.await
 }
 
 /// Drives an event on its own clocks: CPU time is counted over its polls, wall time by a timer.
@@ -243,10 +279,7 @@ pub async fn metered<T>(
     };
     match tokio::time::timeout(timeout, polls).await {
         Ok(result) => result,
-        Err(_) => {
-            meter.hit(Limit::Timeout);
-            Err(LimitHit(Limit::Timeout).into())
-        }
+        Err(_) => Err(meter.reach(Limit::Timeout).into()),
     }
 }
 

@@ -169,6 +169,8 @@ pub struct EngineKey {
     pub concurrency: bool,
     /// Guests can be stopped while they compute.
     pub interruptible: bool,
+    /// Guests burn fuel.
+    pub fuel: bool,
     /// Proposals beyond the settled ones.
     pub proposals: Proposals,
     /// Instances from pools (a server) or from the operating system (a command).
@@ -296,6 +298,7 @@ impl Engines {
         config.shared_memory(key.proposals.threads());
         config.concurrency_support(key.concurrency);
         config.epoch_interruption(key.interruptible);
+        config.consume_fuel(key.fuel);
         config.wasm_backtrace_details(wasmtime::WasmBacktraceDetails::Enable);
         config.memory_init_cow(true);
         // Reserve each instance's mappings from pools: RATIONALE.md has the figures.
@@ -360,6 +363,7 @@ mod tests {
         let key = EngineKey {
             concurrency: false,
             interruptible: true,
+            fuel: false,
             proposals: Proposals::default(),
             pooled: true,
         };

@@ -3,9 +3,8 @@
 use crate::call::NotAProgram;
 use crate::core::Core;
 use crate::error::{Error, Frame};
-use crate::limits::{Limit, LimitHit};
+use crate::limits::{Limit, LimitHit, of_engine};
 use crate::threads::SharedTooBig;
-use std::time::Duration;
 use wasmtime::{Trap, WasmBacktrace};
 
 /// How a guest's run ended.
@@ -34,9 +33,12 @@ pub fn explain(error: wasmtime::Error, core: &mut Core) -> Ended {
         return Ended::Fault(Box::new(error));
     }
     let limit = match error.downcast_ref::<LimitHit>() {
-        Some(LimitHit(limit)) => Some(*limit),
-        // A guest whose memory was refused usually traps soon after, in its own allocator.
-        None => core.budget.meter.limit_hit(),
+        Some(hit) => Some(hit.limit),
+        None => match of_engine(&error) {
+            Some(limit) => Some(core.budget.meter.reach(limit).limit),
+            // A guest whose memory was refused usually traps soon after, in its own allocator.
+            None => core.budget.meter.limit_hit(),
+        },
     };
     let mut fault = match limit {
         Some(limit) => over(limit, core),
@@ -55,38 +57,7 @@ pub fn explain(error: wasmtime::Error, core: &mut Core) -> Ended {
 }
 
 fn over(limit: Limit, core: &Core) -> Error {
-    let allowance = core.budget.allowance();
-    let who = &core.component;
-    let time =
-        |t: Option<Duration>| t.map_or("none".into(), |t| holm_manifest::Time(t).to_string());
-    let (what, value, flag) = match limit {
-        Limit::Memory => (
-            "wanted more memory than its limit",
-            holm_manifest::ByteSize(allowance.memory).to_string(),
-            "--memory",
-        ),
-        Limit::Cpu => ("used up its CPU time", time(allowance.cpu), "--cpu"),
-        Limit::Timeout => (
-            "took longer than its timeout",
-            time(allowance.timeout),
-            "--timeout",
-        ),
-        Limit::Table => (
-            "wanted more table elements than its limit",
-            allowance.table_elements.to_string(),
-            "",
-        ),
-    };
-    let error = Error::guest(format!("{who} {what} ({value})"));
-    let error = error.help(format!(
-        "raise it in the manifest: limits = {{ {} = … }}",
-        limit.name()
-    ));
-    if flag.is_empty() {
-        error
-    } else {
-        error.help(format!("or for `holm run`: {flag}"))
-    }
+    limit.error(&core.component, limit.amount(core.budget.allowance()))
 }
 
 fn trapped(error: &wasmtime::Error, core: &Core) -> Error {

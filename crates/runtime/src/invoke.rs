@@ -43,7 +43,7 @@ impl<S: InstanceState> Prepared<S> {
         };
         Outcome {
             result,
-            receipt: Some(close(store.data_mut(), began)),
+            receipt: Some(close(&mut store, began)),
             denials: store.data_mut().core().denials.list(),
         }
     }

@@ -22,6 +22,7 @@ pub mod seam;
 pub mod snapshot;
 mod threads;
 pub mod ticker;
+mod wall_clock;
 
 pub use crate::core::{Core, Denial, Denials, InstanceState, Watch};
 pub use crate::error::{Error, Kind, Result};

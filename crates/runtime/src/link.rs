@@ -178,6 +178,16 @@ impl<S: 'static> Prepared<S> {
         })
     }
 
+    /// Waits for a place in the pool, behind those who wait already.
+    pub async fn place_in_turn(&self) -> PoolPermit {
+        let permit = match self.places.clone() {
+            // It is never closed.
+            Some(places) => places.acquire_owned().await.ok(),
+            None => None,
+        };
+        PoolPermit { _permit: permit }
+    }
+
     /// Memory that its code takes while it is loaded, in bytes: what is mapped, and about what the
     /// engine keeps of it beside.
     pub fn code_bytes(&self) -> u64 {

@@ -1,5 +1,6 @@
 //! The receipt: what one event cost, and which limit stopped it.
 
+use crate::limits::{Budget, Limit};
 use crate::seam::Seam;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -52,6 +53,19 @@ impl Flows {
             .sum()
     }
 
+    /// Bytes over the network, in both directions, other than the event's own request.
+    pub fn outbound(&self) -> u64 {
+        [
+            &self.http_in,
+            &self.http_out,
+            &self.sockets_in,
+            &self.sockets_out,
+        ]
+        .iter()
+        .map(|counter| counter.load(Relaxed))
+        .sum()
+    }
+
     /// Adds to one of the counters; a name for the only thing that is ever done to them.
     pub fn add(counter: &AtomicU64, bytes: usize) {
         counter.fetch_add(bytes as u64, Relaxed);
@@ -76,6 +90,9 @@ pub struct Receipt {
     pub component: String,
     /// CPU time of its polls, guest and host functions together, in microseconds.
     pub cpu_us: u64,
+    /// Fuel that it burnt; absent unless its component has a limit of fuel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fuel: Option<u64>,
     /// Wall time from taking the instance to giving it back, in microseconds.
     pub wall_us: u64,
     /// The most linear memory it held at once, in bytes.
@@ -88,7 +105,7 @@ pub struct Receipt {
     pub bytes: BTreeMap<&'static str, [u64; 2]>,
     /// Calls to the outside: interface, then function.
     pub calls: BTreeMap<&'static str, BTreeMap<&'static str, Calls>>,
-    /// The limit that stopped it, if one did: `cpu`, `memory`, `timeout`, …
+    /// The limit that it reached last, if any: `cpu`, `memory`, `timeout`, …
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<&'static str>,
 }
@@ -107,12 +124,10 @@ impl Receipt {
     /// Closes the account of an instance.
     pub fn close(
         component: &str,
-        cpu: Duration,
+        budget: &Budget,
         wall: Duration,
-        memory_peak: u64,
         flows: &Flows,
         seam: &Seam,
-        limit: Option<&'static str>,
     ) -> Receipt {
         let mut calls: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
         for tally in seam.tallies() {
@@ -128,14 +143,15 @@ impl Receipt {
         }
         let mut receipt = Receipt {
             component: component.to_owned(),
-            cpu_us: cpu.as_micros() as u64,
+            cpu_us: budget.meter.spent().as_micros() as u64,
+            fuel: budget.meter.fuel(),
             wall_us: wall.as_micros() as u64,
-            memory_peak,
+            memory_peak: budget.memory_peak(),
             bytes_in: 0,
             bytes_out: 0,
             bytes: BTreeMap::new(),
             calls,
-            limit,
+            limit: budget.meter.limit_hit().map(Limit::name),
         };
         receipt.bytes_from(flows);
         receipt

@@ -7,7 +7,7 @@
 
 use crate::call::{MakeState, metered, start_module};
 use crate::core::InstanceState;
-use crate::limits::{Limit, LimitHit};
+use crate::limits::Limit;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
@@ -66,10 +66,7 @@ pub(crate) async fn run<S: InstanceState>(
         None => ended.await,
         Some(timeout) => match tokio::time::timeout(timeout, ended).await {
             Ok(ended) => ended,
-            Err(_) => {
-                meter.hit(Limit::Timeout);
-                (Err(LimitHit(Limit::Timeout).into()), None)
-            }
+            Err(_) => (Err(meter.reach(Limit::Timeout).into()), None),
         },
     };
     (ended.0, ended.1.unwrap_or(left_behind))

@@ -118,6 +118,15 @@ const HTTP: (&str, &str, &[&str]) = (
     &["wasmtime_wasi_http::{WasiHttp, WasiHttpView as _}"],
 );
 
+const HTTP_P3_USES: (&str, &str, &[&str]) = (
+    "WasiHttp",
+    "State::http",
+    &[
+        "super::hooks",
+        "wasmtime_wasi_http::{WasiHttp, WasiHttpView as _}",
+    ],
+);
+
 const fn table(
     file: &'static str,
     bindings: Bindings,
@@ -227,8 +236,8 @@ pub(super) const TABLES: &[Table] = &[
         "http/wasi_0_3.rs",
         HTTP_P3,
         &["http/types", "http/client"],
-        HTTP,
-        nothing,
+        HTTP_P3_USES,
+        http_0_3,
     ),
 ];
 
@@ -288,6 +297,18 @@ fn nothing(_function: &str) -> Option<&'static str> {
 
 fn environment(function: &str) -> Option<&'static str> {
     (function == "get-environment").then_some("super::noted")
+}
+
+/// Fields that grow past their limit; in 0.2 that is a trap, which says so itself.
+fn http_0_3(function: &str) -> Option<&'static str> {
+    let grows = [
+        "[static]fields.from-list",
+        "[method]fields.set",
+        "[method]fields.append",
+    ];
+    grows
+        .contains(&function)
+        .then_some("hooks::any => hooks::grown")
 }
 
 fn sockets_0_2(function: &str) -> Option<&'static str> {

@@ -5,6 +5,7 @@
 //! dirs = { "/site" = "public", "/data" = { path = "data", access = "write" } }
 //! ```
 
+mod bounds;
 mod flag;
 mod streams_0_3;
 #[cfg(test)]
@@ -246,9 +247,13 @@ impl Capability for Files {
 
     fn link_component(linker: &mut Linker<State>, era: Era) -> wasmtime::Result<()> {
         wasi_0_2::link(linker)?;
-        match era {
-            Era::P2 => Ok(()),
-            Era::P3 => wasi_0_3::link(linker),
+        if era == Era::P3 {
+            wasi_0_3::link(linker)?;
         }
+        // The rows that are ours take the place of the generated ones.
+        linker.allow_shadowing(true);
+        bounds::link(linker, era)?;
+        linker.allow_shadowing(false);
+        Ok(())
     }
 }

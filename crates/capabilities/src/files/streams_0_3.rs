@@ -7,6 +7,7 @@ use crate::stdio::counted::Counter;
 use crate::stdio::ending::Ending;
 use bytes::BytesMut;
 use holm_runtime::InstanceState;
+use holm_runtime::limits::Limit;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -96,7 +97,9 @@ fn write(
                 file,
                 blocking: store.data_mut().parts.files.blocking,
                 offset,
-                counter: Counter::new(store.data_mut().core(), |flows| &flows.files_out),
+                counter: Counter::within(store.data_mut().core(), Limit::BytesWritten, |flows| {
+                    &flows.files_out
+                }),
                 ending,
                 buffer: BytesMut::new(),
                 task: None,
@@ -267,6 +270,13 @@ impl StreamConsumer<State> for Writer {
     ) -> Poll<wasmtime::Result<StreamResult>> {
         let me = &mut *self;
         let mut from = from.as_direct(store);
+        let most = match me.blocking {
+            true => from.remaining().len(),
+            false => from.remaining().len().min(CHUNK_BYTES),
+        };
+        if me.task.is_none() && me.counter.room(most).is_err() {
+            return Poll::Ready(Ok(me.ending.tell(Err(ErrorCode::Quota))));
+        }
         if me.blocking {
             return Poll::Ready(Ok(match write_to(&me.file, from.remaining(), me.offset) {
                 Ok(size) => {

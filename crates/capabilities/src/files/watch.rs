@@ -4,6 +4,7 @@
 use super::{Access, Dir};
 use crate::State;
 use crate::stdio::counted::Counter;
+use holm_runtime::limits::Limit;
 use holm_runtime::{Denial, InstanceState};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ pub struct Watch {
     pub(super) dirs: Arc<Vec<Dir>>,
     /// See [`super::Files::blocking`].
     pub(super) blocking: bool,
+    pub(super) open: super::bounds::Open,
     /// Descriptors to folders; kept only when somebody asked which folders are used. Numbers of
     /// closed descriptors stay until they are given out again, so it is never longer than the most
     /// descriptors that were open at once.
@@ -32,6 +34,7 @@ impl Watch {
         Watch {
             dirs,
             blocking,
+            open: super::bounds::Open::default(),
             places: uses.then(HashMap::new),
             fds,
         }
@@ -241,7 +244,7 @@ pub(crate) fn writing(
 ) {
     changed(state, touch, result);
     if let Ok(stream) = result {
-        let counter = Counter::new(state.core(), |flows| &flows.files_out);
+        let counter = Counter::within(state.core(), Limit::BytesWritten, |flows| &flows.files_out);
         if let Ok(place) = state.table_and_parts().0.get_mut(stream) {
             counter.watch_output(place);
         }

@@ -1,9 +1,11 @@
-//! Bodies on their way: counted in the instance's flows, and never waited for without end.
+//! Bodies on their way: counted in the instance's flows and held to its limits, and never waited for
+//! without end.
 
 use super::fault;
 use super::outbound::Slot;
 use super::pool::Lease;
 use bytes::Bytes;
+use holm_runtime::limits::{Limit, Meter};
 use holm_runtime::receipt::Flows;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -33,12 +35,29 @@ impl Progress {
     }
 }
 
+/// Where bytes are counted, and what holds them to a limit.
+#[derive(Clone)]
+pub struct Account {
+    /// The counters.
+    pub flows: Arc<Flows>,
+    /// The limits.
+    pub meter: Arc<Meter>,
+}
+
+impl Account {
+    fn room(&self, bytes: usize) -> bool {
+        self.meter
+            .room(Limit::OutboundBytes, &self.flows, bytes)
+            .is_ok()
+    }
+}
+
 /// A request's body.
 pub struct RequestBody {
     /// What the guest writes.
     pub guest: WasiBody,
     /// Where its bytes are counted.
-    pub flows: Arc<Flows>,
+    pub account: Account,
     /// Who waits for it to move.
     pub progress: Arc<Progress>,
 }
@@ -55,10 +74,18 @@ impl Body for RequestBody {
         if polled.is_ready() {
             self.progress.moved();
         }
-        if let Poll::Ready(Some(Ok(frame))) = &polled
-            && let Some(data) = frame.data_ref()
-        {
-            Flows::add(&self.flows.http_out, data.len());
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            if let Some(data) = frame.data_ref() {
+                if !self.account.room(data.len()) {
+                    return Poll::Ready(Some(Err(Error::HttpRequestBodySize(None))));
+                }
+                Flows::add(&self.account.flows.http_out, data.len());
+            }
+            let most = self.account.meter.allowance().header_count;
+            if frame.trailers_ref().is_some_and(|t| t.len() > most) {
+                self.account.meter.hit(Limit::HeaderCount);
+                return Poll::Ready(Some(Err(Error::HttpRequestTrailerSectionSize(None))));
+            }
         }
         polled
     }
@@ -76,7 +103,7 @@ impl Body for RequestBody {
 /// before, the connection is closed.
 pub struct ResponseBody {
     origin: Incoming,
-    flows: Arc<Flows>,
+    account: Account,
     patience: Duration,
     waiting: Option<Pin<Box<Sleep>>>,
     lease: Option<Lease>,
@@ -87,14 +114,14 @@ impl ResponseBody {
     /// The body that comes from an origin over `lease`, at most `patience` between two frames.
     pub fn new(
         origin: Incoming,
-        flows: Arc<Flows>,
+        account: Account,
         patience: Duration,
         lease: Lease,
         slot: Slot,
     ) -> Self {
         let mut body = ResponseBody {
             origin,
-            flows,
+            account,
             patience,
             waiting: None,
             lease: Some(lease),
@@ -141,7 +168,12 @@ impl Body for ResponseBody {
         }
         match &frame {
             Some(Ok(frame)) => {
-                Flows::add(&body.flows.http_in, frame.data_ref().map_or(0, Bytes::len));
+                let size = frame.data_ref().map_or(0, Bytes::len);
+                if !body.account.room(size) {
+                    body.lease = None;
+                    return Poll::Ready(Some(Err(Error::HttpResponseBodySize(None))));
+                }
+                Flows::add(&body.account.flows.http_in, size);
                 if body.origin.is_end_stream() {
                     body.give_back();
                 }

@@ -1,26 +1,29 @@
 //! What `wasi:http` asks the host: may this request go out, and what came of it?
 
+use super::body::Account;
 use super::destination::Destination;
 use super::fault::Fault;
 use super::outbound::{Outbound, Patience, Peer, Slot};
+use crate::State;
 use crate::network::{PRIVATE, Range, Target, needs_private};
+use holm_runtime::limits::{Limit, Meter};
 use holm_runtime::receipt::Flows;
 use holm_runtime::seam::Uses;
-use holm_runtime::{Core, Denial, Denials};
+use holm_runtime::{Core, Denial, Denials, InstanceState as _};
 use http::{Method, Request, Response};
 use http_body_util::BodyExt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
+use wasmtime_wasi::TrappableError;
+use wasmtime_wasi_http::p3::bindings::http::types::HeaderError;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
-
-/// Requests of one instance that may be under way at once.
-const REQUESTS_MAX: usize = 128;
 
 /// One instance's side of outbound HTTP.
 pub struct Hooks {
     outbound: Arc<Outbound>,
     flows: Arc<Flows>,
+    meter: Arc<Meter>,
     denials: Denials,
     uses: Option<Uses>,
     /// Made with the first request: most instances send none.
@@ -41,6 +44,7 @@ impl Hooks {
         Hooks {
             outbound,
             flows: core.flows.clone(),
+            meter: core.budget.meter.clone(),
             denials: core.denials.clone(),
             uses: core.seam.uses().cloned(),
             slots: None,
@@ -68,13 +72,19 @@ impl Hooks {
             );
             return Err(Error::HttpRequestDenied);
         }
+        let most = self.meter.allowance();
+        if request.headers().len() > most.header_count {
+            self.meter.hit(Limit::HeaderCount);
+            return Err(Error::HttpRequestHeaderSectionSize(None));
+        }
+        let places = most.outbound.min(Semaphore::MAX_PERMITS);
         let slots = self
             .slots
-            .get_or_insert_with(|| Arc::new(Semaphore::new(REQUESTS_MAX)));
-        let slot = slots
-            .clone()
-            .try_acquire_owned()
-            .map_err(|_| Error::ConnectionLimitReached)?;
+            .get_or_insert_with(|| Arc::new(Semaphore::new(places)));
+        let slot = slots.clone().try_acquire_owned().map_err(|_| {
+            self.meter.hit(Limit::Outbound);
+            Error::ConnectionLimitReached
+        })?;
         Ok((to, slot))
     }
 }
@@ -87,13 +97,17 @@ impl WasiHttpHooks for Hooks {
         _response_read: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Sent> + Send> {
         let admitted = self.admit(&request);
-        let (outbound, flows) = (self.outbound.clone(), self.flows.clone());
+        let outbound = self.outbound.clone();
+        let account = Account {
+            flows: self.flows.clone(),
+            meter: self.meter.clone(),
+        };
         let (denials, uses) = (self.denials.clone(), self.uses.clone());
         Box::new(async move {
             let (to, slot) = admitted?;
             let patience = Patience::of(options);
             match outbound
-                .send(to.clone(), request, patience, flows, slot)
+                .send(to.clone(), request, patience, account, slot)
                 .await
             {
                 Ok(response) => {
@@ -115,6 +129,22 @@ impl WasiHttpHooks for Hooks {
 
     fn p2_outgoing_body_buffer_chunks(&mut self) -> usize {
         4
+    }
+}
+
+/// Before a call of which only the result counts.
+pub(super) fn any<A>(_: &mut State, _: A) {}
+
+/// After fields were made or have grown in 0.3: a guest reads of the limit, and so does the log.
+pub(super) fn grown<T>(
+    state: &mut State,
+    (): (),
+    result: &mut Result<T, TrappableError<HeaderError>>,
+) {
+    if let Err(error) = result
+        && matches!(error.downcast_ref(), Some(HeaderError::SizeExceeded))
+    {
+        state.core().budget.meter.hit(Limit::Headers);
     }
 }
 

@@ -102,8 +102,12 @@ impl Capability for Http {
         core: &holm_runtime::Core,
         _wasi: &mut WasiCtxBuilder,
     ) -> wasmtime::Result<Instance> {
+        let mut context = WasiHttpCtx::new();
+        if let Ok(most) = usize::try_from(core.budget.allowance().headers) {
+            context.set_field_size_limit(most);
+        }
         Ok(Instance {
-            context: WasiHttpCtx::new(),
+            context,
             hooks: Hooks::new(self.0.clone(), core),
         })
     }

@@ -1,11 +1,10 @@
 //! Sending a request that was admitted: a connection, the request, the head of the response.
 
-use super::body::{Progress, RequestBody, ResponseBody};
+use super::body::{Account, Progress, RequestBody, ResponseBody};
 use super::connect::{Connection, Connector};
 use super::destination::Destination;
 use super::fault::{self, Fault};
 use super::pool::{Lease, Pool, Sender, Wire};
-use holm_runtime::receipt::Flows;
 use http::header::HOST;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, Uri};
@@ -77,14 +76,14 @@ impl Outbound {
         to: Destination,
         request: Request<WasiBody>,
         patience: Patience,
-        flows: Arc<Flows>,
+        account: Account,
         slot: Slot,
     ) -> Result<Response<ResponseBody>, Fault> {
         let progress = Arc::new(Progress::new());
         let path = request.uri().path_and_query().map(rooted).transpose()?;
         let mut request = request.map(|guest| RequestBody {
             guest,
-            flows: flows.clone(),
+            account: account.clone(),
             progress: progress.clone(),
         });
         loop {
@@ -100,7 +99,7 @@ impl Outbound {
                 }
             };
             match sent {
-                Ok(head) => return Ok(self.receive(head, to, sender, patience, flows, slot)),
+                Ok(head) => return Ok(self.receive(head, to, sender, patience, account, slot)),
                 // The origin had closed it while it was idle.
                 Err(mut error) => match error.take_message() {
                     Some(unsent) if !fresh => request = unsent,
@@ -147,7 +146,7 @@ impl Outbound {
         to: Destination,
         sender: Sender,
         patience: Patience,
-        flows: Arc<Flows>,
+        account: Account,
         slot: Slot,
     ) -> Response<ResponseBody> {
         let peer = Peer(sender.peer);
@@ -157,7 +156,7 @@ impl Outbound {
             sender,
         };
         let patience = patience.between_bytes;
-        let mut response = head.map(|body| ResponseBody::new(body, flows, patience, lease, slot));
+        let mut response = head.map(|body| ResponseBody::new(body, account, patience, lease, slot));
         response.extensions_mut().insert(peer);
         response
     }

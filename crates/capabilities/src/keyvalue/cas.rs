@@ -74,7 +74,7 @@ impl atomics::Host for View<'_> {
             current,
         } = self.release(cas)?;
         let bytes = value.len();
-        let swapped = match limits::value(&value) {
+        let swapped = match self.part.may_write(&value) {
             Ok(()) => provider.swap(key.clone(), current, value).await,
             Err(error) => Err(error),
         };

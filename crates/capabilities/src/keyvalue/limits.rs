@@ -4,7 +4,7 @@ use super::provider::Error;
 
 /// The longest key, in bytes.
 pub const KEY_BYTES_MAX: usize = 2048;
-/// The largest value, in bytes.
+/// The largest value, in bytes; a component's `limits.value_size` may be less.
 pub const VALUE_BYTES_MAX: usize = 16 << 20;
 /// The most keys on one page of `list-keys`.
 pub const PAGE_KEYS_MAX: usize = 1000;
@@ -32,14 +32,6 @@ pub fn key(key: &str) -> Result<(), Error> {
     }
 }
 
-/// Checks a value.
-pub fn value(value: &[u8]) -> Result<(), Error> {
-    match value.len() {
-        n if n > VALUE_BYTES_MAX => Err(over("a value", n, VALUE_BYTES_MAX)),
-        _ => Ok(()),
-    }
-}
-
 /// Checks the keys of a batch.
 pub fn keys<'a>(batch: impl ExactSizeIterator<Item = &'a str>) -> Result<(), Error> {
     let count = batch.len();
@@ -51,10 +43,9 @@ pub fn keys<'a>(batch: impl ExactSizeIterator<Item = &'a str>) -> Result<(), Err
     batch.into_iter().try_for_each(key)
 }
 
-/// Checks a batch of keys and values.
+/// Checks a batch of keys and values, each of which may be written by itself.
 pub fn entries(batch: &[(String, Vec<u8>)]) -> Result<(), Error> {
     keys(batch.iter().map(|(key, _)| key.as_str()))?;
-    batch.iter().try_for_each(|(_, v)| value(v))?;
     match batch
         .iter()
         .map(|(key, value)| key.len() + value.len())

@@ -23,9 +23,11 @@ pub use stores::{Store, Stores, store_fragment};
 
 use crate::{About, Capability, Era, Interface, Place, State};
 use holm_manifest::{Fragment, Problem, Spanned, Value};
+use holm_runtime::limits::{Limit, Meter};
 use holm_runtime::receipt::Flows;
 use holm_runtime::seam::Uses;
 use holm_runtime::{Core, Denial, Denials};
+use limits::VALUE_BYTES_MAX;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wasmtime::component::{Linker, ResourceTable};
@@ -42,6 +44,7 @@ pub struct Instance {
     granted: Arc<BTreeMap<String, Arc<Store>>>,
     component: Arc<str>,
     flows: Arc<Flows>,
+    meter: Arc<Meter>,
     denials: Denials,
     uses: Option<Uses>,
     /// Buckets and cas handles that are open.
@@ -112,6 +115,7 @@ impl Capability for KeyValue {
             granted: self.0.clone(),
             component: core.component.clone(),
             flows: core.flows.clone(),
+            meter: core.budget.meter.clone(),
             denials: core.denials.clone(),
             uses: core.seam.uses().cloned(),
             handles: 0,
@@ -127,6 +131,18 @@ impl Capability for KeyValue {
 }
 
 impl Instance {
+    /// Whether a value may be written: no larger than the component's limit, nor than any store keeps.
+    fn may_write(&self, value: &[u8]) -> Result<(), provider::Error> {
+        let limit = self.meter.allowance().value_size;
+        let most =
+            usize::try_from(limit).map_or(VALUE_BYTES_MAX, |limit| limit.min(VALUE_BYTES_MAX));
+        if value.len() > most {
+            self.meter.hit(Limit::ValueSize);
+            return Err(limits::over("a value", value.len(), most));
+        }
+        Ok(())
+    }
+
     /// Refuses a store, and says what would have allowed it.
     fn deny(&self, name: &str) -> wit::store::Error {
         if !is_name(name) {

@@ -148,7 +148,7 @@ impl store::HostBucket for View<'_> {
     ) -> Result<Result<(), Error>> {
         let (bytes, checked) = (
             value.len(),
-            limits::key(&key).and_then(|()| limits::value(&value)),
+            limits::key(&key).and_then(|()| self.part.may_write(&value)),
         );
         let set = self
             .on(&bucket, checked, async |store| store.set(key, value).await)
@@ -221,8 +221,11 @@ impl batch::Host for View<'_> {
         bucket: Resource<Bucket>,
         entries: Vec<(String, Vec<u8>)>,
     ) -> Result<Result<(), Error>> {
-        let checked = limits::entries(&entries);
-        let bytes = entries.iter().map(|(_, value)| value.len()).sum();
+        let values = || entries.iter().map(|(_, value)| value);
+        let checked = values()
+            .try_for_each(|value| self.part.may_write(value))
+            .and_then(|()| limits::entries(&entries));
+        let bytes = values().map(Vec::len).sum();
         let set = self
             .on(&bucket, checked, async |store| {
                 store.set_many(entries).await

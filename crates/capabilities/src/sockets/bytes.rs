@@ -4,6 +4,7 @@
 use crate::State;
 use crate::stdio::counted::Counter;
 use holm_runtime::InstanceState as _;
+use holm_runtime::limits::{Limit, LimitHit};
 use holm_runtime::receipt::Flows;
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::bindings::sockets::udp::{
@@ -11,7 +12,7 @@ use wasmtime_wasi::p2::bindings::sockets::udp::{
 };
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, SocketError, TcpSocket};
 use wasmtime_wasi::p3::bindings::sockets::types::IpSocketAddress;
-use wasmtime_wasi::p3::sockets::SocketResult;
+use wasmtime_wasi::p3::sockets::{self as p3, SocketResult};
 use wasmtime_wasi::sockets::UdpSocket;
 
 /// The two directions of a connection.
@@ -47,8 +48,9 @@ pub(crate) fn accepted(
 }
 
 fn watch(state: &mut State, input: &Resource<DynInputStream>, output: &Resource<DynOutputStream>) {
-    let received = Counter::new(state.core(), |flows| &flows.sockets_in);
-    let sent = Counter::new(state.core(), |flows| &flows.sockets_out);
+    let core = state.core();
+    let received = Counter::within(core, Limit::OutboundBytes, |flows| &flows.sockets_in);
+    let sent = Counter::within(core, Limit::OutboundBytes, |flows| &flows.sockets_out);
     let table = state.table_and_parts().0;
     if let Ok(place) = table.get_mut(input) {
         received.watch_input(place);
@@ -56,6 +58,16 @@ fn watch(state: &mut State, input: &Resource<DynInputStream>, output: &Resource<
     if let Ok(place) = table.get_mut(output) {
         sent.watch_output(place);
     }
+}
+
+/// A datagram that went over the limit ends the event, because its errors cannot say why.
+fn over(state: &mut State, bytes: usize) -> Option<LimitHit> {
+    let core = state.core();
+    let room = core
+        .budget
+        .meter
+        .room(Limit::OutboundBytes, &core.flows, bytes);
+    room.err()
 }
 
 /// After `receive`.
@@ -66,7 +78,10 @@ pub(crate) fn received(
 ) {
     if let Ok(datagrams) = result {
         let bytes = datagrams.iter().map(|d| d.data.len()).sum();
-        Flows::add(&state.core().flows.sockets_in, bytes);
+        match over(state, bytes) {
+            Some(hit) => *result = Err(SocketError::trap(hit)),
+            None => Flows::add(&state.core().flows.sockets_in, bytes),
+        }
     }
 }
 
@@ -85,7 +100,10 @@ pub(crate) fn sent(state: &mut State, sizes: Vec<usize>, result: &mut Result<u64
             .iter()
             .take(usize::try_from(*count).unwrap_or(usize::MAX))
             .sum();
-        Flows::add(&state.core().flows.sockets_out, bytes);
+        match over(state, bytes) {
+            Some(hit) => *result = Err(SocketError::trap(hit)),
+            None => Flows::add(&state.core().flows.sockets_out, bytes),
+        }
     }
 }
 
@@ -96,7 +114,11 @@ pub(crate) fn received_0_3(
     result: &mut SocketResult<(Vec<u8>, IpSocketAddress)>,
 ) {
     if let Ok((data, _)) = result {
-        Flows::add(&state.core().flows.sockets_in, data.len());
+        let size = data.len();
+        match over(state, size) {
+            Some(hit) => *result = Err(p3::SocketError::trap(hit)),
+            None => Flows::add(&state.core().flows.sockets_in, size),
+        }
     }
 }
 
@@ -111,6 +133,9 @@ pub(crate) fn sending_0_3(
 /// After `send` of 0.3.
 pub(crate) fn sent_0_3(state: &mut State, size: usize, result: &mut SocketResult<()>) {
     if result.is_ok() {
-        Flows::add(&state.core().flows.sockets_out, size);
+        match over(state, size) {
+            Some(hit) => *result = Err(p3::SocketError::trap(hit)),
+            None => Flows::add(&state.core().flows.sockets_out, size),
+        }
     }
 }

@@ -136,7 +136,7 @@ impl Capability for Sockets {
             });
         Ok(Instance {
             checks,
-            room: room::Room::new(core.component.clone()),
+            room: room::Room::new(core),
             seats: HashMap::new(),
         })
     }

@@ -1,10 +1,9 @@
 //! How many sockets an instance may hold: each open one has a seat, and there are only so many.
 
+use holm_runtime::Core;
+use holm_runtime::limits::{Limit, Meter};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
-
-/// Sockets of one instance.
-pub(super) const SOCKETS_MAX: usize = 256;
 
 /// The seats of one instance.
 #[derive(Clone)]
@@ -13,6 +12,8 @@ pub struct Room(Arc<Shared>);
 struct Shared {
     /// Whose seats they are, for the log.
     component: Arc<str>,
+    /// How many seats there are, and who is told that they are taken.
+    meter: Arc<Meter>,
     seats: Mutex<Seats>,
 }
 
@@ -26,16 +27,24 @@ struct Seats {
 }
 
 impl Room {
-    pub(super) fn new(component: Arc<str>) -> Self {
-        let seats = Mutex::default();
-        Room(Arc::new(Shared { component, seats }))
+    pub(super) fn new(core: &Core) -> Self {
+        Room(Arc::new(Shared {
+            component: core.component.clone(),
+            meter: core.budget.meter.clone(),
+            seats: Mutex::default(),
+        }))
+    }
+
+    fn most(&self) -> usize {
+        self.0.meter.allowance().sockets
     }
 
     /// Takes a seat for one socket; `None`: there is none.
     pub(super) fn take(&self) -> Option<Seat> {
         let mut seats = self.seats();
-        if seats.taken >= SOCKETS_MAX {
+        if seats.taken >= self.most() {
             self.tell(&mut seats);
+            self.0.meter.hit(Limit::Sockets);
             return None;
         }
         seats.taken += 1;
@@ -46,13 +55,13 @@ impl Room {
     /// Ready while there is a seat; else the task is woken when one comes free.
     pub(super) fn poll_free(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut seats = self.seats();
-        if seats.taken < SOCKETS_MAX {
+        if seats.taken < self.most() {
             return Poll::Ready(());
         }
         self.tell(&mut seats);
         // Not more wakers than there can be listeners: the old ones are of reads that were given up,
         // and whoever still waits comes back.
-        if seats.waiting.len() >= SOCKETS_MAX {
+        if seats.waiting.len() >= self.most() {
             seats.waiting.drain(..).for_each(Waker::wake);
         }
         if !seats.waiting.iter().any(|w| w.will_wake(cx.waker())) {
@@ -66,7 +75,7 @@ impl Room {
             let component = &*self.0.component;
             tracing::warn!(
                 component,
-                most = SOCKETS_MAX,
+                most = self.most(),
                 "an instance holds as many sockets as it may"
             );
         }
@@ -104,8 +113,19 @@ impl Drop for Taken {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::core_with;
+    use holm_runtime::limits::Allowance;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     use std::task::Wake;
+
+    const SOCKETS_MAX: usize = 256;
+
+    fn room() -> Room {
+        Room::new(&core_with(Allowance {
+            sockets: SOCKETS_MAX,
+            ..Allowance::UNLIMITED
+        }))
+    }
 
     #[derive(Default)]
     struct Wakes(AtomicUsize);
@@ -118,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_seat_is_free_when_its_last_holder_is_gone() {
-        let room = Room::new("web".into());
+        let room = room();
         let mut seats: Vec<_> = (0..SOCKETS_MAX).map(|_| room.take().unwrap()).collect();
         assert!(room.take().is_none());
         let stream = seats[0].clone();
@@ -130,7 +150,7 @@ mod tests {
 
     #[test]
     fn whoever_waits_is_woken_and_not_kept() {
-        let room = Room::new("web".into());
+        let room = room();
         let mut seats: Vec<_> = (0..SOCKETS_MAX).map(|_| room.take().unwrap()).collect();
         let wakes = Arc::new(Wakes::default());
         for _ in 0..2 {

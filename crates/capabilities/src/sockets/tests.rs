@@ -3,7 +3,6 @@
 use super::check::Checks;
 use super::count::{accept, create_tcp, create_tcp_0_3, create_udp, drop_tcp};
 use super::lookup::Failure;
-use super::room::SOCKETS_MAX;
 use super::*;
 use crate::network::{Answer, Name};
 use crate::{Grants, Place};
@@ -16,6 +15,9 @@ use wasmtime_wasi::p2::bindings::sockets::{instance_network, tcp};
 use wasmtime_wasi::p3::bindings::sockets::types as p3;
 use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsView as _};
 
+/// Sockets of an instance in these tests.
+pub(super) const SOCKETS_MAX: usize = 256;
+
 struct Fixed(Vec<IpAddr>);
 
 impl Resolve for Fixed {
@@ -27,10 +29,8 @@ impl Resolve for Fixed {
 
 fn core() -> Core {
     let allowance = Allowance {
-        memory: 0,
-        cpu: None,
-        timeout: None,
-        table_elements: 0,
+        sockets: SOCKETS_MAX,
+        ..Allowance::UNLIMITED
     };
     let watch = Watch {
         times: false,

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use holm_runtime::Core;
+use holm_runtime::limits::{Limit, LimitHit, Meter};
 use holm_runtime::receipt::Flows;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,14 +12,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use wasmtime_wasi::cli::{IsTerminal, StdinStream, StdoutStream};
 use wasmtime_wasi::p2::pipe::{ClosedInputStream, ClosedOutputStream};
 use wasmtime_wasi::p2::{
-    DynInputStream, DynOutputStream, InputStream, OutputStream, Pollable, StreamResult,
+    DynInputStream, DynOutputStream, InputStream, OutputStream, Pollable, StreamError, StreamResult,
 };
 
-/// One of an instance's counters.
+/// One of an instance's counters, and the limit on what it counts where there is one.
 #[derive(Clone)]
 pub(crate) struct Counter {
     flows: Arc<Flows>,
     which: fn(&Flows) -> &AtomicU64,
+    limit: Option<(Limit, Arc<Meter>)>,
 }
 
 impl Counter {
@@ -26,6 +28,23 @@ impl Counter {
         Counter {
             flows: core.flows.clone(),
             which,
+            limit: None,
+        }
+    }
+
+    /// The same, whose bytes are held to a limit.
+    pub(crate) fn within(core: &Core, limit: Limit, which: fn(&Flows) -> &AtomicU64) -> Self {
+        Counter {
+            limit: Some((limit, core.budget.meter.clone())),
+            ..Counter::new(core, which)
+        }
+    }
+
+    /// Whether so many more bytes may pass.
+    pub(crate) fn room(&self, bytes: usize) -> Result<(), LimitHit> {
+        match &self.limit {
+            Some((limit, meter)) => meter.room(*limit, &self.flows, bytes),
+            None => Ok(()),
         }
     }
 
@@ -54,6 +73,26 @@ impl Counter {
             self.add(bytes(value));
         }
         result
+    }
+
+    /// The same for what comes in: how much that is, is known only then.
+    fn count_input<T>(
+        &self,
+        result: StreamResult<T>,
+        bytes: impl FnOnce(&T) -> usize,
+    ) -> StreamResult<T> {
+        if let Ok(value) = &result {
+            let size = bytes(value);
+            self.pass(size)?;
+            self.add(size);
+        }
+        result
+    }
+
+    /// The error of a stream that would go over the limit; it names the limit.
+    fn pass(&self, bytes: usize) -> StreamResult<()> {
+        self.room(bytes)
+            .map_err(|hit| StreamError::LastOperationFailed(hit.into()))
     }
 }
 
@@ -108,21 +147,21 @@ impl Pollable for Counted<DynInputStream> {
 #[wasmtime_wasi::async_trait]
 impl InputStream for Counted<DynInputStream> {
     fn read(&mut self, size: usize) -> StreamResult<Bytes> {
-        self.counter.count(self.stream.read(size), Bytes::len)
+        self.counter.count_input(self.stream.read(size), Bytes::len)
     }
 
     async fn blocking_read(&mut self, size: usize) -> StreamResult<Bytes> {
         let result = self.stream.blocking_read(size).await;
-        self.counter.count(result, Bytes::len)
+        self.counter.count_input(result, Bytes::len)
     }
 
     fn skip(&mut self, size: usize) -> StreamResult<usize> {
-        self.counter.count(self.stream.skip(size), |n| *n)
+        self.counter.count_input(self.stream.skip(size), |n| *n)
     }
 
     async fn blocking_skip(&mut self, size: usize) -> StreamResult<usize> {
         let result = self.stream.blocking_skip(size).await;
-        self.counter.count(result, |n| *n)
+        self.counter.count_input(result, |n| *n)
     }
 
     async fn cancel(&mut self) {
@@ -141,11 +180,13 @@ impl Pollable for Counted<DynOutputStream> {
 impl OutputStream for Counted<DynOutputStream> {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         let size = bytes.len();
+        self.counter.pass(size)?;
         self.counter.count(self.stream.write(bytes), |()| size)
     }
 
     async fn blocking_write_and_flush(&mut self, bytes: Bytes) -> StreamResult<()> {
         let size = bytes.len();
+        self.counter.pass(size)?;
         let result = self.stream.blocking_write_and_flush(bytes).await;
         self.counter.count(result, |()| size)
     }
@@ -159,6 +200,7 @@ impl OutputStream for Counted<DynOutputStream> {
     }
 
     fn write_zeroes(&mut self, size: usize) -> StreamResult<()> {
+        self.counter.pass(size)?;
         self.counter
             .count(self.stream.write_zeroes(size), |()| size)
     }

@@ -43,6 +43,7 @@ async fn go(args: &Args) -> Result<(), Error> {
     let options = LoadOptions {
         snapshot: Some(u64::MAX),
         interruptible: true,
+        fuel: false,
         pooled: true,
         allow_precompiled: false,
     };
@@ -60,8 +61,8 @@ async fn go(args: &Args) -> Result<(), Error> {
     let allowance = Allowance {
         memory: 1 << 30,
         cpu: Some(Duration::from_secs(10)),
-        timeout: None,
         table_elements: 100_000,
+        ..Allowance::UNLIMITED
     };
     for _ in 0..args.count {
         let began = Instant::now();

@@ -37,6 +37,7 @@ pub fn run(args: Args) -> ExitCode {
         let began = Instant::now();
         let options = LoadOptions {
             interruptible: true,
+            fuel: false,
             pooled: false,
             allow_precompiled: false,
             snapshot: None,
@@ -50,6 +51,7 @@ pub fn run(args: Args) -> ExitCode {
                 // As `run` uses it, and as `up` does.
                 let run = LoadOptions {
                     interruptible: false,
+                    fuel: false,
                     ..options
                 };
                 let up = LoadOptions {

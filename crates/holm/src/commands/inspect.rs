@@ -42,6 +42,7 @@ fn look(args: &Args) -> Result<(), Error> {
         // As `up` loads it, so that it can be told how its instances begin.
         snapshot: Some(u64::MAX),
         interruptible: true,
+        fuel: false,
         pooled: false,
         allow_precompiled: args.allow_precompiled,
     };

@@ -22,6 +22,10 @@ use wasmtime_wasi::WasiCtxBuilder;
 const MEMORY: ByteSize = ByteSize(4 << 30);
 /// Function tables of the largest programs have some ten thousand entries.
 const TABLE_ELEMENTS: usize = 10_000_000;
+/// Each takes a file descriptor of this process, which has 1024 where nobody raised that.
+const SOCKETS: usize = 256;
+/// The same.
+const OUTBOUND: usize = 128;
 
 /// Run a WASI program: a core module, a component, text (.wat) or a compiled file
 ///
@@ -123,6 +127,7 @@ async fn go(args: &Args) -> Result<i32, Error> {
         // One start is all there is: an image would cost a second compilation and save nothing.
         snapshot: None,
         interruptible: limited,
+        fuel: false,
         pooled: false,
         allow_precompiled: args.allow_precompiled,
     };
@@ -216,6 +221,9 @@ fn allowance(limits: &LimitFlags) -> Allowance {
         cpu: limits.cpu.map(|t| t.0),
         timeout: limits.timeout.map(|t| t.0),
         table_elements: TABLE_ELEMENTS,
+        sockets: SOCKETS,
+        outbound: OUTBOUND,
+        ..Allowance::UNLIMITED
     }
 }
 

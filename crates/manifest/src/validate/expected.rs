@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::{Place, Walk, list};
-use crate::{Problem, Value, ValueKind, bytes, time};
+use crate::{Problem, Value, ValueKind, bytes, or_none, time};
 
 impl<'s> Walk<'s> {
     /// A value of a kind that none of `wanted` allows. `schema` is the one that may
@@ -85,10 +85,19 @@ impl<'s> Walk<'s> {
                 out.push(word);
             }
         };
-        match schema_format(schema) {
-            Some(bytes::FORMAT) => return add("a size such as \"64 MiB\"".into()),
-            Some(time::FORMAT) => return add("a time such as \"10 s\"".into()),
-            _ => {}
+        let or_none = or_none::allowed(schema);
+        let known = match schema_format(schema) {
+            Some(bytes::FORMAT) => Some("a size such as \"64 MiB\""),
+            Some(time::FORMAT) => Some("a time such as \"10 s\""),
+            _ if or_none => Some("an integer"),
+            _ => None,
+        };
+        if let Some(known) = known {
+            add(known.into());
+            if or_none {
+                add(format!("{:?}", or_none::WORD));
+            }
+            return;
         }
         if let Some(only) = schema.get("const") {
             return add(toml(only));

@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use super::expected::{or, toml};
 use super::{Place, Walk, list};
-use crate::{ByteSize, Problem, Time, Unreadable, Value, bytes, nearest, pattern, time};
+use crate::{ByteSize, Problem, Time, Unreadable, Value, bytes, nearest, or_none, pattern, time};
 
 impl<'s> Walk<'s> {
     /// `const` and `enum`.
@@ -27,6 +27,9 @@ impl<'s> Walk<'s> {
         schema: &'s Json,
         place: &Place,
     ) {
+        if text == or_none::WORD && or_none::allowed(schema) {
+            return;
+        }
         match schema.get("format").and_then(Json::as_str) {
             Some(bytes::FORMAT) => {
                 let result = text.parse::<ByteSize>();

@@ -43,6 +43,8 @@ pub(super) struct Vouched {
     pub proposals: u64,
     pub concurrency: bool,
     pub interruptible: bool,
+    #[serde(default)]
+    pub fuel: bool,
 }
 
 /// What came of the attempt to make an image.
@@ -230,6 +232,7 @@ impl Cache {
             proposals: key.proposals.bits(),
             concurrency: key.concurrency,
             interruptible: key.interruptible,
+            fuel: key.fuel,
         };
         let folder = root.join("vouched");
         own_folder(&folder)
@@ -450,6 +453,7 @@ impl Vouched {
         EngineKey {
             concurrency: self.concurrency,
             interruptible: self.interruptible,
+            fuel: self.fuel,
             proposals: Proposals::from_bits(self.proposals),
             pooled: false,
         }

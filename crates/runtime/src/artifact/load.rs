@@ -17,6 +17,8 @@ use wasmtime::Engine;
 pub struct LoadOptions {
     /// The guest can be stopped while it computes (any CPU or wall limit needs this).
     pub interruptible: bool,
+    /// The guest burns fuel, which is counted.
+    pub fuel: bool,
     /// Instances come from pools.
     pub pooled: bool,
     /// Map precompiled files that this user's cache does not vouch for.
@@ -203,6 +205,7 @@ impl Loader {
         let key = EngineKey {
             concurrency: about.concurrency,
             interruptible: options.interruptible,
+            fuel: options.fuel,
             proposals: Proposals::from_bits(about.proposals),
             pooled: options.pooled,
         };
@@ -261,6 +264,7 @@ impl Loader {
                 let key = EngineKey {
                     concurrency,
                     interruptible,
+                    fuel: options.fuel,
                     proposals,
                     pooled: options.pooled,
                 };
@@ -331,6 +335,7 @@ fn key_for(
     Ok(EngineKey {
         concurrency: proposals.concurrency() || newer,
         interruptible: options.interruptible,
+        fuel: options.fuel,
         proposals,
         pooled: options.pooled,
     })

@@ -1,6 +1,7 @@
 //! A WASI 0.2 HTTP component with a route for everything a test of the host wants to provoke.
 //! The routes are listed in guests/README.md.
 mod fetch;
+mod hold;
 mod kv;
 mod reply;
 
@@ -116,12 +117,17 @@ impl wasip2::exports::http::incoming_handler::Guest for Lab {
                     }),
                 );
             }
-            _ => match path.strip_prefix("/kv/") {
-                Some(operation) => {
+            "/burn" => {
+                (0..query.number("n", 1_000_000)).for_each(|i| drop(hint::black_box(i)));
+                reply.text(200, "burnt\n");
+            }
+            _ => match (path.strip_prefix("/kv/"), path.strip_prefix("/hold/")) {
+                (Some(operation), _) => {
                     let answer = kv::run(operation, &query);
                     reply.json(200, &answer);
                 }
-                None => reply.json(404, &json!({"error": "no such route"})),
+                (_, Some(what)) => hold::run(what, &query, reply),
+                _ => reply.json(404, &json!({"error": "no such route"})),
             },
         }
     }

@@ -24,7 +24,10 @@ use crate::State;
 use crate::stdio::counted::Counter;
 use crate::stdio::ending::Ending;
 use holm_runtime::InstanceState as _;
+use holm_runtime::limits::Limit;
+use holm_runtime::receipt::Flows;
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicU64;
 use streams::{Receiving, Sending};
 use wasmtime::component::{Access, Accessor, FutureReader, Resource, StreamReader};
 use wasmtime_wasi::p3::bindings::sockets::types::{ErrorCode, IpAddressFamily, IpSocketAddress};
@@ -86,7 +89,7 @@ pub fn send(
     let half = store.get().table.get_mut(&socket)?.send();
     match half {
         Ok(half) => {
-            let counter = Counter::new(store.data_mut().core(), |flows| &flows.sockets_out);
+            let counter = counter(&mut store, |flows| &flows.sockets_out);
             data.pipe(&mut store, Sending::new(half, counter, ending))?;
         }
         Err(code) => {
@@ -95,6 +98,11 @@ pub fn send(
         }
     }
     FutureReader::new(&mut store, end)
+}
+
+/// Counts against the limit on bytes over the network.
+fn counter(store: &mut Store<'_>, which: fn(&Flows) -> &AtomicU64) -> Counter {
+    Counter::within(store.data_mut().core(), Limit::OutboundBytes, which)
 }
 
 /// `tcp-socket.receive`
@@ -106,7 +114,7 @@ pub fn receive(
     let half = store.get().table.get_mut(&socket)?.receive();
     let data = match half {
         Ok(half) => {
-            let counter = Counter::new(store.data_mut().core(), |flows| &flows.sockets_in);
+            let counter = counter(&mut store, |flows| &flows.sockets_in);
             StreamReader::new(&mut store, Receiving::new(half, counter, ending))?
         }
         Err(code) => {

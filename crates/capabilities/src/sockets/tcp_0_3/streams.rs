@@ -197,6 +197,12 @@ impl Counted {
         StreamResult::Completed
     }
 
+    /// The end of a connection that may move nothing more; the error names the limit.
+    fn over(&mut self) -> Option<StreamResult> {
+        let hit = self.counter.room(1).err()?;
+        Some(self.end(Err(ErrorCode::Other(Some(hit.to_string())))))
+    }
+
     /// Shut down first: whoever waits for the end may rely on it.
     fn end(&mut self, result: Result<(), ErrorCode>) -> StreamResult {
         self.half = None;
@@ -243,6 +249,12 @@ impl StreamProducer<State> for Receiving {
             let ready = half.stream.poll_read_ready(cx);
             return progress(ready.map(|_| StreamResult::Completed), finish);
         }
+        if let Some(end) = counted.over() {
+            return Poll::Ready(Ok(end));
+        }
+        let Some(half) = &counted.half else {
+            return Poll::Ready(Ok(StreamResult::Dropped));
+        };
         let mut to = to.as_direct(store, CHUNK_BYTES);
         let read = half.poll_read(cx, to.remaining());
         let result = read.map(|read| match read {
@@ -289,6 +301,12 @@ impl StreamConsumer<State> for Sending {
             let ready = half.stream.poll_write_ready(cx);
             return progress(ready.map(|_| StreamResult::Completed), finish);
         }
+        if let Some(end) = counted.over() {
+            return Poll::Ready(Ok(end));
+        }
+        let Some(half) = &counted.half else {
+            return Poll::Ready(Ok(StreamResult::Dropped));
+        };
         let written = half.poll_write(cx, from.remaining());
         let result = written.map(|written| match written {
             Ok(size) => {

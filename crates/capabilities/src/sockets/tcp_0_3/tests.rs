@@ -4,8 +4,8 @@ use super::streams::{Listener, code as code_of};
 use super::*;
 use crate::sockets::check::Checks;
 use crate::sockets::count::create_tcp_0_3;
-use crate::sockets::room::{Room, SOCKETS_MAX};
-use crate::sockets::tests::{at, checks, policy, state};
+use crate::sockets::room::Room;
+use crate::sockets::tests::{SOCKETS_MAX, at, checks, policy, state};
 use holm_runtime::Core;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ struct Maker {
 impl Maker {
     fn new(connect: &[&str], listen: &[&str]) -> Maker {
         let (checks, core) = checks(connect, listen, &[]);
-        let room = Room::new("web".into());
+        let room = Room::new(&core);
         Maker { checks, room, core }
     }
 

@@ -19,6 +19,8 @@ pub enum Fault {
     NoFile,
     /// A route of files was asked for something other than GET or HEAD.
     Method,
+    /// The request's body is larger than the component takes.
+    TooLarge,
     /// As many requests as may be are being answered.
     Busy {
         /// When to come again.
@@ -62,6 +64,11 @@ impl Fault {
                 S::METHOD_NOT_ALLOWED,
                 "method",
                 "Only GET and HEAD are answered here.",
+            ),
+            Fault::TooLarge => Outside(
+                S::PAYLOAD_TOO_LARGE,
+                "too_large",
+                "The body of the request is too large.",
             ),
             Fault::Busy { .. } => Outside(
                 S::SERVICE_UNAVAILABLE,
@@ -191,6 +198,7 @@ mod tests {
             (Fault::NoRoute, 404, "no_route"),
             (Fault::NoFile, 404, "no_file"),
             (Fault::Method, 405, "method"),
+            (Fault::TooLarge, 413, "too_large"),
             (
                 Fault::Busy {
                     retry_after_seconds: 1,

@@ -2,18 +2,21 @@
 //! receipt, give the instance back.
 
 use super::access_log::AccessRecord;
+use super::bounds::{Received, Sent, check_head};
 use crate::body::{Body, BoxError};
 use crate::component::{Component, Instance, Loaded, Proxy};
 use crate::paced::Paced;
+use crate::queue::Turn;
 use bytes::Bytes;
 use holm_capabilities::State;
 use holm_runtime::call::{close, event};
 use holm_runtime::fault::{Ended, explain};
+use holm_runtime::limits::{Amount, Limit};
 use holm_runtime::receipt::{Flows, Receipt};
 use holm_runtime::{Error, InstanceState as _, PoolFull};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
-use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body::{Body as HttpBody, Frame};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use std::future::poll_fn;
@@ -22,7 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::{WasiBody, WasiHttpView as _, p3};
 
@@ -32,8 +35,9 @@ const TIMING_GRACE: Duration = Duration::from_millis(5);
 
 /// Why there is no answer of the guest's.
 pub enum Failure {
-    /// As many instances as the component may have are at work.
-    Busy,
+    /// As many calls of the component as may be are at work, and this one cannot wait, or has waited
+    /// for long enough.
+    Busy(Box<Error>),
     /// As many instances as the machine may have are at work.
     Full(PoolFull),
     /// It answered with an error code, or with nothing.
@@ -64,17 +68,27 @@ pub async fn call(
     record: AccessRecord,
     timing: bool,
 ) -> Result<Response<Body>, Failure> {
-    let Ok(permit) = component.permits.clone().try_acquire_owned() else {
-        return Err(Failure::Busy);
-    };
+    // Said before the whole of it is sent: the guest need not be asked.
+    let most = component
+        .limits
+        .request_body
+        .0
+        .map_or(u64::MAX, |size| size.0);
+    if request.body().size_hint().lower() > most {
+        let error = Limit::RequestBody.error(&component.name, Amount::Bytes(most));
+        return Err(Failure::Error(Box::new(error)));
+    }
+    let turn = component.queue.enter().await.map_err(Failure::Busy)?;
     let loaded = component.loaded().await.map_err(Failure::Error)?;
     if !loaded.serves_http() {
         let what = format!("component `{}` does not handle HTTP", component.label);
         return Err(Error::yours(what).into());
     }
-    let instance = component.take(&loaded).map_err(Failure::Full)?;
-    let instance =
+    let instance = component.take(&loaded, &turn).await;
+    let instance = instance.map_err(Failure::Full)?;
+    let mut instance =
         instance.map_err(|error| Failure::from(holm_runtime::call::cannot_start(&error)))?;
+    let meter = instance.store.data_mut().core().budget.meter.clone();
     let (answer, head) = oneshot::channel();
     let (sent, body_sent) = oneshot::channel::<()>();
     let (cost, receipt) = oneshot::channel();
@@ -93,7 +107,7 @@ pub async fn call(
         client,
         cost,
         timing,
-        permit,
+        turn,
         broken: broken.clone(),
     }));
     let (response, flows) = match head.await {
@@ -125,12 +139,8 @@ pub async fn call(
         }
     };
     let _ = waiting.send(());
-    let response = response.map(|body| Sent {
-        body,
-        flows,
-        broken,
-        _sent: sent,
-    });
+    check_head(&component.name, &response, &meter)?;
+    let response = response.map(|body| Sent::new(body, flows, meter, broken, sent));
     Ok(respond(response, receipt, timing).await)
 }
 
@@ -147,7 +157,7 @@ struct Event {
     client: oneshot::Receiver<()>,
     cost: oneshot::Sender<Receipt>,
     timing: bool,
-    permit: OwnedSemaphorePermit,
+    turn: Turn,
     /// Set before the instance of a guest that failed is dropped.
     broken: Arc<AtomicBool>,
 }
@@ -165,18 +175,16 @@ async fn run(event: Event) -> Result<(), Box<Error>> {
         client,
         cost,
         timing,
-        permit,
+        turn,
         broken,
     } = event;
     let began = Instant::now();
-    let flows = instance.store.data_mut().core().flows.clone();
-    let request = request.map(|body| Counted {
-        body,
-        flows: flows.clone(),
-    });
+    let core = instance.store.data_mut().core();
+    let (flows, meter) = (core.flows.clone(), core.budget.meter.clone());
+    let request = request.map(|body| Received::new(body, flows.clone(), meter.clone()));
     let answer = Arc::new(Mutex::new(Some(answer)));
     let result = tokio::select! {
-        result = event_of(&component, &loaded, &mut instance, request, tls, answer.clone()) => result.map(|()| true),
+        result = event_of(&loaded, &mut instance, request, tls, answer.clone()) => result.map(|()| true),
         () = left(client) => Ok(false),
     };
     let unanswered = take(&answer).is_some();
@@ -195,7 +203,7 @@ async fn run(event: Event) -> Result<(), Box<Error>> {
     // An account that nobody reads is not written: it costs some microseconds.
     let receipt = (timing || record.is_kept()).then(|| {
         record.denials(&instance.store.data_mut().core().denials.list());
-        close(instance.store.data_mut(), began)
+        close(&mut instance.store, began)
     });
     if let Err(error) = &result {
         record.error(error);
@@ -212,12 +220,16 @@ async fn run(event: Event) -> Result<(), Box<Error>> {
             ended.map(|_| ())
         }
     };
-    drop((loaded, permit));
+    drop((loaded, turn));
     if let Some(mut receipt) = receipt {
         let _ = cost.send(receipt.clone());
         // What the guest wrote may still be on its way, and the receipt counts it.
         let _ = body_sent.await;
         receipt.bytes_from(&flows);
+        if meter.limit_hit() == Some(Limit::ResponseBody) {
+            receipt.limit = Some(Limit::ResponseBody.name());
+            record.error(&meter.error(Limit::ResponseBody, &component.name));
+        }
         record.receipt(receipt);
     }
     result
@@ -239,17 +251,16 @@ async fn left(client: oneshot::Receiver<()>) {
 
 /// Drives the guest on the event's clocks.
 async fn event_of(
-    component: &Component,
     loaded: &Loaded,
     instance: &mut Instance,
-    request: Request<Counted<Paced<Incoming>>>,
+    request: Request<Received<Paced<Incoming>>>,
     tls: bool,
     answer: AnswerTo,
 ) -> wasmtime::Result<()> {
     let Instance { store, proxy, .. } = instance;
     let core = store.data_mut().core();
     let (meter, flows) = (core.budget.meter.clone(), core.flows.clone());
-    event(&meter, component.timeout(), &flows, async {
+    event(&meter, &flows, async {
         let proxy = match proxy {
             Some(proxy) => proxy,
             None => proxy.insert(loaded.instantiate(store).await?),
@@ -259,8 +270,9 @@ async fn event_of(
                 let scheme = if tls { Scheme::Https } else { Scheme::Http };
                 let mut view = store.data_mut().http();
                 let request = view.new_incoming_request(scheme, request)?;
-                let counters = flows.clone();
+                let (counters, answered) = (flows.clone(), meter.clone());
                 let out = view.new_response_outparam_from_callback(move |value| {
+                    answered.answered();
                     let response = value.map_err(|code| format!("{code:?}"));
                     if let Some(answer) = take(&answer) {
                         let _ = answer.send(Answer {
@@ -291,7 +303,7 @@ async fn event_of(
 async fn handle(
     guest: &p3::bindings::Service,
     accessor: &wasmtime::component::Accessor<State>,
-    request: Request<Counted<Paced<Incoming>>>,
+    request: Request<Received<Paced<Incoming>>>,
     tls: bool,
     answer: AnswerTo,
 ) -> wasmtime::Result<()> {
@@ -310,7 +322,11 @@ async fn handle(
         }
         Err(code) => Err(format!("{code:?}")),
     };
-    let flows = accessor.with(|mut store| store.data_mut().core().flows.clone());
+    let flows = accessor.with(|mut store| {
+        let core = store.data_mut().core();
+        core.budget.meter.answered();
+        core.flows.clone()
+    });
     if let Some(answer) = take(&answer) {
         let _ = answer.send(Answer { response, flows });
     }
@@ -390,77 +406,6 @@ fn server_timing(receipt: &Receipt) -> HeaderValue {
         receipt.wall_us as f64 / 1000.0
     );
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("cpu"))
-}
-
-/// The request's body on its way to the guest.
-struct Counted<B> {
-    body: B,
-    flows: Arc<Flows>,
-}
-
-impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Counted<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if let Some(Ok(frame)) = &frame
-            && let Some(data) = frame.data_ref()
-        {
-            Flows::add(&self.flows.request_in, data.len());
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// The response's body on its way to the client; its end tells the event that all was sent.
-struct Sent {
-    body: WasiBody,
-    flows: Arc<Flows>,
-    broken: Arc<AtomicBool>,
-    _sent: oneshot::Sender<()>,
-}
-
-impl HttpBody for Sent {
-    type Data = Bytes;
-    type Error = wasmtime_wasi_http::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if let Some(Ok(frame)) = &frame
-            && let Some(data) = frame.data_ref()
-        {
-            Flows::add(&self.flows.response_out, data.len());
-        }
-        // The engine ends the body of a guest that is gone as if it had finished it; a client must
-        // not take half an answer for a whole one.
-        if frame.is_none() && self.broken.load(Relaxed) {
-            return Poll::Ready(Some(Err(wasmtime_wasi_http::Error::HttpProtocolError)));
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }
 
 /// A body followed by what its request cost.

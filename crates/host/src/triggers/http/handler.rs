@@ -103,11 +103,8 @@ impl HttpHandler {
 
     fn fault(&self, failure: Failure, record: &AccessRecord) -> Fault {
         match failure {
-            Failure::Busy => {
-                record.fault(
-                    "yours",
-                    "as many instances as limits.concurrency allows are at work",
-                );
+            Failure::Busy(error) => {
+                record.error(&error);
                 Fault::Busy {
                     retry_after_seconds: RETRY_AFTER_SECONDS,
                 }
@@ -153,7 +150,11 @@ impl Handler for HttpHandler {
 /// Whose fault an error is, as the outside may know it.
 fn blame(error: &Error) -> Fault {
     match (error.kind, error.limit) {
-        (_, Some(Limit::Cpu | Limit::Timeout)) => Fault::GuestTime,
+        (_, Some(Limit::RequestBody)) => Fault::TooLarge,
+        (
+            _,
+            Some(Limit::Cpu | Limit::Fuel | Limit::Timeout | Limit::FirstByte | Limit::Duration),
+        ) => Fault::GuestTime,
         (Kind::Guest, _) => Fault::Guest,
         (Kind::Denied, _) => Fault::Denied,
         (Kind::Yours, _) => Fault::Yours,
@@ -189,6 +190,13 @@ mod tests {
                 ..Error::guest("")
             }),
             Fault::Guest
+        );
+        assert_eq!(
+            blame(&Error {
+                limit: Some(Limit::RequestBody),
+                ..Error::guest("")
+            }),
+            Fault::TooLarge
         );
         assert_eq!(blame(&Error::denied("")), Fault::Denied);
     }

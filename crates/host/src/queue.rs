@@ -1,0 +1,199 @@
+//! Calls that wait for others to end: few at a time, not for long, first come, first served.
+//!
+//! A call needs a place among its component's (`limits.concurrency`), then one in the pool of
+//! instances. For both it waits in the same queue, which has a length and a time of its own; a call
+//! whose client leaves is dropped, and so is its place.
+
+use holm_manifest::Limits;
+use holm_runtime::limits::{Amount, Limit};
+use holm_runtime::{Error, Kind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+
+/// The queue of one component.
+pub struct Queue {
+    name: Arc<str>,
+    /// Calls that may be at work; the semaphore gives its permits out in order.
+    places: Arc<Semaphore>,
+    waiting: AtomicU32,
+    most: u32,
+    patience: Duration,
+}
+
+/// A call's place, and how long it may still wait for what else it needs.
+pub struct Turn {
+    /// Held while the call is at work.
+    pub place: OwnedSemaphorePermit,
+    until: Option<Instant>,
+}
+
+/// Gives a place in the queue up, whether its call got its turn or left.
+struct Waiting<'a>(&'a AtomicU32);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Queue {
+    /// An empty queue before `limits.concurrency` places.
+    pub(crate) fn new(name: Arc<str>, limits: &Limits) -> Self {
+        Queue {
+            name,
+            places: Arc::new(Semaphore::new(limits.concurrency as usize)),
+            waiting: AtomicU32::new(0),
+            most: limits.queue,
+            patience: limits.queue_time.0,
+        }
+    }
+
+    /// A place among the calls at work, at once or in turn.
+    pub async fn enter(&self) -> Result<Turn, Box<Error>> {
+        // Whoever waits already is given what comes free, so nobody overtakes here.
+        if let Ok(place) = self.places.clone().try_acquire_owned() {
+            return Ok(Turn { place, until: None });
+        }
+        let until = Instant::now() + self.patience;
+        let place = self
+            .wait(until, self.places.clone().acquire_owned())
+            .await?;
+        let Ok(place) = place else {
+            return Err(Box::new(Error::ours("the queue of a component is closed")));
+        };
+        Ok(Turn {
+            place,
+            until: Some(until),
+        })
+    }
+
+    /// Waits for something else that the call needs, for as long as is left of its time.
+    pub async fn wait_for<T>(
+        &self,
+        turn: &Turn,
+        what: impl Future<Output = T>,
+    ) -> Result<T, Box<Error>> {
+        let until = turn.until.unwrap_or_else(|| Instant::now() + self.patience);
+        self.wait(until, what).await
+    }
+
+    async fn wait<T>(
+        &self,
+        until: Instant,
+        what: impl Future<Output = T>,
+    ) -> Result<T, Box<Error>> {
+        let before = self.waiting.fetch_add(1, Relaxed);
+        let _waiting = Waiting(&self.waiting);
+        if before >= self.most {
+            let amount = Amount::Count(u64::from(self.most));
+            return Err(self.busy(Limit::Queue, amount));
+        }
+        timeout_at(until, what).await.map_err(|_| {
+            let amount = Amount::Time(self.patience);
+            self.busy(Limit::QueueTime, amount)
+        })
+    }
+
+    /// Nobody's fault but the settings'.
+    fn busy(&self, limit: Limit, amount: Amount) -> Box<Error> {
+        let mut error = limit
+            .error(&self.name, amount)
+            .help("or let more calls work at once: limits = { concurrency = … }");
+        error.kind = Kind::Yours;
+        Box::new(error)
+    }
+
+    /// Calls that wait now.
+    pub fn waiting(&self) -> u32 {
+        self.waiting.load(Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use holm_manifest::Time;
+
+    fn queue(concurrency: u32, queue: u32, millis: u64) -> Arc<Queue> {
+        let limits = Limits {
+            concurrency,
+            queue,
+            queue_time: Time::millis(millis),
+            ..Limits::default()
+        };
+        Arc::new(Queue::new("web".into(), &limits))
+    }
+
+    fn limit<T>(result: Result<T, Box<Error>>) -> Option<Limit> {
+        result.err().and_then(|error| error.limit)
+    }
+
+    /// Lets the others get as far as they can.
+    async fn settle(queue: &Queue, waiting: u32) {
+        while queue.waiting() != waiting {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn first_come_first_served() {
+        let queue = queue(1, 3, 60_000);
+        let first = queue.enter().await.unwrap();
+        let order = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let mut calls = Vec::new();
+        for number in 1..=3 {
+            let (own, order) = (queue.clone(), order.clone());
+            calls.push(tokio::spawn(async move {
+                let turn = own.enter().await.unwrap();
+                order.lock().unwrap().push(number);
+                drop(turn);
+            }));
+            settle(&queue, number).await;
+        }
+        assert_eq!(limit(queue.enter().await), Some(Limit::Queue));
+        drop(first);
+        for call in calls {
+            call.await.unwrap();
+        }
+        assert_eq!(*order.lock().unwrap(), [1, 2, 3]);
+        assert_eq!(queue.waiting(), 0);
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_ever() {
+        let queue = queue(1, 1, 20);
+        let turn = queue.enter().await.unwrap();
+        let error = queue.enter().await.err().unwrap();
+        assert_eq!(
+            error.message,
+            "web was busy for longer than a call waits (20 ms)"
+        );
+        // The same for what else a call may need.
+        let waited = queue.wait_for(&turn, std::future::pending::<()>()).await;
+        assert_eq!(limit(waited), Some(Limit::QueueTime));
+    }
+
+    #[tokio::test]
+    async fn who_leaves_makes_room() {
+        let queue = queue(1, 1, 60_000);
+        let first = queue.enter().await.unwrap();
+        let own = queue.clone();
+        let impatient = tokio::spawn(async move { own.enter().await.map(|_| ()) });
+        settle(&queue, 1).await;
+        impatient.abort();
+        assert!(impatient.await.unwrap_err().is_cancelled());
+        assert_eq!(queue.waiting(), 0);
+        drop(first);
+        assert!(queue.enter().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_queue_of_none() {
+        let queue = queue(1, 0, 60_000);
+        let _turn = queue.enter().await.unwrap();
+        assert_eq!(limit(queue.enter().await), Some(Limit::Queue));
+    }
+}

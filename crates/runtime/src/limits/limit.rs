@@ -1,0 +1,280 @@
+//! Which limits there are, what each is called, and what it means to reach it: the one table.
+
+use super::Allowance;
+use crate::error::Error;
+use holm_manifest::{ByteSize, Time};
+use std::fmt;
+use std::time::Duration;
+
+/// How much a limit allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Amount {
+    /// So many bytes.
+    Bytes(u64),
+    /// So many of what the limit counts.
+    Count(u64),
+    /// So long.
+    Time(Duration),
+    /// As much as there is.
+    None,
+}
+
+impl Amount {
+    fn bytes(most: u64) -> Self {
+        match most {
+            u64::MAX => Amount::None,
+            most => Amount::Bytes(most),
+        }
+    }
+
+    fn count(most: usize) -> Self {
+        match most {
+            usize::MAX => Amount::None,
+            most => Amount::Count(most as u64),
+        }
+    }
+
+    fn time(most: Option<Duration>) -> Self {
+        most.map_or(Amount::None, Amount::Time)
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Amount::Bytes(bytes) => ByteSize(*bytes).fmt(f),
+            Amount::Count(count) => count.fmt(f),
+            Amount::Time(time) => Time(*time).fmt(f),
+            Amount::None => f.write_str("none"),
+        }
+    }
+}
+
+/// Makes the table into the type, its names, its words and its amounts.
+macro_rules! limits {
+    ($($(#[$doc:meta])+ $limit:ident = $name:literal, $words:literal, $amount:expr;)+) => {
+        /// A limit that an event can reach.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum Limit {
+            $($(#[$doc])+ $limit,)+
+        }
+
+        impl Limit {
+            /// All of them.
+            pub const ALL: &[Limit] = &[$(Limit::$limit,)+];
+
+            /// The key under `limits` in the manifest.
+            pub fn name(self) -> &'static str {
+                match self { $(Limit::$limit => $name,)+ }
+            }
+
+            /// What whoever reached it did: "web … (64 MiB)".
+            fn words(self) -> &'static str {
+                match self { $(Limit::$limit => $words,)+ }
+            }
+
+            /// How much of it an allowance gives.
+            pub fn amount(self, allowance: &Allowance) -> Amount {
+                let amount: fn(&Allowance) -> Amount = match self { $(Limit::$limit => $amount,)+ };
+                amount(allowance)
+            }
+        }
+    };
+}
+
+limits! {
+    /// Linear memory.
+    Memory = "memory", "wanted more memory than its limit", |a| Amount::bytes(a.memory);
+    /// Linear memories.
+    Memories = "memories", "has more memories than its limit", |a| Amount::count(a.memories);
+    /// Table elements.
+    TableElements = "table_elements", "wanted more table elements than its limit",
+        |a| Amount::count(a.table_elements);
+    /// Tables.
+    Tables = "tables", "has more tables than its limit", |a| Amount::count(a.tables);
+    /// Core instances.
+    Instances = "instances", "is made of more instances than its limit",
+        |a| Amount::count(a.instances);
+    /// CPU time.
+    Cpu = "cpu", "used up its CPU time", |a| Amount::time(a.cpu);
+    /// Fuel.
+    Fuel = "fuel", "used up its fuel", |a| a.fuel.map_or(Amount::None, Amount::Count);
+    /// Wall time, in which nothing moved where the event is a served one.
+    Timeout = "timeout", "took longer than its timeout", |a| Amount::time(a.timeout);
+    /// Wall time to the head of the answer.
+    FirstByte = "first_byte", "took longer to begin its answer than its limit",
+        |a| Amount::time(a.first_byte);
+    /// Wall time in all.
+    Duration = "duration", "took longer in all than its limit", |a| Amount::time(a.duration);
+    /// Calls that wait for others to end.
+    Queue = "queue", "has as many calls waiting as its limit", |a| Amount::count(a.queue);
+    /// Wall time for which a call waits for others to end.
+    QueueTime = "queue_time", "was busy for longer than a call waits",
+        |a| Amount::time(a.queue_time);
+    /// A request's body.
+    RequestBody = "request_body", "was sent a larger body than its limit",
+        |a| Amount::bytes(a.request_body);
+    /// A response's body.
+    ResponseBody = "response_body", "answered with a larger body than its limit",
+        |a| Amount::bytes(a.response_body);
+    /// Bytes of one set of headers or trailers.
+    Headers = "headers", "made larger headers than its limit", |a| Amount::bytes(a.headers);
+    /// Fields in one set of headers or trailers.
+    HeaderCount = "header_count", "sent more header fields than its limit",
+        |a| Amount::count(a.header_count);
+    /// Handles: what the host holds for the guest.
+    Handles = "handles", "held more handles than its limit", |a| Amount::count(a.handles);
+    /// Bytes of strings and lists in one call of the host.
+    CallData = "call_data", "passed more data in one call than its limit",
+        |a| Amount::bytes(a.call_data as u64);
+    /// Outbound HTTP requests under way.
+    Outbound = "outbound", "had more requests under way than its limit",
+        |a| Amount::count(a.outbound);
+    /// Bytes over the network, in both directions.
+    OutboundBytes = "outbound_bytes", "moved more bytes over the network than its limit",
+        |a| Amount::bytes(a.outbound_bytes);
+    /// Open sockets.
+    Sockets = "sockets", "held more sockets than its limit", |a| Amount::count(a.sockets);
+    /// Open files and folders.
+    OpenFiles = "open_files", "held more files open than its limit",
+        |a| Amount::count(a.open_files);
+    /// Bytes written to files.
+    BytesWritten = "bytes_written", "wrote more to files than its limit",
+        |a| Amount::bytes(a.bytes_written);
+    /// A value of a key-value store.
+    ValueSize = "value_size", "wrote a larger value to a store than its limit",
+        |a| Amount::bytes(a.value_size);
+}
+
+impl Limit {
+    /// A number for it; none is 0.
+    pub(super) fn code(self) -> u8 {
+        self as u8 + 1
+    }
+
+    /// The limit with this number.
+    pub(super) fn of_code(code: u8) -> Option<Limit> {
+        Limit::ALL
+            .iter()
+            .copied()
+            .find(|limit| limit.code() == code)
+    }
+
+    /// The flag of `holm run` that sets it.
+    fn flag(self) -> Option<&'static str> {
+        match self {
+            Limit::Memory => Some("--memory"),
+            Limit::Cpu => Some("--cpu"),
+            Limit::Timeout => Some("--timeout"),
+            _ => None,
+        }
+    }
+
+    /// The error of `who` that reached it.
+    pub fn error(self, who: &str, amount: Amount) -> Error {
+        let mut error = Error::guest(format!("{who} {} ({amount})", self.words())).help(format!(
+            "raise it in the manifest: limits = {{ {} = … }}",
+            self.name()
+        ));
+        if let Some(flag) = self.flag() {
+            error = error.help(format!("or for `holm run`: {flag}"));
+        }
+        error.limit = Some(self);
+        error
+    }
+}
+
+/// The error that a guest meets at a limit: it traps with it, or reads it in a stream's error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitHit {
+    /// Which.
+    pub limit: Limit,
+    /// How much it allows.
+    pub amount: Amount,
+}
+
+impl fmt::Display for LimitHit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let LimitHit { limit, amount } = self;
+        write!(f, "the {} limit of {amount} was reached", limit.name())
+    }
+}
+
+impl std::error::Error for LimitHit {}
+
+/// What the engine and its WASI say where they enforce a limit of ours and have no type for it.
+const ENGINES_WORDS: &[(&str, Limit)] = &[
+    ("resource limit exceeded: instance count", Limit::Instances),
+    ("resource limit exceeded: memory count", Limit::Memories),
+    ("resource limit exceeded: table count", Limit::Tables),
+    (
+        "cannot allocate another handle: store handle",
+        Limit::Handles,
+    ),
+    ("cannot lend resource: store handle", Limit::Handles),
+    ("resource table has no free keys", Limit::Handles),
+    ("total size of fields exceeds limit", Limit::Headers),
+    ("too many fields in the field map", Limit::Headers),
+    (
+        "too much data is being copied between the host and the guest",
+        Limit::CallData,
+    ),
+];
+
+/// The limit that an error of the engine's is about.
+pub(crate) fn of_engine(error: &wasmtime::Error) -> Option<Limit> {
+    if let Some(wasmtime::Trap::OutOfFuel) = error.downcast_ref() {
+        return Some(Limit::Fuel);
+    }
+    let root = error.root_cause().to_string();
+    let found = ENGINES_WORDS
+        .iter()
+        .find(|(words, _)| root.starts_with(words));
+    found.map(|(_, limit)| *limit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use holm_manifest::Limits;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn each_has_a_name_of_its_own_that_the_manifest_knows() {
+        let names: BTreeSet<&str> = Limit::ALL.iter().map(|limit| limit.name()).collect();
+        assert_eq!(names.len(), Limit::ALL.len());
+        let manifest = Limits::default().table();
+        for name in names {
+            assert!(manifest.iter().any(|(known, ..)| known == name), "{name}");
+        }
+    }
+
+    #[test]
+    fn codes_lead_back() {
+        assert_eq!(Limit::of_code(0), None);
+        for limit in Limit::ALL {
+            assert_eq!(Limit::of_code(limit.code()), Some(*limit));
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_each() {
+        let mut text = String::new();
+        let allowance = Allowance {
+            memory: 64 << 20,
+            cpu: Some(Duration::from_millis(50)),
+            ..Allowance::UNLIMITED
+        };
+        for limit in Limit::ALL {
+            let amount = limit.amount(&allowance);
+            let hit = LimitHit {
+                limit: *limit,
+                amount,
+            };
+            let error = limit.error("web", amount);
+            text += &format!("{hit}\n  {error}\n");
+        }
+        insta::assert_snapshot!(text);
+    }
+}

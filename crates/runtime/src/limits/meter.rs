@@ -1,0 +1,239 @@
+//! The clock and the account of one event, shared by all who watch over it.
+
+use super::{Allowance, Limit, LimitHit};
+use crate::error::Error;
+use crate::receipt::Flows;
+use crate::ticker;
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+use wasmtime::UpdateDeadline;
+
+/// The CPU clock of one event: thread CPU time over its polls, so that an innocent that was
+/// preempted is never charged. Also remembers which limit was reached, and knows how much each allows.
+pub struct Meter {
+    allowance: Allowance,
+    spent_ns: AtomicU64,
+    poll_began_ns: AtomicU64,
+    limit_ns: u64,
+    fuel: AtomicU64,
+    answered: AtomicBool,
+    hit: AtomicU8,
+}
+
+impl Meter {
+    pub(super) fn new(allowance: Allowance) -> Self {
+        Meter {
+            spent_ns: AtomicU64::new(0),
+            poll_began_ns: AtomicU64::new(0),
+            limit_ns: allowance.cpu.map_or(u64::MAX, |d| d.as_nanos() as u64),
+            fuel: AtomicU64::new(0),
+            answered: AtomicBool::new(false),
+            hit: AtomicU8::new(0),
+            allowance,
+        }
+    }
+
+    /// What the event may use.
+    pub fn allowance(&self) -> &Allowance {
+        &self.allowance
+    }
+
+    /// A poll of the event begins on this thread.
+    pub fn poll_begins(&self) {
+        ticker::polled();
+        self.poll_began_ns.store(thread_cpu_ns(), Relaxed);
+    }
+
+    /// The poll has ended on the same thread.
+    pub fn poll_ends(&self) {
+        let used = thread_cpu_ns().saturating_sub(self.poll_began_ns.load(Relaxed));
+        self.spent_ns.fetch_add(used, Relaxed);
+        METERED.with(|metered| metered.set(metered.get() + used));
+    }
+
+    /// Within a poll, at a tick: whether the guest may go on, and whether it must let others go
+    /// first. The tick only asks; the answer is the event's own CPU clock. One that had only begun
+    /// when the tick came goes on.
+    pub fn tick(&self) -> Result<UpdateDeadline, LimitHit> {
+        ticker::polled();
+        let running = self.running();
+        if self.is_over(running) {
+            return Err(self.reach(Limit::Cpu));
+        }
+        let half_a_period = ticker::period_ms() * 500_000;
+        Ok(match running < half_a_period {
+            true => UpdateDeadline::Continue(1),
+            false => UpdateDeadline::Yield(1),
+        })
+    }
+
+    /// CPU time of the poll that is going on.
+    fn running(&self) -> u64 {
+        thread_cpu_ns().saturating_sub(self.poll_began_ns.load(Relaxed))
+    }
+
+    fn is_over(&self, running: u64) -> bool {
+        self.spent_ns.load(Relaxed).saturating_add(running) > self.limit_ns
+    }
+
+    /// CPU time of the polls that have ended.
+    pub fn spent(&self) -> Duration {
+        Duration::from_nanos(self.spent_ns.load(Relaxed))
+    }
+
+    /// Notes how much fuel the event has burnt.
+    pub(crate) fn burnt(&self, fuel: u64) {
+        self.fuel.store(fuel, Relaxed);
+    }
+
+    /// How much fuel it has burnt; `None` where fuel is not counted.
+    pub fn fuel(&self) -> Option<u64> {
+        self.allowance.fuel.map(|_| self.fuel.load(Relaxed))
+    }
+
+    /// The head of the answer is there: `first_byte` is kept.
+    pub fn answered(&self) {
+        self.answered.store(true, Relaxed);
+    }
+
+    /// Whether the head of the answer is there.
+    pub fn has_answered(&self) -> bool {
+        self.answered.load(Relaxed)
+    }
+
+    /// A new event begins on a reused instance: the clock starts anew.
+    pub fn reset(&self) {
+        self.spent_ns.store(0, Relaxed);
+        self.fuel.store(0, Relaxed);
+        self.answered.store(false, Relaxed);
+        self.hit.store(0, Relaxed);
+    }
+
+    /// Notes the limit that was reached; the latest wins, because a guest may survive a refused
+    /// growth.
+    pub fn hit(&self, limit: Limit) {
+        self.hit.store(limit.code(), Relaxed);
+    }
+
+    /// The same, with the error that says so.
+    pub fn reach(&self, limit: Limit) -> LimitHit {
+        self.hit(limit);
+        LimitHit {
+            limit,
+            amount: limit.amount(&self.allowance),
+        }
+    }
+
+    /// The error of `who` that reached it.
+    pub fn error(&self, limit: Limit, who: &str) -> Error {
+        limit.error(who, limit.amount(&self.allowance))
+    }
+
+    /// Whether `more` bytes are still within a limit on what the event moves.
+    pub fn room(&self, limit: Limit, flows: &Flows, more: usize) -> Result<(), LimitHit> {
+        let (used, most) = match limit {
+            Limit::RequestBody => (flows.request_in.load(Relaxed), self.allowance.request_body),
+            Limit::ResponseBody => (
+                flows.response_out.load(Relaxed),
+                self.allowance.response_body,
+            ),
+            Limit::OutboundBytes => (flows.outbound(), self.allowance.outbound_bytes),
+            Limit::BytesWritten => (flows.files_out.load(Relaxed), self.allowance.bytes_written),
+            _ => return Ok(()),
+        };
+        match used.saturating_add(more as u64) > most {
+            true => Err(self.reach(limit)),
+            false => Ok(()),
+        }
+    }
+
+    /// The limit that was reached last, if any.
+    pub fn limit_hit(&self) -> Option<Limit> {
+        Limit::of_code(self.hit.load(Relaxed))
+    }
+}
+
+thread_local! {
+    /// CPU time that the meters on this thread have counted and nobody has taken yet.
+    static METERED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// CPU time in nanoseconds that the meters of this thread have counted since this was last asked.
+/// So who drives an event learns what its poll cost without reading the clock (360 ns) again.
+pub(crate) fn take_metered() -> u64 {
+    METERED.take()
+}
+
+/// CPU time of this thread in nanoseconds.
+pub(crate) fn thread_cpu_ns() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    (now.tv_sec as u64)
+        .wrapping_mul(1_000_000_000)
+        .wrapping_add(now.tv_nsec as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meter() -> Meter {
+        Meter::new(Allowance {
+            cpu: Some(Duration::from_millis(5)),
+            bytes_written: 10,
+            ..Allowance::UNLIMITED
+        })
+    }
+
+    #[test]
+    fn only_polls_are_charged() {
+        let meter = meter();
+        std::thread::sleep(Duration::from_millis(20));
+        meter.poll_begins();
+        assert!(meter.tick().is_ok());
+        meter.poll_ends();
+        assert!(meter.spent() < Duration::from_millis(5));
+    }
+
+    #[test]
+    fn a_spinning_poll_is_over_its_limit() {
+        let meter = meter();
+        meter.poll_begins();
+        let began = std::time::Instant::now();
+        while meter.tick().is_ok() {
+            assert!(began.elapsed() < Duration::from_secs(10));
+        }
+        meter.poll_ends();
+        assert!(meter.spent() >= Duration::from_millis(5));
+        assert_eq!(meter.limit_hit(), Some(Limit::Cpu));
+    }
+
+    #[test]
+    fn a_poll_that_has_just_begun_goes_on_at_a_tick() {
+        let meter = Meter::new(Allowance::UNLIMITED);
+        meter.poll_begins();
+        let now = meter.tick();
+        assert!(matches!(now, Ok(UpdateDeadline::Continue(1))));
+        let began = std::time::Instant::now();
+        while matches!(meter.tick(), Ok(UpdateDeadline::Continue(_))) {
+            assert!(began.elapsed() < Duration::from_secs(10));
+        }
+    }
+
+    #[test]
+    fn bytes_are_allowed_up_to_the_last() {
+        let (meter, flows) = (meter(), Flows::default());
+        Flows::add(&flows.files_out, 9);
+        assert_eq!(meter.room(Limit::BytesWritten, &flows, 1), Ok(()));
+        assert_eq!(meter.limit_hit(), None);
+        let hit = meter.room(Limit::BytesWritten, &flows, 2).unwrap_err();
+        assert_eq!(
+            hit.to_string(),
+            "the bytes_written limit of 10 B was reached"
+        );
+        assert_eq!(meter.limit_hit(), Some(Limit::BytesWritten));
+        meter.reset();
+        assert_eq!(meter.limit_hit(), None);
+        assert_eq!(meter.room(Limit::OutboundBytes, &flows, usize::MAX), Ok(()));
+    }
+}

@@ -1,0 +1,208 @@
+//! Limits enforced: memory and tables through the engine's limiter, CPU time by the event's own
+//! clock, wall time by a timer, bytes where they pass. Which limit exists and what its default is,
+//! `holm-manifest` says; what each is called and what it means to reach it, [`Limit`] does.
+
+mod limit;
+mod meter;
+
+pub(crate) use limit::of_engine;
+pub use limit::{Amount, Limit, LimitHit};
+pub use meter::Meter;
+pub(crate) use meter::{take_metered, thread_cpu_ns};
+
+use std::sync::Arc;
+use std::time::Duration;
+use wasmtime::ResourceLimiter;
+
+/// What an event and its instance may use. `None` and the largest number mean: unlimited.
+#[derive(Clone, Copy, Debug)]
+pub struct Allowance {
+    /// Linear memory in bytes, all memories of the instance together.
+    pub memory: u64,
+    /// Linear memories.
+    pub memories: usize,
+    /// Elements of all tables together.
+    pub table_elements: usize,
+    /// Tables.
+    pub tables: usize,
+    /// Core instances that it is made of.
+    pub instances: usize,
+    /// CPU time of one event.
+    pub cpu: Option<Duration>,
+    /// Fuel of one event; the engine must count it.
+    pub fuel: Option<u64>,
+    /// Wall time of one event; of a served one, without a byte moving.
+    pub timeout: Option<Duration>,
+    /// Wall time to the head of the answer.
+    pub first_byte: Option<Duration>,
+    /// Wall time in all.
+    pub duration: Option<Duration>,
+    /// Calls that wait for others to end.
+    pub queue: usize,
+    /// How long they wait.
+    pub queue_time: Option<Duration>,
+    /// Bytes of a request's body.
+    pub request_body: u64,
+    /// Bytes of a response's body.
+    pub response_body: u64,
+    /// Bytes of one set of headers or trailers that the guest makes.
+    pub headers: u64,
+    /// Fields in it.
+    pub header_count: usize,
+    /// Handles that the instance holds.
+    pub handles: usize,
+    /// Bytes of strings and lists in one call of the host.
+    pub call_data: usize,
+    /// Outbound HTTP requests under way.
+    pub outbound: usize,
+    /// Bytes over the network, both directions together.
+    pub outbound_bytes: u64,
+    /// Open sockets.
+    pub sockets: usize,
+    /// Open files and folders.
+    pub open_files: usize,
+    /// Bytes written to files.
+    pub bytes_written: u64,
+    /// Bytes of a value in a key-value store.
+    pub value_size: u64,
+}
+
+impl Allowance {
+    /// All that there is.
+    pub const UNLIMITED: Allowance = Allowance {
+        memory: u64::MAX,
+        memories: usize::MAX,
+        table_elements: usize::MAX,
+        tables: usize::MAX,
+        instances: usize::MAX,
+        cpu: None,
+        fuel: None,
+        timeout: None,
+        first_byte: None,
+        duration: None,
+        queue: usize::MAX,
+        queue_time: None,
+        request_body: u64::MAX,
+        response_body: u64::MAX,
+        headers: u64::MAX,
+        header_count: usize::MAX,
+        handles: usize::MAX,
+        call_data: usize::MAX,
+        outbound: usize::MAX,
+        outbound_bytes: u64::MAX,
+        sockets: usize::MAX,
+        open_files: usize::MAX,
+        bytes_written: u64::MAX,
+        // No store keeps a larger value.
+        value_size: 16 << 20,
+    };
+}
+
+/// An instance's budget: what it may use, and what it has used.
+pub struct Budget {
+    memory: u64,
+    memory_peak: u64,
+    table_elements: usize,
+    /// The clock that the epoch callback and the caller share.
+    pub meter: Arc<Meter>,
+}
+
+impl Budget {
+    /// A fresh budget.
+    pub fn new(allowance: Allowance) -> Self {
+        Budget {
+            memory: 0,
+            memory_peak: 0,
+            table_elements: 0,
+            meter: Arc::new(Meter::new(allowance)),
+        }
+    }
+
+    /// What it may use.
+    pub fn allowance(&self) -> &Allowance {
+        self.meter.allowance()
+    }
+
+    /// The most linear memory held at once, in bytes.
+    pub fn memory_peak(&self) -> u64 {
+        self.memory_peak
+    }
+}
+
+impl ResourceLimiter for Budget {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let total = self
+            .memory
+            .saturating_add((desired as u64).saturating_sub(current as u64));
+        if total > self.allowance().memory {
+            self.meter.hit(Limit::Memory);
+            return Ok(false);
+        }
+        self.memory = total;
+        self.memory_peak = self.memory_peak.max(total);
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let total = self
+            .table_elements
+            .saturating_add(desired.saturating_sub(current));
+        if total > self.allowance().table_elements {
+            self.meter.hit(Limit::TableElements);
+            return Ok(false);
+        }
+        self.table_elements = total;
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        self.allowance().instances
+    }
+
+    fn tables(&self) -> usize {
+        self.allowance().tables
+    }
+
+    fn memories(&self) -> usize {
+        self.allowance().memories
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memories_share_one_allowance_and_the_peak_is_kept() {
+        let mut budget = Budget::new(Allowance {
+            memory: 100,
+            ..Allowance::UNLIMITED
+        });
+        assert!(budget.memory_growing(0, 60, None).unwrap());
+        assert!(budget.memory_growing(0, 40, None).unwrap());
+        assert!(!budget.memory_growing(40, 41, None).unwrap());
+        assert_eq!(budget.memory_peak(), 100);
+        assert_eq!(budget.meter.limit_hit(), Some(Limit::Memory));
+    }
+
+    #[test]
+    fn tables_share_one_allowance() {
+        let mut budget = Budget::new(Allowance {
+            table_elements: 10,
+            ..Allowance::UNLIMITED
+        });
+        assert!(budget.table_growing(0, 10, None).unwrap());
+        assert!(!budget.table_growing(0, 1, None).unwrap());
+        assert_eq!(budget.meter.limit_hit(), Some(Limit::TableElements));
+    }
+}

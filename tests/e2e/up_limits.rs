@@ -1,0 +1,489 @@
+//! Each limit of `holm up`, reached by a guest on purpose, while a neighbour on the same host is
+//! served without one failure.
+
+use crate::app::*;
+use crate::client::*;
+use crate::origin::origin;
+use crate::support::*;
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// An app with a component `NAME` of `http-lab` at host `NAME.test` for each of these lines of
+/// limits, and a well-behaved neighbour at `good.test`.
+fn host(guest: &str, components: &[(&str, &str)]) -> App {
+    let mut manifest = String::from(
+        "name = \"limits\"\n\n[component.good]\nsource = \"good.wasm\"\n\n\
+         [[http]]\nhost = \"good.test\"\nroute = \"/...\"\ncomponent = \"good\"\n",
+    );
+    for (name, lines) in components {
+        let _ = write!(
+            manifest,
+            "\n[component.{name}]\nsource = \"lab.wasm\"\n{lines}\n\
+             [component.{name}.grants]\nkeyvalue = [\"default\"]\n\
+             dirs = {{ \"/data\" = {{ path = \"data\", access = \"write\" }} }}\n\
+             http = [\"all\"]\nnet = [\"127.0.0.1:*\"]\n\n\
+             [[http]]\nhost = \"{name}.test\"\nroute = \"/...\"\ncomponent = \"{name}\"\n"
+        );
+    }
+    let app = App::new(&manifest)
+        .guest("good.wasm", "http-hello")
+        .guest("lab.wasm", guest);
+    app.dir().write("data/file", "content");
+    app
+}
+
+fn ask(server: &Server, component: &str, path: &str) -> Result<Reply, String> {
+    let request = http::Request::get(path)
+        .header("host", format!("{component}.test"))
+        .header("accept", "application/json");
+    server.try_request(request.body(Vec::new()).unwrap())
+}
+
+#[track_caller]
+fn get(server: &Server, component: &str, path: &str) -> Reply {
+    ask(server, component, path).unwrap()
+}
+
+/// The log's line of the first request of a component for a path.
+#[track_caller]
+fn line(server: &Server, component: &str, path: &str) -> Value {
+    server.logged("request", |line| {
+        line["component"] == component && line["path"] == path
+    })
+}
+
+/// Runs a test while the neighbour is asked without a pause; not one request of it may fail.
+fn beside_a_neighbour<T>(server: &Server, test: impl FnOnce() -> T) -> T {
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let neighbour = scope.spawn(|| {
+            let mut served = 0;
+            while !done.load(Relaxed) || served < 3 {
+                assert_eq!(get(server, "good", "/").status, 200);
+                served += 1;
+            }
+        });
+        let result = catch_unwind(AssertUnwindSafe(test));
+        done.store(true, Relaxed);
+        neighbour.join().expect("the neighbour was not served");
+        result.unwrap_or_else(|panic| resume_unwind(panic))
+    })
+}
+
+/// Limits, what brings a guest to them, and what the client gets.
+const TRAPS: &[(&str, &str, &str, u16)] = &[
+    ("memory", "memory = \"4 MiB\"", "/grow", 500),
+    ("memories", "memories = 0", "/hello", 500),
+    ("table_elements", "table_elements = 1", "/hello", 500),
+    ("tables", "tables = 0", "/hello", 500),
+    ("instances", "instances = 1", "/hello", 500),
+    ("cpu", "cpu = \"100 ms\"", "/spin", 504),
+    ("fuel", "fuel = 50_000_000", "/spin", 504),
+    ("timeout", "timeout = \"200 ms\"", "/hang", 504),
+    ("first_byte", "first_byte = \"200 ms\"", "/hang", 504),
+    ("duration", "duration = \"200 ms\"", "/hang", 504),
+    ("handles", "handles = 50", "/hold/timers?n=100", 500),
+    (
+        "call_data",
+        "call_data = \"64 KiB\"",
+        "/hold/data?n=100000",
+        500,
+    ),
+    (
+        "headers",
+        "headers = \"4 KiB\"",
+        "/hold/fields?n=50&bytes=100",
+        500,
+    ),
+    (
+        "header_count",
+        "header_count = 10",
+        "/hold/fields?n=11",
+        500,
+    ),
+    (
+        "response_body",
+        "response_body = \"1 KiB\"",
+        "/big?bytes=1025&length=1",
+        500,
+    ),
+];
+
+#[test]
+fn each_is_named_in_the_log_and_not_to_the_client() {
+    let components: Vec<(String, String)> = TRAPS
+        .iter()
+        .map(|(limit, setting, ..)| (limit.replace('_', "-"), format!("limits.{setting}")))
+        .collect();
+    let borrowed: Vec<(&str, &str)> = components.iter().map(|(a, b)| (&**a, &**b)).collect();
+    let server = host("http-lab", &borrowed).up();
+    let said = beside_a_neighbour(&server, || {
+        // All at once: no limit may depend on what another guest does.
+        std::thread::scope(|scope| {
+            let asked: Vec<_> = TRAPS
+                .iter()
+                .map(|(limit, _, path, status)| {
+                    let server = &server;
+                    scope.spawn(move || fault(server, limit, path, *status))
+                })
+                .collect();
+            let said: Vec<String> = asked.into_iter().map(|one| one.join().unwrap()).collect();
+            said.concat()
+        })
+    });
+    shot!("limits_in_the_log", said);
+}
+
+/// What the log says of a request that reached a limit.
+fn fault(server: &Server, limit: &str, path: &str, status: u16) -> String {
+    let component = limit.replace('_', "-");
+    let reply = get(server, &component, path);
+    assert_eq!(reply.status, status, "{limit}: {}", reply.text());
+    let problem = reply.json();
+    assert!(
+        !reply.text().contains("limit"),
+        "a client learns nothing of limits: {problem}"
+    );
+    let id = problem["request_id"].as_str().unwrap();
+    let line = server.logged("request", |line| line["request_id"] == id);
+    assert_eq!(line["fault"]["limit"], limit, "{line}");
+    assert_eq!(line["receipt"]["limit"], limit, "{line}");
+    assert_eq!(line["fault"]["kind"], "guest", "{line}");
+    let help = line["fault"]["help"][0].as_str().unwrap();
+    format!("{}\n  {help}\n", line["fault"]["message"].as_str().unwrap())
+}
+
+/// Exactly as much as is allowed is allowed.
+#[test]
+fn up_to_a_limit_all_is_well() {
+    let server = host(
+        "http-lab",
+        &[
+            ("fields", "limits.header_count = 10"),
+            ("big", "limits.response_body = \"1 KiB\""),
+            ("sink", "limits.request_body = \"1 KiB\""),
+            ("written", "limits.bytes_written = \"1 KiB\""),
+        ],
+    )
+    .up();
+    assert_eq!(get(&server, "fields", "/hold/fields?n=10").status, 200);
+    assert_eq!(get(&server, "big", "/big?bytes=1024").body.len(), 1024);
+    let post = |component: &str, method: &str, path: &str| {
+        let request = http::Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", format!("{component}.test"));
+        server.request(request.body(vec![b'x'; 1024]).unwrap())
+    };
+    assert_eq!(post("sink", "POST", "/sink").text(), "1024\n");
+    assert_eq!(post("written", "PUT", "/file?path=/data/a").status, 200);
+}
+
+#[test]
+fn a_body_that_says_it_is_too_large_never_reaches_the_guest() {
+    let server = host("http-lab", &[("lab", "limits.request_body = \"1 KiB\"")]).up();
+    beside_a_neighbour(&server, || {
+        let request = http::Request::post("/sink")
+            .header("host", "lab.test")
+            .header("accept", "application/json");
+        let reply = server.request(request.body(vec![b'x'; 1025]).unwrap());
+        assert_eq!(reply.status, 413);
+        assert_eq!(reply.json()["code"], "too_large");
+        let line = line(&server, "lab", "/sink");
+        assert_eq!(line["fault"]["limit"], "request_body");
+        assert_eq!(line["receipt"], Value::Null, "no guest has run: {line}");
+    });
+}
+
+/// Its length is not known beforehand: the guest reads an error, never a silent end.
+#[tokio::test]
+async fn a_body_that_turns_out_too_large() {
+    for guest in ["http-lab", "http-lab-p3"] {
+        let server = host(guest, &[("lab", "limits.request_body = \"100 KiB\"")]).up();
+        let mut connection = Connection::http1(server.addr()).await;
+        let request = http::Request::post("/sink").header("host", "lab.test");
+        let (mut body, sent) = pieces();
+        let sender = tokio::spawn(async move {
+            for _ in 0..200 {
+                if !body.send(vec![b'x'; 1024]).await {
+                    break;
+                }
+            }
+        });
+        let answer = connection.send(request.body(sent).unwrap()).await;
+        let status = answer.map(|answer| answer.status().as_u16());
+        // What the guest says of it, or ours where it fails over it.
+        assert!(
+            matches!(status, Ok(400 | 413) | Err(_)),
+            "{guest}: {status:?}"
+        );
+        drop(connection);
+        let _ = sender.await;
+        let line = line(&server, "lab", "/sink");
+        assert_eq!(line["receipt"]["limit"], "request_body", "{guest}: {line}");
+        let read = line["bytes_in"].as_u64().unwrap();
+        assert!(read <= 100 * 1024, "{guest}: {read}");
+    }
+}
+
+#[test]
+fn an_answer_that_turns_out_too_large_ends_with_an_error() {
+    for guest in ["http-lab", "http-lab-p3"] {
+        let app = host(
+            guest,
+            &[
+                ("lab", "limits.response_body = \"100 KiB\""),
+                ("long", "limits.duration = \"500 ms\""),
+            ],
+        );
+        let server = app.up();
+        beside_a_neighbour(&server, || {
+            assert!(ask(&server, "lab", "/big?bytes=200000").is_err(), "{guest}");
+            let said = line(&server, "lab", "/big");
+            assert_eq!(said["receipt"]["limit"], "response_body", "{said}");
+            assert_eq!(said["fault"]["limit"], "response_body", "{said}");
+            assert!(said["bytes_out"].as_u64().unwrap() <= 100 * 1024, "{said}");
+            // It moves bytes all the time, so only the clock for all of it ends it.
+            assert!(
+                ask(&server, "long", "/sse?n=100000&ms=10").is_err(),
+                "{guest}"
+            );
+            let said = line(&server, "long", "/sse");
+            assert_eq!(said["fault"]["limit"], "duration", "{said}");
+        });
+    }
+}
+
+#[test]
+fn trailers_have_the_limits_of_headers() {
+    let server = host("http-lab", &[("lab", "limits.header_count = 10")]).up();
+    assert!(get(&server, "lab", "/hold/trailers?n=10").status == 200);
+    assert!(ask(&server, "lab", "/hold/trailers?n=11").is_err());
+    let line = server.logged("request", |line| line["receipt"]["limit"].is_string());
+    assert_eq!(line["receipt"]["limit"], "header_count", "{line}");
+}
+
+#[test]
+fn calls_wait_for_their_turn() {
+    let server = host(
+        "http-lab",
+        &[
+            (
+                "patient",
+                "limits = { concurrency = 1, queue = 1, queue_time = \"60 s\" }",
+            ),
+            (
+                "hasty",
+                "limits = { concurrency = 1, queue = 1, queue_time = \"50 ms\" }",
+            ),
+        ],
+    )
+    .up();
+    beside_a_neighbour(&server, || {
+        std::thread::scope(|scope| {
+            // The first works, the second waits for it, the third is one too many.
+            let calls: Vec<_> = (0..3)
+                .map(|_| scope.spawn(|| get(&server, "patient", "/sleep?ms=1500")))
+                .collect();
+            let mut statuses: Vec<u16> = calls
+                .into_iter()
+                .map(|c| c.join().unwrap().status)
+                .collect();
+            statuses.sort_unstable();
+            assert_eq!(statuses, [200, 200, 503]);
+            let calls: Vec<_> = (0..2)
+                .map(|_| scope.spawn(|| get(&server, "hasty", "/sleep?ms=1500")))
+                .collect();
+            let mut replies: Vec<Reply> = calls.into_iter().map(|c| c.join().unwrap()).collect();
+            replies.sort_by_key(|reply| reply.status);
+            assert_eq!(replies[0].status, 200);
+            assert_eq!(replies[1].status, 503);
+            assert_eq!(replies[1].header("retry-after"), "1");
+            assert_eq!(replies[1].json()["code"], "busy");
+        });
+    });
+    let said = |component: &str| {
+        let line = server.logged("request", |line| {
+            line["component"] == component && line["status"] == 503
+        });
+        let fault = &line["fault"];
+        assert_eq!(fault["kind"], "yours");
+        format!(
+            "{}: {}\n  {}\n  {}\n",
+            fault["limit"].as_str().unwrap(),
+            fault["message"].as_str().unwrap(),
+            fault["help"][0].as_str().unwrap(),
+            fault["help"][1].as_str().unwrap()
+        )
+    };
+    shot!("limits_of_the_queue", said("patient") + &said("hasty"));
+}
+
+/// A pool of instances that is full is waited for in the same way.
+#[test]
+fn calls_wait_for_a_place_in_the_pool() {
+    let server = App::lab("limits.queue_time = \"60 s\"").up_with(&["--instances", "1"]);
+    std::thread::scope(|scope| {
+        let calls: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| server.get("/sleep?ms=200")))
+            .collect();
+        for call in calls {
+            assert_eq!(call.join().unwrap().status, 200);
+        }
+    });
+}
+
+#[test]
+fn what_a_guest_may_hold_open() {
+    let origin = origin();
+    let server = host(
+        "http-lab",
+        &[(
+            "lab",
+            "limits = { open_files = 5, sockets = 7, handles = 1000 }",
+        )],
+    )
+    .up();
+    let held = |path: &str| {
+        let reply = get(&server, "lab", path);
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        let held = reply.json();
+        (held["held"].as_u64().unwrap(), held["error"].clone())
+    };
+    beside_a_neighbour(&server, || {
+        let (files, error) = held("/hold/files?n=100&path=/data/file");
+        assert_eq!(files, 5, "{error}");
+        assert_eq!(
+            line(&server, "lab", "/hold/files")["receipt"]["limit"],
+            "open_files"
+        );
+        let (sockets, error) = held("/hold/sockets?n=100");
+        assert_eq!(sockets, 7, "{error}");
+        assert_eq!(
+            line(&server, "lab", "/hold/sockets")["receipt"]["limit"],
+            "sockets"
+        );
+        // One after the other there is no limit.
+        for _ in 0..10 {
+            assert_eq!(
+                get(&server, "lab", "/file?path=/data/file").text(),
+                "content"
+            );
+        }
+    });
+    drop(server);
+    let server = host("http-lab", &[("lab", "limits.outbound = 1")]).up();
+    let path = format!("/hold/requests?n=2&to={}", origin.addr);
+    let held = get(&server, "lab", &path).json();
+    assert_eq!(held["held"], 1, "{held}");
+    assert!(
+        held["error"]
+            .as_str()
+            .unwrap()
+            .contains("ConnectionLimitReached"),
+        "{held}"
+    );
+    let line = line(&server, "lab", "/hold/requests");
+    assert_eq!(line["receipt"]["limit"], "outbound", "{line}");
+}
+
+#[test]
+fn what_a_call_may_write_and_fetch() {
+    let origin = origin();
+    for guest in ["http-lab", "http-lab-p3"] {
+        let app = host(
+            guest,
+            &[
+                ("write", "limits.bytes_written = \"100 KiB\""),
+                ("fetch", "limits.outbound_bytes = 3"),
+            ],
+        );
+        let server = app.up();
+        beside_a_neighbour(&server, || {
+            let request = http::Request::put("/file?path=/data/big").header("host", "write.test");
+            let reply = server.request(request.body(vec![b'x'; 200 * 1024]).unwrap());
+            assert_eq!(reply.status, 404, "{guest}: {}", reply.text());
+            let size = std::fs::metadata(app.dir().join("data/big")).unwrap().len();
+            assert!(size <= 100 * 1024, "{guest}: {size}");
+            let said = line(&server, "write", "/file");
+            assert_eq!(said["receipt"]["limit"], "bytes_written", "{guest}: {said}");
+
+            let path = format!("/fetch?url=http://{}/", origin.addr);
+            let reply = get(&server, "fetch", &path);
+            assert!(reply.text().contains("error"), "{guest}: {}", reply.text());
+            let said = line(&server, "fetch", "/fetch");
+            assert_eq!(
+                said["receipt"]["limit"], "outbound_bytes",
+                "{guest}: {said}"
+            );
+        });
+    }
+}
+
+#[test]
+fn what_a_store_may_keep() {
+    let server = host("http-lab", &[("lab", "limits.value_size = \"1 KiB\"")]).up();
+    let answer = get(&server, "lab", "/kv/set?key=a&bytes=1025").json();
+    let told = "a value of 1025 bytes is over the limit of 1024";
+    assert_eq!(answer["detail"], told);
+    let line = line(&server, "lab", "/kv/set");
+    assert_eq!(line["receipt"]["limit"], "value_size");
+    let answer = get(&server, "lab", "/kv/set?key=a&bytes=1024").json();
+    assert_eq!(answer["error"], Value::Null);
+}
+
+/// Trusted code is not asked whether it is over a limit of CPU time, and all else holds.
+#[test]
+fn without_a_deadline() {
+    let server = host(
+        "http-lab",
+        &[(
+            "lab",
+            "limits = { cpu = \"none\", memory = \"4 MiB\", timeout = \"300 ms\" }",
+        )],
+    )
+    .up();
+    assert_eq!(get(&server, "lab", "/burn?n=10000000").status, 200);
+    assert_eq!(get(&server, "lab", "/grow").status, 500);
+    assert_eq!(get(&server, "lab", "/hang").status, 504);
+    assert_eq!(line(&server, "lab", "/grow")["fault"]["limit"], "memory");
+    assert_eq!(line(&server, "lab", "/hang")["fault"]["limit"], "timeout");
+}
+
+/// Fuel counts the same work the same, and a reused instance begins each call with all of it.
+#[test]
+fn fuel_is_exact() {
+    let app = host(
+        "http-lab",
+        &[
+            ("fresh", "limits.fuel = 100_000_000"),
+            (
+                "reused",
+                "reuse = 10\nlimits = { fuel = 100_000_000, cpu = \"none\" }",
+            ),
+        ],
+    );
+    let server = app.up();
+    let burnt = |component: &str| -> Vec<u64> {
+        for _ in 0..3 {
+            assert_eq!(get(&server, component, "/burn?n=100000").status, 200);
+        }
+        until("three receipts", || {
+            let lines = server.log("request");
+            let of = lines.iter().filter(|line| line["component"] == component);
+            let fuel: Vec<u64> = of.filter_map(|l| l["receipt"]["fuel"].as_u64()).collect();
+            (fuel.len() == 3).then_some(fuel)
+        })
+    };
+    let fresh = burnt("fresh");
+    assert!(fresh[0] > 100_000, "{fresh:?}");
+    assert!(fresh.iter().all(|fuel| *fuel == fresh[0]), "{fresh:?}");
+    let reused = burnt("reused");
+    assert!(reused[1] < reused[0], "it starts but once: {reused:?}");
+    assert_eq!(reused[1], reused[2]);
+    assert_eq!(get(&server, "good", "/").status, 200);
+    let plain = line(&server, "good", "/");
+    assert_eq!(plain["receipt"]["fuel"], Value::Null, "{plain}");
+}
