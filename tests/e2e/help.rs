@@ -7,6 +7,7 @@ fn of_each_command() {
     for command in [
         "run",
         "up",
+        "apps",
         "check",
         "inspect",
         "compile",
@@ -49,6 +50,7 @@ fn lines_fit() {
     for command in [
         "run",
         "up",
+        "apps",
         "check",
         "inspect",
         "compile",

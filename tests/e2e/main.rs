@@ -26,6 +26,10 @@ mod run_sockets;
 mod run_sockets_0_3;
 mod run_streams;
 
+mod apps;
+mod apps_admin;
+mod apps_swap;
+
 mod browser;
 mod examples;
 mod guestbook;

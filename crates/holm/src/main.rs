@@ -35,6 +35,7 @@ struct Cli {
 enum Command {
     Run(commands::run::Args),
     Up(commands::up::Args),
+    Apps(commands::apps::Args),
     Check(commands::check::Args),
     Inspect(commands::inspect::Args),
     Compile(commands::compile::Args),
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
     match command {
         Command::Run(args) => commands::run::run(args),
         Command::Up(args) => commands::up::run(args),
+        Command::Apps(args) => commands::apps::run(args),
         Command::Check(args) => commands::check::run(args),
         Command::Inspect(args) => commands::inspect::run(args),
         Command::Compile(args) => commands::compile::run(args),

@@ -3,7 +3,9 @@
 use crate::component::Component;
 use crate::setting::Setting;
 use crate::stall::Pace;
+use crate::standing::Standing;
 use crate::triggers::http::{HttpRoute, RouteError, RouteTable, StaticFiles};
+use crate::usage::Sum;
 use holm_capabilities::Place;
 use holm_capabilities::keyvalue::Stores;
 use holm_manifest::{Manifest, Problem, Problems, Span, Vocabulary};
@@ -35,6 +37,8 @@ pub struct App {
     pub server_timing: bool,
     /// How fast a request's body must come.
     pub pace: Pace,
+    /// Whether it takes requests, and how many it is answering.
+    pub standing: Arc<Standing>,
     stores: Arc<Stores>,
 }
 
@@ -98,6 +102,7 @@ impl App {
             routes,
             server_timing: manifest.serve.server_timing,
             pace: Pace::over(manifest.serve.body_timeout.0),
+            standing: Arc::default(),
             manifest: manifest.clone(),
             stores: place.shared.clone(),
         };
@@ -112,6 +117,31 @@ impl App {
             }
             _ => Ok(()),
         }
+    }
+
+    /// What the old version has used, and whether it was drained, is this one's from now on.
+    pub(crate) fn succeed(&mut self, old: &App) {
+        self.standing = old.standing.clone();
+        for component in &self.components {
+            let same = old.components.iter().find(|c| c.name == component.name);
+            if let Some(old) = same {
+                component.succeed(old);
+            }
+        }
+    }
+
+    /// What it used so far: its components, and its routes of files.
+    pub fn usage(&self) -> Sum {
+        let mut sum = Sum::default();
+        for component in &self.components {
+            if let Some(usage) = component.usage_so_far() {
+                sum.add(&usage.sum());
+            }
+        }
+        if let Some(files) = self.standing.files_so_far() {
+            sum.add(&files.sum());
+        }
+        sum
     }
 
     /// Lets go of its code, as far as no event uses it.

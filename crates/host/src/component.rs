@@ -4,6 +4,7 @@
 use crate::app::problem;
 use crate::queue::{Queue, Turn};
 use crate::setting::Setting;
+use crate::usage::Usage;
 use holm_capabilities::stdio::{Lines, Stdio};
 use holm_capabilities::{Grants, Place, State};
 use holm_manifest::{ByteSize, Limits, Manifest, OrNone, Problem, Time};
@@ -13,7 +14,7 @@ use holm_runtime::lanes::Tenant;
 use holm_runtime::limits::{Allowance, Budget};
 use holm_runtime::{Core, Error, PoolFull, PoolPermit, Prepared};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use wasmtime::Store;
 use wasmtime_wasi::WasiCtxBuilder;
@@ -44,6 +45,8 @@ pub struct Component {
     loading: tokio::sync::Mutex<Option<Failed>>,
     /// When it was last called, in milliseconds since [`began`].
     used: AtomicU64,
+    /// What its events used; made with the first of them.
+    usage: OnceLock<Arc<Usage>>,
 }
 
 /// Why it did not load, and when that was.
@@ -114,7 +117,36 @@ impl Component {
             ready: RwLock::default(),
             loading: tokio::sync::Mutex::default(),
             used: AtomicU64::new(0),
+            usage: OnceLock::new(),
         }
+    }
+
+    /// What its events used, and those of its versions before.
+    pub fn usage(&self) -> &Arc<Usage> {
+        self.usage.get_or_init(Arc::default)
+    }
+
+    /// The same, where it was ever called.
+    pub fn usage_so_far(&self) -> Option<&Arc<Usage>> {
+        self.usage.get()
+    }
+
+    /// Counts on where the version before it has counted to.
+    pub(crate) fn succeed(&self, old: &Component) {
+        if let Some(usage) = old.usage_so_far() {
+            // Nobody has called it yet.
+            let _ = self.usage.set(usage.clone());
+        }
+    }
+
+    /// How many of its instances are at work.
+    pub fn at_work(&self) -> usize {
+        (self.limits.concurrency as usize).saturating_sub(self.permits.available_permits())
+    }
+
+    /// Where its code is.
+    pub fn path(&self) -> std::path::PathBuf {
+        self.written().source.value.resolve(&self.manifest.dir)
     }
 
     /// Its code and grants, if they are in memory.

@@ -3,8 +3,13 @@
 pub mod app;
 pub mod apps;
 pub mod component;
+mod health;
 pub mod setting;
 pub mod shelf;
+pub mod standing;
+pub mod usage;
+
+pub mod admin;
 pub mod triggers;
 
 pub mod server;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{Problem, Time, Value};
+use crate::{Problem, Spanned, Time, Value};
 
 // A head comes in one or two packets; ten seconds bear a lost one on a bad line.
 const HEADER_TIMEOUT: Time = Time::seconds(10);
@@ -33,6 +33,9 @@ pub struct Serve {
     pub idle_timeout: Time,
     /// A body must move at 1 KiB/s on average over so much waiting for the client, in both directions.
     pub body_timeout: Time,
+    /// A path that a new version must answer with 2xx before it takes the old one's place.
+    #[schemars(example = "/healthz")]
+    pub health: Option<Spanned<String>>,
 }
 
 impl Default for Serve {
@@ -44,6 +47,7 @@ impl Default for Serve {
             header_timeout: HEADER_TIMEOUT,
             idle_timeout: IDLE_TIMEOUT,
             body_timeout: BODY_TIMEOUT,
+            health: None,
         }
     }
 }
@@ -72,6 +76,14 @@ impl Serve {
                     .help("for example: listen = \"127.0.0.1:3000\""),
             );
         }
+        if let Some(health) = self.health.as_ref().filter(|path| !is_path(path)) {
+            problems.push(
+                Problem::error("`health` is not a path")
+                    .at(health.span)
+                    .label("expected a slash and printable ASCII")
+                    .help("for example: health = \"/healthz\""),
+            );
+        }
         for (name, time, usual) in [
             ("header_timeout", self.header_timeout, HEADER_TIMEOUT),
             ("idle_timeout", self.idle_timeout, IDLE_TIMEOUT),
@@ -90,6 +102,14 @@ impl Serve {
         }
         problems
     }
+}
+
+/// A path as a request's first line has it, with or without a query.
+fn is_path(text: &str) -> bool {
+    text.starts_with('/')
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'#')
 }
 
 /// `host:port`, the host a name, an IPv4 address, or an IPv6 address in brackets.

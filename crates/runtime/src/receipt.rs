@@ -71,7 +71,11 @@ impl Flows {
         counter.fetch_add(bytes as u64, Relaxed);
     }
 
-    fn rows(&self) -> [(&'static str, &AtomicU64, &AtomicU64); 6] {
+    /// How many kinds of traffic there are.
+    pub const KINDS: usize = 6;
+
+    /// The kinds of traffic in a fixed order, each with its counters in and out.
+    pub fn rows(&self) -> [(&'static str, &AtomicU64, &AtomicU64); Self::KINDS] {
         [
             ("http-server", &self.request_in, &self.response_out),
             ("http", &self.http_in, &self.http_out),

@@ -103,10 +103,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     };
     for part in parts {
         match part {
-            Part::Requests => report.sections.extend([
-                requests::measure(&bench, "http-hello.wasm", "0.2"),
-                requests::measure(&bench, "http-hello-p3.wasm", "0.3"),
-            ]),
+            Part::Requests => report.sections.extend(requests::measure_all(&bench)),
             Part::Start => report.sections.push(cold_start::measure(&bench)),
             Part::Instances => report.sections.push(instances::measure(&bench)),
             Part::Keyvalue => report.sections.push(keyvalue::measure(&bench)),

@@ -115,7 +115,7 @@ fn measure(bench: &Bench, case: &Case) -> Section {
         false => (7, Duration::from_secs(3)),
     };
     let mut section = Section::new(format!(
-        "requests: {}, {} an instance, {CONNECTIONS} connections, {rounds} rounds of {} s",
+        "requests: {}, {} by an instance, {CONNECTIONS} connections, {rounds} rounds of {} s",
         case.title,
         case.reuse,
         time.as_secs()

@@ -4,7 +4,7 @@
 
 use super::Apps;
 use crate::app::{App, vocabulary};
-use holm_manifest::{Parser, Problem, Problems, Source};
+use holm_manifest::{Manifest, Parser, Problem, Problems, Source};
 use holm_runtime::Error;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
@@ -12,9 +12,18 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::Mutex;
 
 /// The file that makes a folder an app.
 const MANIFEST: &str = "holm.toml";
+
+/// The host's own folder among the apps: their stores, and versions that the admin API was sent.
+pub(crate) const OWN: &str = ".holm";
+
+/// Where an app's stores keep their data: apart from its folder, which is exchanged whole.
+pub(crate) fn state_of(apps: &Path, app: &str) -> PathBuf {
+    apps.join(OWN).join("state").join(app)
+}
 
 /// How often it is looked at, at most.
 const OFTEN: Duration = Duration::from_millis(500);
@@ -182,26 +191,57 @@ impl Folder {
     }
 
     fn read(&self, folder: &Path, apps: &Apps) -> Result<App, Problems> {
-        let source = Source::read(&folder.join(MANIFEST)).map_err(Problem::alone)?;
-        apps.resolve(self.parser.parse(&source)?, None)
+        let manifest = self.manifest(folder)?;
+        let state = state_of(&self.dir, &manifest.name);
+        apps.resolve(manifest, Some(&state))
+    }
+
+    /// Reads an app's manifest. A link is followed once: where it leads to is a version that stays
+    /// what it is when the link is changed to lead elsewhere.
+    fn manifest(&self, folder: &Path) -> Result<Manifest, Problems> {
+        let shown = folder.join(MANIFEST);
+        let Ok(target) = std::fs::read_link(folder) else {
+            let source = Source::read(&shown).map_err(Problem::alone)?;
+            return self.parser.parse(&source);
+        };
+        let real = self.dir.join(target);
+        let text = Source::read(&real.join(MANIFEST))
+            .map_err(Problem::alone)?
+            .text;
+        let mut manifest = self.parser.parse(&Source::new(shown, text))?;
+        manifest.dir = std::path::absolute(&real).unwrap_or(real);
+        Ok(manifest)
+    }
+
+    /// Somebody else has put an app in the place of what was in its folder, or removed it; the next
+    /// look finds nothing new.
+    pub(crate) fn note(&mut self, folder: &Path, app: Option<&App>) {
+        match app {
+            Some(app) => {
+                let seen = Seen::of(folder, Some(app));
+                self.seen.insert(folder.to_owned(), seen);
+            }
+            None => {
+                self.seen.remove(folder);
+            }
+        }
     }
 
     /// Looks again and again until it is dropped, and tells what each look changed.
-    pub async fn follow(mut self, apps: Arc<Apps>, tell: impl Fn(Changes)) {
+    pub async fn follow(folder: Arc<Mutex<Folder>>, apps: Arc<Apps>, tell: impl Fn(Changes)) {
         let mut pause = OFTEN;
         loop {
             tokio::time::sleep(pause).await;
-            let apps = apps.clone();
+            let (apps, mut folder) = (apps.clone(), folder.clone().lock_owned().await);
             let looked = tokio::task::spawn_blocking(move || {
                 let began = Instant::now();
-                let changes = self.look(&apps);
-                (self, changes, began.elapsed())
+                let changes = folder.look(&apps);
+                (changes, began.elapsed())
             });
-            let Ok((folder, changes, took)) = looked.await else {
+            let Ok((changes, took)) = looked.await else {
                 tracing::error!("the folder of apps is not looked at any more");
                 return;
             };
-            self = folder;
             pause = OFTEN.max(took * SHARE);
             if !changes.is_empty() {
                 tell(changes);
@@ -251,12 +291,14 @@ impl Folder {
     ) -> Seen {
         // Taken before it is read: what is written meanwhile is seen by the next look.
         let manifest = State::of(&folder.join(MANIFEST));
-        let put = Source::read(&folder.join(MANIFEST))
-            .map_err(Problem::alone)
-            .and_then(|source| self.parser.parse(&source))
-            .and_then(|manifest| match before {
-                Some(_) => apps.load(manifest, None),
-                None => apps.resolve(manifest, None),
+        let put = self
+            .manifest(folder)
+            .and_then(|manifest| {
+                let state = state_of(&self.dir, &manifest.name);
+                match &before {
+                    Some(_) => healthy(apps, apps.load(manifest, Some(&state))?),
+                    None => Ok(Arc::new(apps.resolve(manifest, Some(&state))?)),
+                }
             })
             .map_err(Refused::Problems)
             .and_then(|app| {
@@ -300,14 +342,25 @@ impl Folder {
     fn folders(&self) -> std::io::Result<Vec<PathBuf>> {
         let mut folders = Vec::new();
         for entry in std::fs::read_dir(&self.dir)? {
-            let path = entry?.path();
-            if path.join(MANIFEST).is_file() {
+            let entry = entry?;
+            let path = entry.path();
+            let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+            if !hidden && path.join(MANIFEST).is_file() {
                 folders.push(path);
             }
         }
         folders.sort();
         Ok(folders)
     }
+}
+
+/// The version, where it is healthy; on a thread that may wait.
+fn healthy(apps: &Apps, app: App) -> Result<Arc<App>, Problems> {
+    let app = Arc::new(app);
+    if app.manifest.serve.health.is_some() {
+        tokio::runtime::Handle::current().block_on(apps.check_health(&app))?;
+    }
+    Ok(app)
 }
 
 impl Seen {

@@ -7,6 +7,7 @@ mod claims;
 pub mod folder;
 
 use crate::app::App;
+use crate::health;
 use crate::setting::Setting;
 use crate::slot::Slot;
 use crate::triggers::http::{AccessSink, HttpHandler};
@@ -64,7 +65,7 @@ impl Apps {
         state: Option<&Path>,
     ) -> std::result::Result<App, Problems> {
         let place = self.place(&manifest, state);
-        App::load(manifest, &self.setting, &place)
+        Ok(self.succession(App::load(manifest, &self.setting, &place)?))
     }
 
     /// Resolves a manifest; its components are loaded when they are first called.
@@ -74,14 +75,19 @@ impl Apps {
         state: Option<&Path>,
     ) -> std::result::Result<App, Problems> {
         let place = self.place(&manifest, state);
-        App::new(manifest, &self.setting, &place)
+        Ok(self.succession(App::new(manifest, &self.setting, &place)?))
+    }
+
+    /// Asks a version that is not served yet for its health, or says what is wrong with it.
+    pub async fn check_health(&self, app: &Arc<App>) -> std::result::Result<(), Problems> {
+        health::check(app).await
     }
 
     /// Adds an app, or puts it in the place of the one of its name. A name or a route that is
     /// another's is refused, and nothing changes.
-    pub fn put(&self, app: App) -> Result<Option<Arc<App>>> {
+    pub fn put(&self, app: impl Into<Arc<App>>) -> Result<Option<Arc<App>>> {
         let mut all = self.all();
-        let old = all.put(app)?;
+        let old = all.put(app.into())?;
         self.publish(&all);
         Ok(old)
     }
@@ -92,7 +98,7 @@ impl Apps {
         let mut refused = Vec::new();
         for app in apps {
             let name = app.name.clone();
-            if let Err(error) = all.put(app) {
+            if let Err(error) = all.put(Arc::new(app)) {
                 refused.push((name, error));
             }
         }
@@ -120,6 +126,13 @@ impl Apps {
         self.all().apps.values().cloned().collect()
     }
 
+    fn succession(&self, mut app: App) -> App {
+        if let Some(old) = self.get(&app.name) {
+            app.succeed(&old);
+        }
+        app
+    }
+
     fn all(&self) -> MutexGuard<'_, All> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -141,7 +154,7 @@ impl Apps {
 }
 
 impl All {
-    fn put(&mut self, app: App) -> Result<Option<Arc<App>>> {
+    fn put(&mut self, app: Arc<App>) -> Result<Option<Arc<App>>> {
         let old = self.apps.get(&app.name).cloned();
         if let Some(old) = &old
             && old.manifest.source.path != app.manifest.source.path
@@ -159,7 +172,7 @@ impl All {
             self.claims.release_but(old, &app);
         }
         self.stores.insert(app.name.clone(), app.stores().clone());
-        self.apps.insert(app.name.clone(), Arc::new(app));
+        self.apps.insert(app.name.clone(), app);
         Ok(old)
     }
 }

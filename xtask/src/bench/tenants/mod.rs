@@ -2,7 +2,7 @@
 //! and how many guests can be alive at once.
 
 mod apps;
-mod lean;
+pub mod lean;
 mod raw;
 
 use std::fs;

@@ -1,7 +1,8 @@
 //! `--apps DIR`: a host of many apps.
 
-use super::{Args, Stop, ended, serve};
+use super::{Args, Stop, admin, ended, serve};
 use crate::report;
+use holm_host::admin::Admin;
 use holm_host::apps::Apps;
 use holm_host::apps::folder::{Changes, Folder, Refused};
 use holm_host::patience::Patience;
@@ -9,6 +10,7 @@ use holm_host::shutdown::Shutdown;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::sync::Mutex;
 
 /// Serves the apps of a folder until the server ends, and follows what changes in it.
 pub(super) async fn serve_folder(
@@ -23,17 +25,23 @@ pub(super) async fn serve_folder(
     refusals(&changes);
     let files = args.tls_cert.clone().zip(args.tls_key.clone());
     let listen = args.listen.as_deref();
+    let callers = admin::listen(args).await?;
     let serving = serve(args, apps, files, listen, Patience::default(), shutdown)?;
     eprintln!(
         "{} apps, read in {:.0} ms",
         changes.added.len(),
         began.elapsed().as_secs_f64() * 1000.0
     );
+    let folder = Arc::new(Mutex::new(folder));
+    let admin = admin::answer(callers, || {
+        Admin::of_folder(apps.clone(), dir, folder.clone())
+    });
     tokio::select! {
         cut = serving => ended(cut),
-        () = folder.follow(apps.clone(), |changes| tell(&changes)) => {
+        () = Folder::follow(folder.clone(), apps.clone(), |changes| tell(&changes)) => {
             std::future::pending().await
         }
+        never = admin => match never {},
     }
 }
 

@@ -1,5 +1,6 @@
 //! `holm up`: serves the app that `holm.toml` describes.
 
+mod admin;
 mod folder;
 mod manifest;
 mod reload;
@@ -9,6 +10,7 @@ pub use manifest::load_manifest;
 
 use crate::grants::GrantFlags;
 use crate::{exit, report};
+use holm_host::admin::Admin;
 use holm_host::apps::Apps;
 use holm_host::log_writer::{Form, LogWriter};
 use holm_host::logs::GuestLog;
@@ -52,7 +54,9 @@ Examples:
   holm up --build --watch                   build first, and again whenever a source changes
   holm up --listen 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem
   holm up --env GREETING=hi hello.wasm      one file, without a manifest
-  holm up --apps /srv/apps                  many apps, by host name or route")]
+  holm up --apps /srv/apps                  many apps, by host name or route
+  holm up --apps /srv/apps --admin unix:/run/holm.sock
+                                            … that `holm apps` adds to and replaces")]
 pub struct Args {
     /// The app
     #[arg(default_value = ".", value_name = "APP")]
@@ -97,6 +101,12 @@ pub struct Args {
     /// Map machine code that this user's Holm did not make
     #[arg(long)]
     allow_precompiled: bool,
+    /// Answer `holm apps` at unix:PATH or 127.0.0.1:PORT; a port wants a token
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<String>,
+    /// The token for the port; without it HOLM_ADMIN_TOKEN
+    #[arg(long, value_name = "FILE", requires = "admin")]
+    admin_token_file: Option<PathBuf>,
     #[command(flatten)]
     grants: GrantFlags,
 }
@@ -231,7 +241,7 @@ async fn one(args: &Args, apps: &Arc<Apps>, shutdown: &Shutdown) -> Result<usize
         .watch
         .then(|| reload::watching(&manifest))
         .transpose()?;
-    replace(apps, &manifest, args)?;
+    replace(apps, &manifest, args).await?;
     show_warnings(&manifest);
     let files = match (&args.tls_cert, &args.tls_key, &manifest.serve.tls) {
         (Some(cert), Some(key), _) => Some((cert.clone(), key.clone())),
@@ -240,20 +250,31 @@ async fn one(args: &Args, apps: &Arc<Apps>, shutdown: &Shutdown) -> Result<usize
     };
     let listen = args.listen.as_deref().or(manifest.serve.listen.as_deref());
     let patience = Patience::from(&manifest.serve);
+    let callers = admin::listen(args).await?;
     let serving = serve(args, apps, files, listen, patience, shutdown)?;
     routes(&manifest);
-    match watcher {
-        Some(watcher) => tokio::select! {
-            cut = serving => ended(cut),
-            never = reload::reload(args, &mut manifest, watcher, apps) => match never {},
-        },
-        None => ended(serving.await),
+    let admin = admin::answer(callers, || Admin::new(apps.clone()));
+    let reload = async {
+        match watcher {
+            Some(watcher) => reload::reload(args, &mut manifest, watcher, apps).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        cut = serving => ended(cut),
+        never = reload => match never {},
+        never = admin => match never {},
     }
 }
 
-/// Loads the app anew and puts it in the old one's place.
-fn replace(apps: &Apps, manifest: &Manifest, args: &Args) -> Result<(), Stop> {
+/// Loads the app anew and puts it in the old one's place, if it is healthy.
+async fn replace(apps: &Apps, manifest: &Manifest, args: &Args) -> Result<(), Stop> {
     let app: App = apps.load(manifest.clone(), args.state.as_deref())?;
+    let app = Arc::new(app);
+    // Before there is an old one there is nothing that could go on serving.
+    if apps.get(&app.name).is_some() {
+        apps.check_health(&app).await?;
+    }
     apps.put(app)?;
     Ok(())
 }

@@ -123,7 +123,7 @@ async fn again(
                 .map_err(build_failed)?;
         }
     }
-    replace(apps, manifest, args)?;
+    replace(apps, manifest, args).await?;
     eprintln!(
         "reloaded in {:.0} ms",
         began.elapsed().as_secs_f64() * 1000.0

@@ -6,6 +6,8 @@ use super::request_id::RequestId;
 use crate::body::{Body, BoxError};
 use crate::log_writer::LogWriter;
 use crate::server::Peer;
+use crate::standing::InFlight;
+use crate::usage::{Cause, Usage};
 use bytes::Bytes;
 use holm_runtime::receipt::Receipt;
 use holm_runtime::{Denial, Error};
@@ -14,7 +16,8 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -61,6 +64,17 @@ struct Inner {
     began: Instant,
     sink: AccessSink,
     entry: Mutex<Option<Box<AccessEntry>>>,
+    tally: OnceLock<Tally>,
+    /// The last [`Cause`] that was told; 0 is none.
+    cause: AtomicU8,
+    answered: AtomicBool,
+}
+
+/// Whose request it is, and what counts it.
+struct Tally {
+    usage: Arc<Usage>,
+    /// Given up with the account, when the last who works for the request is done.
+    _place: Option<InFlight>,
 }
 
 /// All that is known of a request in the end.
@@ -140,7 +154,23 @@ impl AccessRecord {
             began,
             sink: sink.clone(),
             entry: Mutex::new(entry),
+            tally: OnceLock::new(),
+            cause: AtomicU8::new(0),
+            answered: AtomicBool::new(false),
         }))
+    }
+
+    /// Who is charged for it; without a place it is not in flight.
+    pub fn counts(&self, usage: Arc<Usage>, place: Option<InFlight>) {
+        let _ = self.0.tally.set(Tally {
+            usage,
+            _place: place,
+        });
+    }
+
+    /// Why it got no good answer of the component's.
+    pub fn failed(&self, cause: Cause) {
+        self.0.cause.store(cause as u8, Relaxed);
     }
 
     /// The name of this request, for the log and for whoever got an error.
@@ -182,6 +212,7 @@ impl AccessRecord {
 
     /// What went wrong in the runtime.
     pub fn error(&self, error: &Error) {
+        self.failed(error.kind.into());
         self.set(|entry| entry.fault = Some(AccessFault::Error(Box::new(error.clone()))));
     }
 
@@ -193,6 +224,7 @@ impl AccessRecord {
     /// The response's status; set by [`answer`](Self::answer).
     pub fn status(&self, status: u16) {
         let head = self.0.began.elapsed();
+        self.0.answered.store(true, Relaxed);
         self.set(|entry| {
             entry.status = Some(status);
             entry.head = Some(head);
@@ -206,13 +238,29 @@ impl AccessRecord {
         B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
-        self.status(response.status().as_u16());
+        self.answered(response, true)
+    }
+
+    /// The same for an answer that is the host's own, which nobody is charged for.
+    pub fn answer_for(&self, response: Response<Body>) -> Response<Body> {
+        self.answered(response, false)
+    }
+
+    fn answered<B>(&self, response: Response<B>, charged: bool) -> Response<Body>
+    where
+        B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let status = response.status().as_u16();
+        self.status(status);
         response.map(|body| {
             let length = body.size_hint().exact();
             let counted = Counted {
                 length,
                 body,
                 record: self.clone(),
+                status,
+                charged,
                 bytes: 0,
                 ended: false,
             };
@@ -235,6 +283,13 @@ impl Drop for Inner {
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
+        if let Some(tally) = self.tally.get() {
+            let told = self.cause.load(Relaxed);
+            let cause = Cause::ALL.into_iter().find(|cause| *cause as u8 == told);
+            if let Some(cause) = cause.or((!self.answered.load(Relaxed)).then_some(Cause::Left)) {
+                tally.usage.failed(cause);
+            }
+        }
         let (Some(mut entry), Some(writer)) = (entry, &self.sink.writer) else {
             return;
         };
@@ -257,6 +312,8 @@ struct Counted<B> {
     body: B,
     record: AccessRecord,
     length: Option<u64>,
+    status: u16,
+    charged: bool,
     bytes: u64,
     ended: bool,
 }
@@ -297,6 +354,10 @@ impl<B> Drop for Counted<B> {
     fn drop(&mut self) {
         let ended = self.ended || self.length == Some(self.bytes);
         let duration = self.record.0.began.elapsed();
+        if let Some(tally) = self.record.0.tally.get() {
+            let bytes = if self.charged { self.bytes } else { 0 };
+            tally.usage.answered(self.status, duration, bytes);
+        }
         self.record.set(|entry| {
             entry.bytes_out = self.bytes;
             entry.duration = Some(duration);

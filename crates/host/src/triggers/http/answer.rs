@@ -26,6 +26,11 @@ pub enum Fault {
         /// When to come again.
         retry_after_seconds: u32,
     },
+    /// The app takes no requests at the moment.
+    Drained {
+        /// When to come again.
+        retry_after_seconds: u32,
+    },
     /// The guest trapped, exited, or hit a limit that is not about time.
     Guest,
     /// The guest took too much time, of the clock or of the processor.
@@ -74,6 +79,11 @@ impl Fault {
                 S::SERVICE_UNAVAILABLE,
                 "busy",
                 "Too many requests at the moment.",
+            ),
+            Fault::Drained { .. } => Outside(
+                S::SERVICE_UNAVAILABLE,
+                "drained",
+                "The application takes no requests at the moment.",
             ),
             Fault::GuestTime => Outside(
                 S::GATEWAY_TIMEOUT,
@@ -145,6 +155,9 @@ pub fn answer(fault: Fault, id: RequestId, asked: &HeaderMap) -> Response<Body> 
     match fault {
         Fault::Busy {
             retry_after_seconds,
+        }
+        | Fault::Drained {
+            retry_after_seconds,
         } => {
             headers.insert(RETRY_AFTER, retry_after_seconds.into());
         }
@@ -205,6 +218,13 @@ mod tests {
                 },
                 503,
                 "busy",
+            ),
+            (
+                Fault::Drained {
+                    retry_after_seconds: 5,
+                },
+                503,
+                "drained",
             ),
             (Fault::Guest, 500, "failed"),
             (Fault::GuestTime, 504, "too_slow"),

@@ -200,7 +200,10 @@ async fn run(event: Event) -> Result<(), Box<Error>> {
             Ended::Fault(error) => Err(error),
         },
     };
-    // An account that nobody reads is not written: it costs some microseconds.
+    component
+        .usage()
+        .event(instance.store.data_mut().core(), began.elapsed());
+    // A receipt that nobody reads is not written: it costs some microseconds.
     let receipt = (timing || record.is_kept()).then(|| {
         record.denials(&instance.store.data_mut().core().denials.list());
         close(&mut instance.store, began)

@@ -9,6 +9,7 @@ use crate::app::{Answer, App, Route};
 use crate::body::Body;
 use crate::paced::Paced;
 use crate::server::{Handler, Peer};
+use crate::usage::Cause;
 use holm_runtime::limits::Limit;
 use holm_runtime::{Error, Kind, PoolFull};
 use http::{HeaderMap, Request, Response};
@@ -18,12 +19,17 @@ use std::sync::Arc;
 /// Seconds after which a client that met a busy component may come again.
 const RETRY_AFTER_SECONDS: u32 = 1;
 
+/// The same of an app that is drained: somebody is at work on it.
+const DRAINED_RETRY_AFTER_SECONDS: u32 = 5;
+
 /// Serves the apps of a host; when one of them changes it is made anew, and swapped in whole.
 pub struct HttpHandler {
     routes: RouteTable,
     /// What answers each route, by its index in the table.
     targets: Vec<Target>,
     access: AccessSink,
+    /// Answers for drained apps too: nobody outside asks.
+    inside: bool,
 }
 
 /// What answers a route, and whose it is.
@@ -61,7 +67,36 @@ impl HttpHandler {
             routes: routes_table,
             targets,
             access,
+            inside: false,
         }
+    }
+
+    /// A handler for one app that the host asks itself, whether or not the app takes requests.
+    pub fn inside(app: &Arc<App>) -> Self {
+        HttpHandler {
+            inside: true,
+            ..Self::new([app], AccessSink::off())
+        }
+    }
+
+    /// Counts the request, and lets it in unless the app is drained.
+    fn enter(&self, target: &Target, record: &AccessRecord) -> Result<(), Fault> {
+        let standing = &target.app.standing;
+        let usage = match &target.answer {
+            Answer::Files(_) => standing.files(),
+            Answer::Component(component) => component.usage(),
+        };
+        let place = standing.enter();
+        let refused = place.is_none() && !self.inside;
+        record.counts(usage.clone(), place);
+        if refused {
+            record.failed(Cause::Drained);
+            record.fault("yours", "the app is drained: holm apps resume");
+            return Err(Fault::Drained {
+                retry_after_seconds: DRAINED_RETRY_AFTER_SECONDS,
+            });
+        }
+        Ok(())
     }
 
     async fn target(
@@ -83,6 +118,7 @@ impl HttpHandler {
         record.route(found.component_route());
         let target = self.targets.get(found.index).ok_or(Fault::Ours)?;
         record.app(&target.app.name);
+        self.enter(target, record)?;
         match &target.answer {
             Answer::Files(files) => {
                 let rest = found.trailing_wildcard().unwrap_or(path);
@@ -105,11 +141,13 @@ impl HttpHandler {
         match failure {
             Failure::Busy(error) => {
                 record.error(&error);
+                record.failed(Cause::Busy);
                 Fault::Busy {
                     retry_after_seconds: RETRY_AFTER_SECONDS,
                 }
             }
             Failure::Full(PoolFull { instances }) => {
+                record.failed(Cause::Full);
                 record.fault("yours", full(instances));
                 Fault::Busy {
                     retry_after_seconds: RETRY_AFTER_SECONDS,
@@ -117,6 +155,7 @@ impl HttpHandler {
             }
             Failure::NoAnswer(error) => {
                 record.error(&error);
+                record.failed(Cause::NoAnswer);
                 Fault::GuestAnswer
             }
             Failure::Error(error) => {
@@ -141,7 +180,10 @@ impl Handler for HttpHandler {
         let asked = accepted(request.headers());
         let response = match self.target(request, &peer, &record).await {
             Ok(response) => response,
-            Err(fault) => answer::answer(fault, record.id(), &asked),
+            Err(fault) => {
+                let answer = answer::answer(fault, record.id(), &asked);
+                return record.answer_for(answer);
+            }
         };
         record.answer(response)
     }
