@@ -53,7 +53,7 @@ fn apps(lanes: &Arc<Lanes>, state: &Path) -> Apps {
         many: true,
     };
     let apps = Apps::new(Arc::new(setting), AccessSink::off());
-    let limits = format!("limits = {{ cpu = \"100 ms\", concurrency = {CONCURRENCY} }}");
+    let limits = format!("limits = {{ cpu = \"20 ms\", concurrency = {CONCURRENCY} }}");
     for (name, limits) in [("loud", limits.as_str()), ("quiet", "")] {
         let text = format!(
             "name = \"{name}\"\n[component.lab]\nsource = \"http-lab.wasm\"\n{limits}\n\
@@ -110,6 +110,7 @@ async fn a_tenant_that_computes_without_end_fails_nobody_else() {
     // Until the limit has stopped some, so that the attack is known to have been one.
     while answered < 200 || stopped.load(Relaxed) < CONCURRENCY {
         let answer = tokio::time::timeout(Duration::from_secs(60), async {
+            sender.ready().await.unwrap();
             let answer = sender.send_request(ask("quiet", "/")).await.unwrap();
             assert_eq!(answer.status(), 200);
             text(answer).await
