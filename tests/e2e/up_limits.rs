@@ -9,6 +9,7 @@ use serde_json::Value;
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
 /// An app with a component `NAME` of `http-lab` at host `NAME.test` for each of these lines of
 /// limits, and a well-behaved neighbour at `good.test`.
@@ -63,6 +64,8 @@ fn beside_a_neighbour<T>(server: &Server, test: impl FnOnce() -> T) -> T {
             while !done.load(Relaxed) || served < 3 {
                 assert_eq!(get(server, "good", "/").status, 200);
                 served += 1;
+                // A log that people can read when a test fails.
+                std::thread::sleep(Duration::from_millis(2));
             }
         });
         let result = catch_unwind(AssertUnwindSafe(test));
@@ -214,7 +217,7 @@ async fn a_body_that_turns_out_too_large() {
         });
         let answer = connection.send(request.body(sent).unwrap()).await;
         let status = answer.map(|answer| answer.status().as_u16());
-        // What the guest says of it, or ours where it fails over it.
+        // What the guest says of it, or we where it fails over it.
         assert!(
             matches!(status, Ok(400 | 413) | Err(_)),
             "{guest}: {status:?}"
@@ -263,6 +266,7 @@ fn trailers_have_the_limits_of_headers() {
     assert!(ask(&server, "lab", "/hold/trailers?n=11").is_err());
     let line = server.logged("request", |line| line["receipt"]["limit"].is_string());
     assert_eq!(line["receipt"]["limit"], "header_count", "{line}");
+    assert_eq!(line["fault"]["limit"], "header_count", "{line}");
 }
 
 #[test]
@@ -373,6 +377,14 @@ fn what_a_guest_may_hold_open() {
             );
         }
     });
+    drop(server);
+    let server = host("http-lab-p3", &[("lab", "limits.open_files = 5")]).up();
+    let held = get(&server, "lab", "/hold/files?n=100&path=/data/file").json();
+    assert_eq!(held["held"], 5, "{held}");
+    assert_eq!(
+        line(&server, "lab", "/hold/files")["receipt"]["limit"],
+        "open_files"
+    );
     drop(server);
     let server = host("http-lab", &[("lab", "limits.outbound = 1")]).up();
     let path = format!("/hold/requests?n=2&to={}", origin.addr);

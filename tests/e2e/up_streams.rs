@@ -207,7 +207,7 @@ async fn half_an_upload(addr: std::net::SocketAddr, http2: bool) -> bool {
 }
 
 fn a_client_that_leaves_half_way(name: &str) {
-    let server = lab(name, "limits.concurrency = 1").up();
+    let server = lab(name, "limits = { concurrency = 1, queue = 0 }").up();
     let addr = server.addr();
     for http2 in [false, true] {
         let connect = || async move {

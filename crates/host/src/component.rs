@@ -141,7 +141,7 @@ impl Component {
 
     /// How many of its instances are at work.
     pub fn at_work(&self) -> usize {
-        (self.limits.concurrency as usize).saturating_sub(self.permits.available_permits())
+        (self.limits.concurrency as usize).saturating_sub(self.queue.free())
     }
 
     /// Where its code is.

@@ -106,6 +106,11 @@ impl Queue {
         Box::new(error)
     }
 
+    /// Places that are free.
+    pub fn free(&self) -> usize {
+        self.places.available_permits()
+    }
+
     /// Calls that wait now.
     pub fn waiting(&self) -> u32 {
         self.waiting.load(Relaxed)

@@ -108,7 +108,7 @@ limits! {
     /// Wall time in all.
     Duration = "duration", "took longer in all than its limit", |a| Amount::time(a.duration);
     /// Calls that wait for others to end.
-    Queue = "queue", "has as many calls waiting as its limit", |a| Amount::count(a.queue);
+    Queue = "queue", "is busy, and as many calls wait as its limit", |a| Amount::count(a.queue);
     /// Wall time for which a call waits for others to end.
     QueueTime = "queue_time", "was busy for longer than a call waits",
         |a| Amount::time(a.queue_time);

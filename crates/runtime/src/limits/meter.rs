@@ -130,14 +130,9 @@ impl Meter {
         limit.error(who, limit.amount(&self.allowance))
     }
 
-    /// Whether `more` bytes are still within a limit on what the event moves.
+    /// Whether `more` bytes are still within a limit on what the instance moves in one event.
     pub fn room(&self, limit: Limit, flows: &Flows, more: usize) -> Result<(), LimitHit> {
         let (used, most) = match limit {
-            Limit::RequestBody => (flows.request_in.load(Relaxed), self.allowance.request_body),
-            Limit::ResponseBody => (
-                flows.response_out.load(Relaxed),
-                self.allowance.response_body,
-            ),
             Limit::OutboundBytes => (flows.outbound(), self.allowance.outbound_bytes),
             Limit::BytesWritten => (flows.files_out.load(Relaxed), self.allowance.bytes_written),
             _ => return Ok(()),

@@ -1,4 +1,6 @@
 //! A WASI 0.3 HTTP component with routes for tests of the host; see guests/README.md.
+mod files;
+
 use serde_json::{Map, Value, json};
 use std::sync::atomic::{AtomicU64, Ordering};
 use wasip3::clocks::monotonic_clock;
@@ -31,6 +33,11 @@ impl wasip3::exports::http::handler::Guest for Lab {
                 text(500, "the end of time\n")
             }
             "/fetch" => json(200, &fetch(query).await),
+            "/file" => files::write(&decode(value(query, "path").unwrap_or_default()), request).await,
+            "/hold/files" => {
+                let path = decode(value(query, "path").unwrap_or_default());
+                json(200, &files::hold(&path, number(query, "n", 1)).await)
+            }
             "/error" => Err(ErrorCode::InternalError(Some("asked to fail".into()))),
             "/trap" => trap(number(query, "after", 0) == 1),
             "/count" => {

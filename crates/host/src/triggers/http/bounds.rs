@@ -1,8 +1,7 @@
 //! The two bodies of a call on their way, counted and bounded; and what a head may hold.
 
-use super::guest::Failure;
 use bytes::Bytes;
-use holm_runtime::limits::{Limit, Meter};
+use holm_runtime::limits::{Allowance, Limit, Meter};
 use holm_runtime::receipt::Flows;
 use http::{HeaderMap, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -13,24 +12,14 @@ use std::task::{Context, Poll, ready};
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::{Error, WasiBody};
 
-/// Refuses the head of a guest's answer that is over a limit, before any of it is sent.
-pub(super) fn check_head<B: HttpBody>(
-    component: &str,
-    response: &Response<B>,
-    meter: &Meter,
-) -> Result<(), Failure> {
-    let most = meter.allowance();
-    let limit = if response.headers().len() > most.header_count {
-        Limit::HeaderCount
-    } else if response.body().size_hint().lower() > most.response_body
-        || content_length(response.headers()) > most.response_body
-    {
-        Limit::ResponseBody
-    } else {
-        return Ok(());
-    };
-    meter.hit(limit);
-    Err(Failure::Error(Box::new(meter.error(limit, component))))
+/// The limit that the head of a guest's answer is over, before any of it is sent.
+pub(super) fn over<B: HttpBody>(response: &Response<B>, most: &Allowance) -> Option<Limit> {
+    if response.headers().len() > most.header_count {
+        return Some(Limit::HeaderCount);
+    }
+    let length = response.body().size_hint().lower();
+    let length = length.max(content_length(response.headers()));
+    (length > most.response_body).then_some(Limit::ResponseBody)
 }
 
 /// The length that the head promises.
@@ -45,6 +34,7 @@ pub(super) struct Received<B> {
     body: B,
     flows: Arc<Flows>,
     meter: Arc<Meter>,
+    size: u64,
     over: bool,
 }
 
@@ -54,6 +44,7 @@ impl<B> Received<B> {
             body,
             flows,
             meter,
+            size: 0,
             over: false,
         }
     }
@@ -67,20 +58,22 @@ impl<B: HttpBody<Data = Bytes, Error = Error> + Unpin> HttpBody for Received<B> 
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        if self.over {
+        let this = &mut *self;
+        if this.over {
             return Poll::Ready(None);
         }
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
         if let Some(Ok(frame)) = &frame
             && let Some(data) = frame.data_ref()
         {
-            let room = self.meter.room(Limit::RequestBody, &self.flows, data.len());
-            if room.is_err() {
-                self.over = true;
-                let most = self.meter.allowance().request_body;
+            let most = this.meter.allowance().request_body;
+            this.size = this.size.saturating_add(data.len() as u64);
+            if this.size > most {
+                this.over = true;
+                this.meter.hit(Limit::RequestBody);
                 return Poll::Ready(Some(Err(Error::HttpRequestBodySize(Some(most)))));
             }
-            Flows::add(&self.flows.request_in, data.len());
+            Flows::add(&this.flows.request_in, data.len());
         }
         Poll::Ready(frame)
     }
@@ -98,47 +91,57 @@ impl<B: HttpBody<Data = Bytes, Error = Error> + Unpin> HttpBody for Received<B> 
 pub(super) struct Sent {
     body: WasiBody,
     flows: Arc<Flows>,
-    meter: Arc<Meter>,
+    /// Its limits; not the event's account, which may be that of the instance's next event by now.
+    size_most: u64,
+    trailers_most: usize,
+    size: u64,
     /// Set before the instance of a guest that failed is dropped.
     broken: Arc<AtomicBool>,
-    _sent: oneshot::Sender<()>,
+    /// Told of the limit that cuts it; dropped with the body otherwise.
+    sent: Option<oneshot::Sender<Limit>>,
 }
 
 impl Sent {
     pub(super) fn new(
         body: WasiBody,
         flows: Arc<Flows>,
-        meter: Arc<Meter>,
+        most: &Allowance,
         broken: Arc<AtomicBool>,
-        sent: oneshot::Sender<()>,
+        sent: oneshot::Sender<Limit>,
     ) -> Self {
         Sent {
             body,
             flows,
-            meter,
+            size_most: most.response_body,
+            trailers_most: most.header_count,
+            size: 0,
             broken,
-            _sent: sent,
+            sent: Some(sent),
         }
     }
 
-    /// Counts a frame, if there is room for it.
-    fn count(&self, frame: &Frame<Bytes>) -> Result<(), Error> {
-        if let Some(data) = frame.data_ref() {
-            let room = self
-                .meter
-                .room(Limit::ResponseBody, &self.flows, data.len());
-            room.map_err(|_| {
-                Error::HttpResponseBodySize(Some(self.meter.allowance().response_body))
-            })?;
-            Flows::add(&self.flows.response_out, data.len());
+    /// Counts a frame; the limit that cuts the body, if it is over one.
+    fn count(&mut self, frame: &Frame<Bytes>) -> Option<Limit> {
+        if let Some(trailers) = frame.trailers_ref() {
+            return (trailers.len() > self.trailers_most).then_some(Limit::HeaderCount);
         }
-        if let Some(trailers) = frame.trailers_ref()
-            && trailers.len() > self.meter.allowance().header_count
-        {
-            self.meter.hit(Limit::HeaderCount);
-            return Err(Error::HttpResponseTrailerSectionSize(None));
+        let length = frame.data_ref().map_or(0, Bytes::len);
+        self.size = self.size.saturating_add(length as u64);
+        if self.size > self.size_most {
+            return Some(Limit::ResponseBody);
         }
-        Ok(())
+        Flows::add(&self.flows.response_out, length);
+        None
+    }
+
+    fn cut(&mut self, limit: Limit) -> Error {
+        if let Some(sent) = self.sent.take() {
+            let _ = sent.send(limit);
+        }
+        match limit {
+            Limit::ResponseBody => Error::HttpResponseBodySize(Some(self.size_most)),
+            _ => Error::HttpResponseTrailerSectionSize(None),
+        }
     }
 }
 
@@ -152,9 +155,9 @@ impl HttpBody for Sent {
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         if let Some(Ok(frame)) = &frame
-            && let Err(error) = self.count(frame)
+            && let Some(limit) = self.count(frame)
         {
-            return Poll::Ready(Some(Err(error)));
+            return Poll::Ready(Some(Err(self.cut(limit))));
         }
         // The engine ends the body of a guest that is gone as if it had finished it; a client must
         // not take half an answer for a whole one.
@@ -170,5 +173,86 @@ impl HttpBody for Sent {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::executor::block_on;
+    use futures::stream;
+    use holm_runtime::limits::Budget;
+    use http_body_util::{BodyExt as _, Empty, StreamBody};
+
+    fn allowance() -> Allowance {
+        Allowance {
+            request_body: 25,
+            response_body: 25,
+            header_count: 1,
+            ..Allowance::UNLIMITED
+        }
+    }
+
+    /// Three frames of ten bytes, then trailers of so many fields.
+    fn body(trailers: usize) -> WasiBody {
+        let ten = || Ok(Frame::data(Bytes::from_static(b"0123456789")));
+        let mut fields = HeaderMap::new();
+        for i in 0..trailers {
+            let name = http::HeaderName::try_from(format!("x-{i}")).unwrap();
+            fields.insert(name, http::HeaderValue::from_static("1"));
+        }
+        let frames = [ten(), ten(), ten(), Ok(Frame::trailers(fields))];
+        StreamBody::new(stream::iter(frames)).boxed_unsync()
+    }
+
+    #[test]
+    fn a_request_ends_with_an_error_and_nothing_after_it() {
+        let (flows, meter) = (Arc::new(Flows::default()), Budget::new(allowance()).meter);
+        let mut received = Received::new(body(0), flows.clone(), meter.clone());
+        for _ in 0..2 {
+            assert!(block_on(received.frame()).unwrap().is_ok());
+        }
+        let error = block_on(received.frame()).unwrap().unwrap_err();
+        assert!(matches!(error, Error::HttpRequestBodySize(Some(25))));
+        assert!(block_on(received.frame()).is_none());
+        assert_eq!(flows.request_in.load(Relaxed), 20);
+        assert_eq!(meter.limit_hit(), Some(Limit::RequestBody));
+    }
+
+    #[test]
+    fn an_answer_is_cut_and_the_event_told() {
+        for (most, trailers, limit) in [
+            (25, 0, Some(Limit::ResponseBody)),
+            (30, 2, Some(Limit::HeaderCount)),
+            (30, 1, None),
+        ] {
+            let most = Allowance {
+                response_body: most,
+                ..allowance()
+            };
+            let (sent, told) = oneshot::channel();
+            let flows = Arc::new(Flows::default());
+            let body = Sent::new(body(trailers), flows, &most, Arc::default(), sent);
+            assert_eq!(block_on(body.collect()).is_err(), limit.is_some());
+            assert_eq!(block_on(told).ok(), limit);
+        }
+    }
+
+    #[test]
+    fn a_head_that_promises_too_much() {
+        let response = |length: &str| {
+            let response = Response::builder().header("content-length", length);
+            response.body(Empty::<Bytes>::new()).unwrap()
+        };
+        assert_eq!(over(&response("25"), &allowance()), None);
+        assert_eq!(
+            over(&response("26"), &allowance()),
+            Some(Limit::ResponseBody)
+        );
+        assert_eq!(over(&response("many"), &allowance()), None);
+        let mut two = response("1");
+        two.headers_mut()
+            .insert("x-more", http::HeaderValue::from_static("1"));
+        assert_eq!(over(&two, &allowance()), Some(Limit::HeaderCount));
     }
 }

@@ -2,7 +2,7 @@
 //! receipt, give the instance back.
 
 use super::access_log::AccessRecord;
-use super::bounds::{Received, Sent, check_head};
+use super::bounds::{Received, Sent, over};
 use crate::body::{Body, BoxError};
 use crate::component::{Component, Instance, Loaded, Proxy};
 use crate::paced::Paced;
@@ -90,7 +90,7 @@ pub async fn call(
         instance.map_err(|error| Failure::from(holm_runtime::call::cannot_start(&error)))?;
     let meter = instance.store.data_mut().core().budget.meter.clone();
     let (answer, head) = oneshot::channel();
-    let (sent, body_sent) = oneshot::channel::<()>();
+    let (sent, body_sent) = oneshot::channel::<Limit>();
     let (cost, receipt) = oneshot::channel();
     let (waiting, client) = oneshot::channel();
     let broken = Arc::new(AtomicBool::new(false));
@@ -115,6 +115,13 @@ pub async fn call(
             response: Ok(response),
             flows,
         }) => (response, flows),
+        // It may only pass on what it met in the request's body.
+        Ok(Answer {
+            response: Err(_), ..
+        }) if meter.limit_hit() == Some(Limit::RequestBody) => {
+            let error = meter.error(Limit::RequestBody, &component.name);
+            return Err(Failure::Error(Box::new(error)));
+        }
         Ok(Answer {
             response: Err(code),
             ..
@@ -139,8 +146,14 @@ pub async fn call(
         }
     };
     let _ = waiting.send(());
-    check_head(&component.name, &response, &meter)?;
-    let response = response.map(|body| Sent::new(body, flows, meter, broken, sent));
+    let most = meter.allowance();
+    if let Some(limit) = over(&response, most) {
+        let _ = sent.send(limit);
+        return Err(Failure::Error(Box::new(
+            meter.error(limit, &component.name),
+        )));
+    }
+    let response = response.map(|body| Sent::new(body, flows, most, broken, sent));
     Ok(respond(response, receipt, timing).await)
 }
 
@@ -153,7 +166,8 @@ struct Event {
     tls: bool,
     record: AccessRecord,
     answer: oneshot::Sender<Answer>,
-    body_sent: oneshot::Receiver<()>,
+    /// Dropped when the body is through, or what cut it.
+    body_sent: oneshot::Receiver<Limit>,
     client: oneshot::Receiver<()>,
     cost: oneshot::Sender<Receipt>,
     timing: bool,
@@ -227,12 +241,11 @@ async fn run(event: Event) -> Result<(), Box<Error>> {
     if let Some(mut receipt) = receipt {
         let _ = cost.send(receipt.clone());
         // What the guest wrote may still be on its way, and the receipt counts it.
-        let _ = body_sent.await;
-        receipt.bytes_from(&flows);
-        if meter.limit_hit() == Some(Limit::ResponseBody) {
-            receipt.limit = Some(Limit::ResponseBody.name());
-            record.error(&meter.error(Limit::ResponseBody, &component.name));
+        if let Ok(cut) = body_sent.await {
+            receipt.limit = Some(cut.name());
+            record.error(&meter.error(cut, &component.name));
         }
+        receipt.bytes_from(&flows);
         record.receipt(receipt);
     }
     result
