@@ -9,6 +9,7 @@
 //! made again. The folder is the user's own and closed to others, or it is not used at all: mapping
 //! machine code means trusting it.
 
+use super::files::{sum_of_pages, write_sparse, write_whole};
 use super::known::{self, Identity, Known, Register};
 use super::{Digest, Form};
 use crate::engines::{EngineKey, Proposals};
@@ -17,7 +18,7 @@ use crate::snapshot::{self, Start};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::hash::{Hash as _, Hasher as _};
-use std::io::{self, Read as _, Seek as _, Write as _};
+use std::io::{self, Read as _, Seek as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use wasmtime::Engine;
@@ -344,28 +345,6 @@ fn matches(file: &mut File, sum: &Sum) -> io::Result<bool> {
     Ok(sum_of_pages(&bytes) == sum.pages_sha256)
 }
 
-/// Bytes of a page, which is what a file can leave out.
-const PAGE: usize = 4096;
-
-/// The pages that are not all zero, with their numbers. The memory image of a started component is
-/// mostly zeros: neither writing them nor summing them up should cost anything.
-fn pages(bytes: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
-    const ZEROS: [u8; PAGE] = [0; PAGE];
-    let numbered = (0u64..).zip(bytes.chunks(PAGE));
-    numbered.filter(|(_, page)| Some(*page) != ZEROS.get(..page.len()))
-}
-
-/// A SHA-256 over number and content of each of [`pages`].
-fn sum_of_pages(bytes: &[u8]) -> String {
-    use sha2::Digest as _;
-    let mut sum = sha2::Sha256::new();
-    for (number, page) in pages(bytes) {
-        sum.update(number.to_le_bytes());
-        sum.update(page);
-    }
-    Digest(sum.finalize().into()).hex()
-}
-
 /// Makes a folder that only this user can enter, or checks that it is one.
 pub(super) fn own_folder(folder: &Path) -> io::Result<()> {
     fs::DirBuilder::new()
@@ -383,41 +362,6 @@ pub(super) fn own_folder(folder: &Path) -> io::Result<()> {
     if meta.mode() & 0o022 != 0 {
         return Err(io::Error::other("others may write to it"));
     }
-    Ok(())
-}
-
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    write_with(path, true, |mut file: &File| file.write_all(bytes))
-}
-
-/// Like [`write_whole`], for what may be lost with the power: a record that is cut short is none.
-pub(super) fn write_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    write_with(path, false, |mut file: &File| file.write_all(bytes))
-}
-
-/// Leaves holes where there are only zeros.
-fn write_sparse(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    use std::os::unix::fs::FileExt as _;
-    write_with(path, true, |file| {
-        file.set_len(bytes.len() as u64)?;
-        pages(bytes).try_for_each(|(number, page)| file.write_all_at(page, number * PAGE as u64))
-    })
-}
-
-fn write_with(
-    path: &Path,
-    sync: bool,
-    write: impl FnOnce(&File) -> io::Result<()>,
-) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let file = tempfile::Builder::new()
-        .prefix(".new-")
-        .tempfile_in(folder)?;
-    write(file.as_file())?;
-    if sync {
-        file.as_file().sync_all()?;
-    }
-    file.persist(path)?;
     Ok(())
 }
 

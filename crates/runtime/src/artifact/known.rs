@@ -117,7 +117,7 @@ impl<'a> Register<'a> {
         if let Ok(text) = serde_json::to_vec(&known)
             && super::cache::own_folder(self.folder).is_ok()
         {
-            let _ = super::cache::write_unsynced(&record, &text);
+            let _ = super::files::write_unsynced(&record, &text);
         }
     }
 
@@ -142,7 +142,7 @@ pub(super) fn is_checked(file: &File, record: &Path) -> bool {
 pub(super) fn note_checked(file: &File, record: &Path) {
     let identity = file.metadata().ok().as_ref().and_then(Identity::of);
     if let Some(Ok(text)) = identity.map(|identity| serde_json::to_vec(&identity)) {
-        let _ = super::cache::write_unsynced(record, &text);
+        let _ = super::files::write_unsynced(record, &text);
     }
 }
 

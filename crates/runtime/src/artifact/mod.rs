@@ -2,6 +2,7 @@
 
 mod cache;
 mod detect;
+mod files;
 mod inspect;
 mod known;
 mod load;
