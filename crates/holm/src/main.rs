@@ -52,8 +52,8 @@ fn main() -> ExitCode {
     quiet_backtraces();
     log_warnings();
     let command = Cli::parse().command;
-    // `up` writes to sockets, and `run` may: there a broken connection is an error, not the end.
-    if !matches!(command, Command::Run(_) | Command::Up(_)) {
+    // These write to sockets, or may: there a broken connection is an error, not the end.
+    if !matches!(command, Command::Run(_) | Command::Up(_) | Command::Apps(_)) {
         restore_sigpipe();
     }
     match command {

@@ -3,7 +3,7 @@
 use super::answer::{Answer, Refusal, done, no_such_app, text_of, value};
 use super::metrics::Metrics;
 use super::upload;
-use super::versions::Versions;
+use super::versions::{Version, Versions};
 use crate::app::{Answer as Answered, App};
 use crate::apps::Apps;
 use crate::apps::folder::Folder;
@@ -84,8 +84,7 @@ impl Admin {
                 done(json!({ "apps": apps }))
             }
             Method::POST => {
-                let versions = self.versions()?;
-                let version = upload::receive(versions, request).await?;
+                let (versions, version) = self.receive(request).await?;
                 let app = versions.add(version).await?;
                 Ok(value(StatusCode::CREATED, &about(&app)))
             }
@@ -98,9 +97,7 @@ impl Admin {
         match *request.method() {
             Method::GET => done(about(&*self.app(name)?)),
             Method::PUT => {
-                let versions = self.versions()?;
-                self.app(name)?;
-                let version = upload::receive(versions, request).await?;
+                let (versions, version) = self.receive(request).await?;
                 let (app, kept) = versions.replace(name, version).await?;
                 let mut said = about(&app);
                 if let Some(kept) = kept {
@@ -154,6 +151,17 @@ impl Admin {
         let app = self.app(name)?;
         app.standing.resume();
         done(json!({ "name": *app.name, "drained": false, "in_flight": app.standing.in_flight() }))
+    }
+
+    /// Takes in a version, where there is a place for it.
+    async fn receive(&self, request: Request<Incoming>) -> Result<(&Versions, Version), Refusal> {
+        match self.versions() {
+            Ok(versions) => Ok((versions, upload::receive(versions, request).await?)),
+            Err(refusal) => {
+                upload::discard(request.into_body(), upload::BYTES_MAX).await;
+                Err(refusal)
+            }
+        }
     }
 
     fn app(&self, name: &str) -> Result<Arc<App>, Refusal> {

@@ -4,6 +4,7 @@ use super::address::Address;
 use super::calls::Admin;
 use super::guard::Guard;
 use super::token::Token;
+use super::upload;
 use holm_runtime::{Error, Result};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -47,6 +48,9 @@ impl Drop for SocketFile {
         let _ = std::fs::remove_file(&self.0);
     }
 }
+
+/// What is read of a caller that is refused.
+const STRANGERS_BYTES_MAX: u64 = 32 << 20;
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
@@ -115,7 +119,10 @@ impl Listener {
                     async move {
                         Ok::<_, Infallible>(match guard.check(&request) {
                             Ok(()) => admin.answer(request).await,
-                            Err(refusal) => refusal.answer(),
+                            Err(refusal) => {
+                                upload::discard(request.into_body(), STRANGERS_BYTES_MAX).await;
+                                refusal.answer()
+                            }
                         })
                     }
                 });

@@ -15,7 +15,7 @@ use tar::{Archive, Entry, EntryType};
 use tokio::io::AsyncWriteExt as _;
 
 /// The most bytes of an app, packed and unpacked.
-const BYTES_MAX: u64 = 512 << 20;
+pub const BYTES_MAX: u64 = 512 << 20;
 
 /// The most files and folders of an app.
 const ENTRIES_MAX: usize = 10_000;
@@ -36,6 +36,7 @@ const TAR: [&str; 2] = ["application/x-tar", "application/tar"];
 pub async fn receive(versions: &Versions, request: Request<Incoming>) -> Result<Version, Refusal> {
     let kind = request.headers().get(CONTENT_TYPE);
     if kind.is_some_and(|kind| !TAR.iter().any(|tar| kind == tar)) {
+        discard(request.into_body(), BYTES_MAX).await;
         let what = "an app is sent as a tar of its folder: application/x-tar";
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, what));
     }
@@ -51,6 +52,18 @@ pub async fn receive(versions: &Versions, request: Request<Incoming>) -> Result<
             StatusCode::INTERNAL_SERVER_ERROR,
             format!("the app could not be unpacked: {error}"),
         )),
+    }
+}
+
+/// Reads what is not wanted, as far as that: a caller that is still writing would never see why it
+/// was refused.
+pub async fn discard(mut body: Incoming, most: u64) {
+    let mut bytes = 0;
+    while let Ok(Some(Ok(frame))) = tokio::time::timeout(PIECE, body.frame()).await {
+        bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+        if bytes > most {
+            return;
+        }
     }
 }
 

@@ -322,7 +322,9 @@ fn is_by_hand(folder: &Path) -> bool {
 
 /// A name that nobody else has.
 fn unique() -> String {
-    RequestId::new(SystemTime::now()).to_string()
+    RequestId::new(SystemTime::now())
+        .to_string()
+        .replace("req_", "v")
 }
 
 fn named(name: &str) -> String {

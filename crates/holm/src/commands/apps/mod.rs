@@ -9,6 +9,7 @@ use client::{Client, Failed};
 use holm_manifest::Time;
 use http::Method;
 use serde_json::Value;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -99,7 +100,7 @@ pub fn run(args: Args) -> ExitCode {
         }
         Err(Failed::Refused { text, json }) => {
             match args.json {
-                true => println!("{json:#}"),
+                true => print(&format!("{json:#}\n")),
                 false => eprint!("{}", report::printable(&text)),
             }
             ExitCode::from(exit::YOURS)
@@ -111,8 +112,8 @@ fn call(args: &Args) -> Result<ExitCode, Failed> {
     let client = Client::new(args.admin.as_deref(), args.admin_token_file.as_deref())?;
     let show = |said: Value, text: &dyn Fn(&Value) -> String| {
         match args.json {
-            true => println!("{said:#}"),
-            false => print!("{}", report::printable(&text(&said))),
+            true => print(&format!("{said:#}\n")),
+            false => print(&report::printable(&text(&said))),
         }
         Ok(ExitCode::SUCCESS)
     };
@@ -154,6 +155,11 @@ fn call(args: &Args) -> Result<ExitCode, Failed> {
         Call::Usage { name: Some(name) } => show(get(&path(name, "/usage"))?, &table::usage_of_one),
         Call::Usage { name: None } => show(get("/v1/usage")?, &table::usage),
     }
+}
+
+/// Whoever reads it may have read enough.
+fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 fn path(name: &str, rest: &str) -> String {
