@@ -282,9 +282,8 @@ mod tests {
     fn core() -> Core {
         let allowance = Allowance {
             memory: 1 << 20,
-            cpu: None,
-            timeout: None,
             table_elements: 10,
+            ..Allowance::UNLIMITED
         };
         Core::new("web".into(), Budget::new(allowance), &Watch::default())
     }
