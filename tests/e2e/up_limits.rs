@@ -366,8 +366,8 @@ fn what_a_guest_may_hold_open() {
         let (sockets, error) = held("/hold/sockets?n=100");
         assert_eq!(sockets, 7, "{error}");
         assert_eq!(
-            line(&server, "lab", "/hold/sockets")["receipt"]["limit"],
-            "sockets"
+            line(&server, "lab", "/hold/sockets")["receipt"]["limit_value"],
+            "7"
         );
         // One after the other there is no limit.
         for _ in 0..10 {

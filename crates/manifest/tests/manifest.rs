@@ -6,7 +6,7 @@ mod support;
 
 use std::path::Path;
 
-use holm_manifest::{ByteSize, ComponentSource, Source, Time, Value, schema};
+use holm_manifest::{ByteSize, ComponentSource, OrNone, Source, Time, Value, schema};
 use support::{VALID, parse, vocabulary};
 
 #[test]
@@ -36,7 +36,7 @@ fn everything_comes_through_in_order() {
     assert_eq!(sweeper.reuse, 1);
     assert_eq!((web.snapshot, sweeper.snapshot), (false, true));
     assert_eq!(web.limits.memory, ByteSize::mib(64));
-    assert_eq!(web.limits.cpu.0, Some(Time::millis(50)));
+    assert_eq!(web.limits.cpu, OrNone::some(Time::millis(50)));
     assert_eq!(web.limits.table_elements, 100_000);
     assert_eq!(sweeper.limits.memory, ByteSize::mib(32));
     assert_eq!(sweeper.limits.timeout, Time::seconds(60));

@@ -1,6 +1,6 @@
 //! The receipt: what one event cost, and which limit stopped it.
 
-use crate::limits::{Budget, Limit};
+use crate::limits::{Allowance, Budget, Limit};
 use crate::seam::Seam;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -112,6 +112,9 @@ pub struct Receipt {
     /// The limit that it reached last, if any: `cpu`, `memory`, `timeout`, …
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<&'static str>,
+    /// How much that limit allows, as the manifest writes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_value: Option<String>,
 }
 
 /// Calls of one host function.
@@ -155,10 +158,20 @@ impl Receipt {
             bytes_out: 0,
             bytes: BTreeMap::new(),
             calls,
-            limit: budget.meter.limit_hit().map(Limit::name),
+            limit: None,
+            limit_value: None,
         };
+        if let Some(limit) = budget.meter.limit_hit() {
+            receipt.reached(limit, budget.allowance());
+        }
         receipt.bytes_from(flows);
         receipt
+    }
+
+    /// Notes a limit that was reached, also after the account was closed.
+    pub fn reached(&mut self, limit: Limit, allowance: &Allowance) {
+        self.limit = Some(limit.name());
+        self.limit_value = Some(limit.amount(allowance).to_string());
     }
 
     /// Takes the bytes anew, for what was still on its way when the account was closed.

@@ -64,10 +64,21 @@ fn human(entry: &AccessEntry, color: bool, out: &mut String) {
         Some(AccessFault::Said(kind, text)) => detail(out, kind, text),
         Some(AccessFault::Error(error)) => human_error(error, out),
     }
+    if let Some((limit, value)) = limit_survived(entry) {
+        detail(out, "limit", &format!("{limit} ({value}) was reached"));
+    }
     for denial in denials(entry) {
         let text = format!("{}; grant it: {}", denial.asked, denial.line);
         detail(out, "denied", &text);
     }
+}
+
+/// A limit that the guest reached and that no fault tells of.
+fn limit_survived(entry: &AccessEntry) -> Option<(&'static str, &str)> {
+    let receipt = entry.receipt.as_ref()?;
+    let told = matches!(&entry.fault, Some(AccessFault::Error(error)) if error.limit.is_some());
+    let value = receipt.limit_value.as_deref()?;
+    receipt.limit.filter(|_| !told).map(|limit| (limit, value))
 }
 
 fn human_error(error: &Error, out: &mut String) {

@@ -32,7 +32,9 @@ fn receipt() -> Receipt {
         bytes_out: 4100,
         bytes: [("http-server", [5, 4100])].into(),
         calls: Default::default(),
+        fuel: None,
         limit: None,
+        limit_value: None,
     }
 }
 
@@ -128,6 +130,32 @@ fn a_failure_for_people() {
     );
     let text = written(HUMAN, "/", |record| record.fault("ours", "no"));
     assert!(text.contains(" --- ") && text.contains("client left") && text.ends_with("ours: no\n"));
+}
+
+/// A guest may go on after a refusal; the operator sees it all the same, once.
+#[test]
+fn a_limit_that_was_survived() {
+    let reached = || Receipt {
+        limit: Some("open_files"),
+        limit_value: Some("256".into()),
+        ..receipt()
+    };
+    let text = written(HUMAN, "/", |record| {
+        record.receipt(reached());
+        answered(record, 200, "");
+    });
+    assert!(
+        text.ends_with("\n    limit: open_files (256) was reached\n"),
+        "{text}"
+    );
+    let text = written(HUMAN, "/", |record| {
+        record.receipt(reached());
+        let mut error = Error::guest("it held more files open than its limit (256)");
+        error.limit = Some(holm_runtime::limits::Limit::OpenFiles);
+        record.error(&error);
+        answered(record, 500, "");
+    });
+    assert!(!text.contains("was reached"), "{text}");
 }
 
 #[test]

@@ -242,7 +242,7 @@ async fn run(event: Event) -> Result<(), Box<Error>> {
         let _ = cost.send(receipt.clone());
         // What the guest wrote may still be on its way, and the receipt counts it.
         if let Ok(cut) = body_sent.await {
-            receipt.limit = Some(cut.name());
+            receipt.reached(cut, meter.allowance());
             record.error(&meter.error(cut, &component.name));
         }
         receipt.bytes_from(&flows);
