@@ -511,9 +511,8 @@ fn a_body_that_never_ends_and_a_guest_that_does_not_read() {
 
 #[test]
 fn a_body_that_never_ends_and_a_guest_that_reads() {
-    let server =
-        App::lab("limits.concurrency = 1\nlimits.cpu = \"300 ms\"\nlimits.request_body = \"none\"")
-            .up();
+    let limits = "limits = { concurrency = 1, cpu = \"300 ms\", request_body = \"none\" }";
+    let server = App::lab(limits).up();
     let addr = server.addr();
     block(async {
         let mut connection = Connection::http2(addr).await;

@@ -261,10 +261,32 @@ mod tests {
     #[test]
     fn what_is_said_of_each() {
         let mut text = String::new();
+        let second = Some(Duration::from_secs(1));
         let allowance = Allowance {
             memory: 64 << 20,
+            memories: 2,
+            table_elements: 3,
+            tables: 4,
+            instances: 5,
             cpu: Some(Duration::from_millis(50)),
-            ..Allowance::UNLIMITED
+            fuel: Some(6),
+            timeout: second,
+            first_byte: second,
+            duration: second,
+            queue: 7,
+            queue_time: second,
+            request_body: 8,
+            response_body: 1024,
+            headers: 9,
+            header_count: 10,
+            handles: 11,
+            call_data: 12,
+            outbound: 13,
+            outbound_bytes: 14,
+            sockets: 15,
+            open_files: 16,
+            bytes_written: 17,
+            value_size: 18,
         };
         for limit in Limit::ALL {
             let amount = limit.amount(&allowance);
