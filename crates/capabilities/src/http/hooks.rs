@@ -7,7 +7,7 @@ use crate::network::{PRIVATE, Range, Target, needs_private};
 use holm_runtime::receipt::Flows;
 use holm_runtime::seam::Uses;
 use holm_runtime::{Core, Denial, Denials};
-use http::{Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response};
 use http_body_util::BodyExt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -25,6 +25,8 @@ pub struct Hooks {
     uses: Option<Uses>,
     /// Made with the first request: most instances send none.
     slots: Option<Arc<Semaphore>>,
+    /// The trace that the event is a part of.
+    traceparent: Option<HeaderValue>,
 }
 
 type Sent = Result<
@@ -44,7 +46,13 @@ impl Hooks {
             denials: core.denials.clone(),
             uses: core.seam.uses().cloned(),
             slots: None,
+            traceparent: None,
         }
+    }
+
+    /// What requests are marked with from now on.
+    pub(super) fn carry_trace(&mut self, traceparent: Option<HeaderValue>) {
+        self.traceparent = traceparent;
     }
 
     /// Is this request granted, and is there room for it?
@@ -82,11 +90,15 @@ impl Hooks {
 impl WasiHttpHooks for Hooks {
     fn send_request(
         &mut self,
-        request: Request<WasiBody>,
+        mut request: Request<WasiBody>,
         options: Option<RequestOptions>,
         _response_read: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Sent> + Send> {
         let admitted = self.admit(&request);
+        if let Some(traceparent) = &self.traceparent {
+            let own = request.headers_mut().entry("traceparent");
+            own.or_insert_with(|| traceparent.clone());
+        }
         let (outbound, flows) = (self.outbound.clone(), self.flows.clone());
         let (denials, uses) = (self.denials.clone(), self.uses.clone());
         Box::new(async move {

@@ -170,6 +170,8 @@ async fn run(event: Event) -> Result<(), Box<Error>> {
     } = event;
     let began = Instant::now();
     let flows = instance.store.data_mut().core().flows.clone();
+    // Of a reused instance also where there is none: it has the one of the request before.
+    instance.store.data_mut().carry_trace(record.traceparent());
     let request = request.map(|body| Counted {
         body,
         flows: flows.clone(),
