@@ -45,5 +45,6 @@ mod up_slow_clients;
 mod up_snapshot;
 mod up_static;
 mod up_streams;
+mod up_telemetry;
 mod up_tls;
 mod up_watch;

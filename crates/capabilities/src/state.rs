@@ -55,6 +55,12 @@ impl State {
         })
     }
 
+    /// Requests that the guest sends from now on are marked as parts of this trace, in the form of
+    /// the W3C's `traceparent`, unless the guest marks them itself.
+    pub fn carry_trace(&mut self, traceparent: Option<http::HeaderValue>) {
+        self.parts.http.carry_trace(traceparent);
+    }
+
     /// The 0.1 context; only instances of 0.1 modules are linked to functions that ask for it.
     pub(crate) fn p1(&mut self) -> &mut WasiP1Ctx {
         match &mut self.wasi {

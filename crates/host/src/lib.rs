@@ -20,6 +20,7 @@ pub mod tls;
 pub mod body;
 pub mod log_writer;
 pub mod logs;
+pub mod telemetry;
 
 mod clock;
 mod connection;

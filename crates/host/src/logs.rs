@@ -3,6 +3,7 @@
 use crate::clock;
 use crate::log_writer::{Entry, Form, LogWriter};
 use crate::printable;
+use crate::telemetry::Telemetry;
 use holm_capabilities::stdio::{LineSink, Stream};
 use serde::Serialize;
 use std::sync::Arc;
@@ -10,24 +11,39 @@ use std::time::SystemTime;
 
 /// The log of all guests of a host.
 #[derive(Clone)]
-pub struct GuestLog(Option<LogWriter>);
+pub struct GuestLog {
+    writer: Option<LogWriter>,
+    telemetry: Option<Arc<Telemetry>>,
+}
 
 impl GuestLog {
     /// A log that goes to this writer.
     pub fn new(writer: LogWriter) -> Self {
-        GuestLog(Some(writer))
+        GuestLog {
+            writer: Some(writer),
+            telemetry: None,
+        }
+    }
+
+    /// Lines go to a collector too.
+    pub fn with_telemetry(self, telemetry: Option<Arc<Telemetry>>) -> Self {
+        GuestLog { telemetry, ..self }
     }
 
     /// A log that is thrown away.
     pub fn off() -> Self {
-        GuestLog(None)
+        GuestLog {
+            writer: None,
+            telemetry: None,
+        }
     }
 
     /// The part of one component.
     pub fn sink(&self, component: Arc<str>) -> Arc<dyn LineSink> {
         Arc::new(ComponentLog {
             component,
-            writer: self.0.clone(),
+            writer: self.writer.clone(),
+            telemetry: self.telemetry.clone(),
         })
     }
 }
@@ -35,6 +51,7 @@ impl GuestLog {
 struct ComponentLog {
     component: Arc<str>,
     writer: Option<LogWriter>,
+    telemetry: Option<Arc<Telemetry>>,
 }
 
 impl ComponentLog {
@@ -52,6 +69,13 @@ impl ComponentLog {
 
 impl LineSink for ComponentLog {
     fn line(&self, stream: Stream, line: &[u8]) {
+        if let Some(telemetry) = &self.telemetry {
+            let stream = match stream {
+                Stream::Stdout => "stdout",
+                Stream::Stderr => "stderr",
+            };
+            telemetry.line(&self.component, stream, line);
+        }
         self.submit(Said::Line(stream, line.into()));
     }
 

@@ -10,7 +10,7 @@ use holm_runtime::limits::{Limit, Meter};
 use holm_runtime::receipt::Flows;
 use holm_runtime::seam::Uses;
 use holm_runtime::{Core, Denial, Denials, InstanceState as _};
-use http::{Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response};
 use http_body_util::BodyExt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -28,6 +28,8 @@ pub struct Hooks {
     uses: Option<Uses>,
     /// Made with the first request: most instances send none.
     slots: Option<Arc<Semaphore>>,
+    /// The trace that the event is a part of.
+    traceparent: Option<HeaderValue>,
 }
 
 type Sent = Result<
@@ -48,7 +50,13 @@ impl Hooks {
             denials: core.denials.clone(),
             uses: core.seam.uses().cloned(),
             slots: None,
+            traceparent: None,
         }
+    }
+
+    /// What requests are marked with from now on.
+    pub(super) fn carry_trace(&mut self, traceparent: Option<HeaderValue>) {
+        self.traceparent = traceparent;
     }
 
     /// Is this request granted, and is there room for it?
@@ -92,11 +100,15 @@ impl Hooks {
 impl WasiHttpHooks for Hooks {
     fn send_request(
         &mut self,
-        request: Request<WasiBody>,
+        mut request: Request<WasiBody>,
         options: Option<RequestOptions>,
         _response_read: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Sent> + Send> {
         let admitted = self.admit(&request);
+        if let Some(traceparent) = &self.traceparent {
+            let own = request.headers_mut().entry("traceparent");
+            own.or_insert_with(|| traceparent.clone());
+        }
         let outbound = self.outbound.clone();
         let account = Account {
             flows: self.flows.clone(),

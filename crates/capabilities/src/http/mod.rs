@@ -43,6 +43,13 @@ pub struct Instance {
     hooks: Hooks,
 }
 
+impl Instance {
+    /// What its requests are marked with from now on.
+    pub(crate) fn carry_trace(&mut self, traceparent: Option<http::HeaderValue>) {
+        self.hooks.carry_trace(traceparent);
+    }
+}
+
 impl Http {
     /// A grant of `policy`, with names looked up by `resolver`.
     pub fn new(policy: OriginPolicy, resolver: Arc<dyn Resolve>) -> Self {

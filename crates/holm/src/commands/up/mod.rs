@@ -19,6 +19,7 @@ use holm_host::server::{Limits, Server};
 use holm_host::setting::Setting;
 use holm_host::shelf::Shelf;
 use holm_host::shutdown::{Phase, Shutdown};
+use holm_host::telemetry::Telemetry;
 use holm_host::tls::Tls;
 use holm_host::triggers::http::AccessSink;
 use holm_host::{App, building};
@@ -178,12 +179,20 @@ async fn go(args: &Args, lanes: &Arc<Lanes>) -> Result<usize, Stop> {
         (false, None) => AccessSink::new(writer.clone()),
         (false, Some(_)) => AccessSink::new(writer.clone()).with_apps(),
     };
-    let apps = Arc::new(Apps::new(Arc::new(setting(args, &writer, lanes)), access));
+    let telemetry = Telemetry::of_environment()?.map(Arc::new);
+    let access = access.with_telemetry(telemetry.clone());
+    let mut setting = setting(args, &writer, lanes);
+    setting.log = setting.log.with_telemetry(telemetry.clone());
+    let apps = Arc::new(Apps::new(Arc::new(setting), access));
     let shutdown = Shutdown::new();
     let cut = match &args.apps {
         Some(dir) => folder::serve_folder(args, dir, &apps, &shutdown).await?,
         None => one(args, &apps, &shutdown).await?,
     };
+    if let Some(telemetry) = telemetry {
+        // Not on a thread that sends what is left.
+        let _ = tokio::task::spawn_blocking(move || telemetry.end()).await;
+    }
     writer.flush(Duration::from_secs(1));
     let requests = if cut == 1 { "request" } else { "requests" };
     let were = if cut == 1 { "was" } else { "were" };

@@ -7,16 +7,17 @@ use crate::body::{Body, BoxError};
 use crate::log_writer::LogWriter;
 use crate::server::Peer;
 use crate::standing::InFlight;
+use crate::telemetry::{RequestSpan, Telemetry};
 use crate::usage::{Cause, Usage};
 use bytes::Bytes;
 use holm_runtime::receipt::Receipt;
 use holm_runtime::{Denial, Error};
-use http::{Method, Request, Response, Version};
+use http::{HeaderValue, Method, Request, Response, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU16, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant, SystemTime};
@@ -29,6 +30,7 @@ const PATH_BYTES_MAX: usize = 2048;
 pub struct AccessSink {
     writer: Option<LogWriter>,
     apps: bool,
+    telemetry: Option<Arc<Telemetry>>,
 }
 
 impl AccessSink {
@@ -37,6 +39,7 @@ impl AccessSink {
         AccessSink {
             writer: Some(writer),
             apps: false,
+            telemetry: None,
         }
     }
 
@@ -45,12 +48,18 @@ impl AccessSink {
         AccessSink {
             writer: None,
             apps: false,
+            telemetry: None,
         }
     }
 
     /// With the app's name in each line, for a host of many.
     pub fn with_apps(self) -> Self {
         AccessSink { apps: true, ..self }
+    }
+
+    /// With a span for each request.
+    pub fn with_telemetry(self, telemetry: Option<Arc<Telemetry>>) -> Self {
+        AccessSink { telemetry, ..self }
     }
 }
 
@@ -67,7 +76,9 @@ struct Inner {
     tally: OnceLock<Tally>,
     /// The last [`Cause`] that was told; 0 is none.
     cause: AtomicU8,
-    answered: AtomicBool,
+    /// 0 before there is an answer.
+    status: AtomicU16,
+    span: OnceLock<Mutex<RequestSpan>>,
 }
 
 /// Whose request it is, and what counts it.
@@ -156,8 +167,31 @@ impl AccessRecord {
             entry: Mutex::new(entry),
             tally: OnceLock::new(),
             cause: AtomicU8::new(0),
-            answered: AtomicBool::new(false),
+            status: AtomicU16::new(0),
+            span: OnceLock::new(),
         }))
+    }
+
+    /// Begins its span, where somebody wants one; the guest finds it in the request's headers.
+    pub fn trace<B>(&self, request: &mut Request<B>, peer: &Peer) {
+        if let Some(telemetry) = &self.0.sink.telemetry
+            && let Some(span) = telemetry.begin(request, peer, self.0.id)
+        {
+            let _ = self.0.span.set(Mutex::new(span));
+        }
+    }
+
+    /// What requests that the guest sends carry to show where they belong.
+    pub fn traceparent(&self) -> Option<HeaderValue> {
+        let span = self.0.span.get()?;
+        let span = span.lock().unwrap_or_else(PoisonError::into_inner);
+        span.traceparent()
+    }
+
+    fn span(&self, note: impl FnOnce(&mut RequestSpan)) {
+        if let Some(span) = self.0.span.get() {
+            note(&mut span.lock().unwrap_or_else(PoisonError::into_inner));
+        }
     }
 
     /// Who is charged for it; without a place it is not in flight.
@@ -185,6 +219,7 @@ impl AccessRecord {
 
     /// Whose route it is; noted where there are many apps.
     pub fn app(&self, name: &Arc<str>) {
+        self.span(|span| span.app(name));
         if self.0.sink.apps {
             self.set(|entry| entry.app = Some(name.clone()));
         }
@@ -192,11 +227,13 @@ impl AccessRecord {
 
     /// Who answers it.
     pub fn component(&self, name: &Arc<str>) {
+        self.span(|span| span.component(name));
         self.set(|entry| entry.component = Some(name.clone()));
     }
 
     /// By which route.
     pub fn route(&self, pattern: &str) {
+        self.span(|span| span.route(pattern));
         self.set(|entry| entry.route = Some(pattern.into()));
     }
 
@@ -224,7 +261,7 @@ impl AccessRecord {
     /// The response's status; set by [`answer`](Self::answer).
     pub fn status(&self, status: u16) {
         let head = self.0.began.elapsed();
-        self.0.answered.store(true, Relaxed);
+        self.0.status.store(status, Relaxed);
         self.set(|entry| {
             entry.status = Some(status);
             entry.head = Some(head);
@@ -283,12 +320,16 @@ impl Drop for Inner {
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        if let Some(tally) = self.tally.get() {
-            let told = self.cause.load(Relaxed);
-            let cause = Cause::ALL.into_iter().find(|cause| *cause as u8 == told);
-            if let Some(cause) = cause.or((!self.answered.load(Relaxed)).then_some(Cause::Left)) {
-                tally.usage.failed(cause);
-            }
+        let status = *self.status.get_mut();
+        let told = *self.cause.get_mut();
+        let told = Cause::ALL.into_iter().find(|cause| *cause as u8 == told);
+        let cause = told.or((status == 0).then_some(Cause::Left));
+        if let (Some(tally), Some(cause)) = (self.tally.get(), cause) {
+            tally.usage.failed(cause);
+        }
+        if let Some(span) = self.span.take() {
+            let span = span.into_inner().unwrap_or_else(PoisonError::into_inner);
+            span.end((status > 0).then_some(status), cause.map(Cause::name));
         }
         let (Some(mut entry), Some(writer)) = (entry, &self.sink.writer) else {
             return;

@@ -175,8 +175,9 @@ fn full(instances: u32) -> String {
 }
 
 impl Handler for HttpHandler {
-    async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<Body> {
+    async fn handle(&self, mut request: Request<Incoming>, peer: Peer) -> Response<Body> {
         let record = AccessRecord::new(&self.access, &request, &peer);
+        record.trace(&mut request, &peer);
         let asked = accepted(request.headers());
         let response = match self.target(request, &peer, &record).await {
             Ok(response) => response,

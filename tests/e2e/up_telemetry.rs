@@ -1,0 +1,268 @@
+//! OpenTelemetry: spans and guests' lines reach a collector, and traces go through guests.
+
+use crate::app::*;
+use crate::origin::origin;
+use crate::support::*;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
+use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message as _;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+/// What a collector was sent: path and body.
+type Sent = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
+
+/// A collector of OTLP over HTTP.
+struct Collector {
+    addr: SocketAddr,
+    sent: Sent,
+}
+
+fn collector() -> Collector {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let sent = Sent::default();
+    let notes = sent.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let notes = notes.clone();
+            std::thread::spawn(move || take(stream, &notes));
+        }
+    });
+    Collector { addr, sent }
+}
+
+/// Takes requests until the connection ends.
+fn take(stream: TcpStream, notes: &Sent) {
+    let mut reader = BufReader::new(stream);
+    loop {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if reader.read_line(&mut head).unwrap_or(0) == 0 {
+                return;
+            }
+        }
+        let lower = head.to_lowercase();
+        assert!(
+            lower.contains("content-type: application/x-protobuf"),
+            "{head}"
+        );
+        let length = lower.split("content-length: ").nth(1).unwrap();
+        let mut body = vec![0; length.split("\r\n").next().unwrap().parse().unwrap()];
+        reader.read_exact(&mut body).unwrap();
+        let path = head.split(' ').nth(1).unwrap().to_owned();
+        notes.lock().unwrap().push((path, body));
+        let answer = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        if reader.get_mut().write_all(answer.as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+impl Collector {
+    fn bodies(&self, of: &str) -> Vec<Vec<u8>> {
+        let sent = self.sent.lock().unwrap();
+        let bodies = sent.iter().filter(|(path, _)| path == of);
+        bodies.map(|(_, body)| body.clone()).collect()
+    }
+
+    /// The spans so far, with the name of their service.
+    fn spans(&self) -> Vec<(String, Span)> {
+        let mut spans = Vec::new();
+        for body in self.bodies("/v1/traces") {
+            let request = ExportTraceServiceRequest::decode(&*body).unwrap();
+            for of_resource in request.resource_spans {
+                let resource = of_resource.resource.unwrap_or_default();
+                let service = text(&resource.attributes, "service.name");
+                let all = of_resource
+                    .scope_spans
+                    .into_iter()
+                    .flat_map(|scope| scope.spans);
+                spans.extend(all.map(|span| (service.clone(), span)));
+            }
+        }
+        spans
+    }
+}
+
+/// An attribute as text; empty where it is not there.
+fn text(attributes: &[KeyValue], key: &str) -> String {
+    let found = attributes.iter().find(|attribute| attribute.key == key);
+    match found.and_then(|found| found.value.clone()?.value) {
+        Some(Value::StringValue(text)) => text,
+        Some(Value::IntValue(number)) => number.to_string(),
+        _ => String::new(),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn up(lab: &App, variables: &[(&str, &str)]) -> Server {
+    let command = holm().args(["up", "--listen", "127.0.0.1:0"]);
+    let command = variables
+        .iter()
+        .fold(command, |command, (name, value)| command.env(name, value));
+    Server::start(command.dir(lab.dir().path()))
+}
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const PARENT: &str = "00f067aa0ba902b7";
+
+#[test]
+fn a_trace_goes_through_a_guest_and_its_span_to_the_collector() {
+    for name in ["http-lab", "http-lab-p3"] {
+        let (collector, origin) = (collector(), origin());
+        let grants = format!(
+            "[component.lab.grants]\nkeyvalue = [\"default\"]\nhttp = [\"http://{}\"]\n",
+            origin.addr
+        );
+        let lab = App::of(name, &grants);
+        let endpoint = format!("http://{}", collector.addr);
+        let server = up(
+            &lab,
+            &[
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
+                ("OTEL_SERVICE_NAME", "shopfront"),
+            ],
+        );
+        let traced = |path: &str| {
+            let request = http::Request::get(path)
+                .header("traceparent", format!("00-{TRACE}-{PARENT}-01"))
+                .header("tracestate", "vendor=1");
+            server.request(request.body(Vec::new()).unwrap())
+        };
+        let headers = traced("/headers").json();
+        let seen = headers["traceparent"].as_str().unwrap().to_owned();
+        assert!(seen.starts_with(&format!("00-{TRACE}-")), "{headers}");
+        assert!(!seen.contains(PARENT), "{headers}");
+        assert_eq!(headers["tracestate"], "vendor=1");
+        let url = format!(
+            "http%3A%2F%2F{}%2F",
+            origin.addr.to_string().replace(':', "%3A")
+        );
+        assert_eq!(traced(&format!("/fetch?url={url}")).json()["status"], 200);
+        server.get("/trap");
+        assert_eq!(server.terminate(), 0);
+
+        let spans = collector.spans();
+        assert_eq!(spans.len(), 3, "{spans:?}");
+        let span_of = |path: &str| {
+            let mut of_path = spans
+                .iter()
+                .filter(|(_, s)| text(&s.attributes, "url.path") == path);
+            &of_path
+                .next()
+                .unwrap_or_else(|| panic!("{path}: {spans:?}"))
+                .1
+        };
+        assert!(spans.iter().all(|(service, _)| service == "shopfront"));
+        let span = span_of("/headers");
+        assert_eq!(
+            (
+                hex(&span.trace_id).as_str(),
+                hex(&span.parent_span_id).as_str()
+            ),
+            (TRACE, PARENT)
+        );
+        assert_eq!(seen, format!("00-{TRACE}-{}-01", hex(&span.span_id)));
+        assert_eq!((span.name.as_str(), span.kind), ("GET /...", 2));
+        for (key, value) in [
+            ("http.request.method", "GET"),
+            ("http.route", "/..."),
+            ("http.response.status_code", "200"),
+            ("url.scheme", "http"),
+            ("server.address", "127.0.0.1"),
+            ("network.protocol.version", "1.1"),
+            ("faas.trigger", "http"),
+            ("holm.app", "lab"),
+            ("holm.component", "lab"),
+            ("error.type", ""),
+        ] {
+            assert_eq!(text(&span.attributes, key), value, "{key}");
+        }
+        assert!(text(&span.attributes, "faas.invocation_id").starts_with("req_"));
+        let carried = &origin.seen()[0];
+        let expected = format!(
+            "traceparent: 00-{TRACE}-{}-01\r\n",
+            hex(&span_of("/fetch").span_id)
+        );
+        assert!(
+            carried.to_lowercase().contains(&expected),
+            "{expected}{carried}"
+        );
+        // A trace of its own, that failed.
+        let span = span_of("/trap");
+        assert_ne!(hex(&span.trace_id), TRACE);
+        assert!(span.parent_span_id.is_empty(), "{span:?}");
+        assert_eq!(text(&span.attributes, "error.type"), "guest");
+        assert_eq!(span.status.as_ref().unwrap().code, 2);
+    }
+}
+
+#[test]
+fn lines_of_guests_reach_the_collector() {
+    let collector = collector();
+    let endpoint = format!("http://{}/v1/logs", collector.addr);
+    let lab = App::lab("");
+    let server = up(&lab, &[("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", &endpoint)]);
+    server.get("/log?n=3");
+    assert_eq!(server.terminate(), 0);
+    assert!(collector.spans().is_empty(), "only logs were asked for");
+    let mut records = Vec::new();
+    for body in collector.bodies("/v1/logs") {
+        let request = ExportLogsServiceRequest::decode(&*body).unwrap();
+        for of_resource in request.resource_logs {
+            let resource = of_resource.resource.unwrap_or_default();
+            assert_eq!(text(&resource.attributes, "service.name"), "holm");
+            let scopes = of_resource.scope_logs.into_iter();
+            records.extend(scopes.flat_map(|scope| scope.log_records));
+        }
+    }
+    assert!(!records.is_empty());
+    for record in &records {
+        assert_eq!(text(&record.attributes, "holm.component"), "lab");
+        let stream = text(&record.attributes, "log.iostream");
+        assert!(
+            ["stdout", "stderr"].contains(&stream.as_str()),
+            "{record:?}"
+        );
+        assert!(matches!(
+            record.body.as_ref().unwrap().value,
+            Some(Value::StringValue(_))
+        ));
+    }
+}
+
+#[test]
+fn without_a_collector_headers_are_as_they_came() {
+    let lab = App::lab("");
+    let server = up(&lab, &[]);
+    assert!(server.get("/headers").json()["traceparent"].is_null());
+    let sent = format!("00-{TRACE}-{PARENT}-01");
+    let request = http::Request::get("/headers").header("traceparent", &sent);
+    let headers = server.request(request.body(Vec::new()).unwrap()).json();
+    assert_eq!(headers["traceparent"], sent);
+}
+
+#[test]
+fn a_collector_that_is_not_there_holds_nothing_up() {
+    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1");
+    let lab = App::lab("");
+    let server = up(&lab, &[endpoint]);
+    for _ in 0..20 {
+        assert_eq!(server.get("/hello").status, 200);
+    }
+    assert_eq!(server.terminate(), 0);
+    let refused = holm()
+        .args(["up", "--listen", "127.0.0.1:0"])
+        .env(endpoint.0, endpoint.1)
+        .env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+        .dir(lab.dir().path())
+        .run();
+    refused.is(2).says("http/protobuf");
+}
