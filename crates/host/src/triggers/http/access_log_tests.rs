@@ -25,7 +25,6 @@ fn receipt() -> Receipt {
     Receipt {
         component: "api".into(),
         cpu_us: 800,
-        fuel: None,
         wall_us: 1200,
         memory_peak: 65536,
         bytes_in: 5,
