@@ -29,6 +29,9 @@ pub struct Cache {
     root: Option<PathBuf>,
 }
 
+/// Of the files beside the code; what was written in another one is not looked at.
+const FORMAT: u32 = 2;
+
 /// What a file is: enough to find its machine code.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct About {
@@ -325,6 +328,7 @@ fn engine_name(engine: &Engine) -> String {
     let mut hasher = std::hash::SipHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
     env!("CARGO_PKG_VERSION").hash(&mut hasher);
+    FORMAT.hash(&mut hasher);
     format!("{:016x}", hasher.finish())
 }
 
