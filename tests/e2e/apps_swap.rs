@@ -59,7 +59,10 @@ async fn load(addr: SocketAddr, stop: Arc<AtomicBool>, asked: Arc<AtomicUsize>) 
     let mut connection = Connection::http1(addr).await;
     let paths = ["/env", "/static/page", "/file?path=/data/version"];
     let mut newest = 0;
-    while !stop.load(SeqCst) {
+    // One more round after the stop: it begins when the last version is served.
+    let mut last = false;
+    while !last {
+        last = stop.load(SeqCst);
         for path in paths {
             let request = Request::get(path).header("host", "shop.test");
             let request = request.body(full("")).unwrap();
