@@ -63,8 +63,16 @@ struct Sources(BTreeMap<String, (PathBuf, String)>);
 
 impl Sources {
     fn find() -> Result<Sources> {
-        let output = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()))
+        let cargo = || Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+        let version = String::from_utf8(cargo().arg("-vV").output()?.stdout)?;
+        let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+        let output = cargo()
             .args(["metadata", "--format-version=1", "--offline"])
+            // Of other platforms not everything was downloaded.
+            .args([
+                "--filter-platform",
+                host.context("cargo -vV names no host")?,
+            ])
             .current_dir(workspace::root())
             .output()?;
         ensure!(

@@ -12,6 +12,8 @@ use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve, WorldId, WorldItem};
 fn wit(package: &str, folder: &str) -> PathBuf {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version=1", "--offline"])
+        // Of other platforms not everything was downloaded.
+        .args(["--filter-platform", &host()])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();
@@ -20,6 +22,14 @@ fn wit(package: &str, folder: &str) -> PathBuf {
     let found = packages.iter().find(|p| p["name"] == package).unwrap();
     let manifest = PathBuf::from(found["manifest_path"].as_str().unwrap());
     manifest.parent().unwrap().join(folder)
+}
+
+/// This platform, as cargo calls it.
+fn host() -> String {
+    let output = Command::new(env!("CARGO")).arg("-vV").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    host.unwrap().to_owned()
 }
 
 fn world(package: &str, folder: &str, world: &str) -> (Resolve, WorldId) {
