@@ -211,6 +211,7 @@ impl Command {
 
     /// A process for tests that wire it themselves; streams are the caller's to set.
     pub fn process(&self) -> std::process::Command {
+        heed_interrupts();
         let mut process = std::process::Command::new(env!("CARGO_BIN_EXE_holm"));
         process
             .args(&self.args)
@@ -278,6 +279,15 @@ pub fn wait(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
         }
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// What a shell starts in the background ignores Ctrl-C, and so would all that it starts in turn.
+fn heed_interrupts() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: the default is set, and no handler of ours runs.
+        unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
+    });
 }
 
 /// Sends a signal to a process.
