@@ -163,7 +163,12 @@ fn settle(path: &Path) -> std::io::Result<PathBuf> {
 }
 
 fn open_database(name: &str, path: &Path) -> Result<Database, Error> {
-    let is_new = !path.exists();
+    if !path.exists() {
+        contain(|| make(path)).map_err(|trouble| match trouble {
+            Trouble::Told(error) => error,
+            Trouble::Fault(fault) => explain(name, path, &fault),
+        })?;
+    }
     let mut tries = 0;
     let db = loop {
         let opened = contain(|| {
@@ -188,16 +193,32 @@ fn open_database(name: &str, path: &Path) -> Result<Database, Error> {
             Err(Trouble::Fault(fault)) => return Err(explain(name, path, &fault)),
         }
     };
-    if is_new && let Some(folder) = path.parent() {
-        // The data is synced by redb; that the file exists is the folder's to remember.
-        std::fs::File::open(folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(|e| explain(name, path, &redb::Error::Io(e)))?;
-    }
     if let Err(error) = std::fs::write(pid_file(path), std::process::id().to_string()) {
         tracing::debug!(path = %path.display(), %error, "the PID of a store's holder is not noted");
     }
     Ok(db)
+}
+
+/// Makes an empty store under another name, and gives it its own when it is whole: a process that
+/// is killed half way leaves no file that looks like a damaged store.
+fn make(path: &Path) -> Result<(), Trouble> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let whole = tempfile::Builder::new()
+        .prefix(".new-")
+        .tempfile_in(folder)
+        .map_err(redb::Error::Io)?;
+    drop(Database::builder().create(whole.path())?);
+    match whole.persist_noclobber(path) {
+        // Another process was quicker.
+        Err(e) if e.error.kind() == ErrorKind::AlreadyExists => {}
+        Err(e) => return Err(redb::Error::Io(e.error).into()),
+        Ok(_) => {}
+    }
+    // The data is synced by redb; that the file exists is the folder's to remember.
+    std::fs::File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(redb::Error::Io)?;
+    Ok(())
 }
 
 /// Beside the store: who has it open. Only ever read when the store's own lock is taken.
@@ -250,6 +271,17 @@ fn explain(name: &str, path: &Path, fault: &redb::Error) -> Error {
             Error::with_detail(
                 format!("store {name:?} has no space left on its disk"),
                 format!("{at}: {e}"),
+            )
+        }
+        redb::Error::Io(e)
+            if matches!(
+                e.kind(),
+                ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::NotFound
+            ) =>
+        {
+            Error::with_detail(
+                format!("store {name:?} cannot be written"),
+                format!("{at}: {e}; --state DIR names another folder for stores"),
             )
         }
         other => Error::with_detail(format!("store {name:?} failed"), format!("{at}: {other}")),
