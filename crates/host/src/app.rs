@@ -183,6 +183,7 @@ fn handles_no_http((name, span): (&str, Span)) -> Problem {
         .at(span)
         .label("this route calls it")
         .help("it must export wasi:http/incoming-handler (0.2) or wasi:http/handler (0.3)")
+        .note("a program is run by: holm run FILE")
 }
 
 fn routes(
