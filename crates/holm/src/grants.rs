@@ -131,8 +131,7 @@ impl GrantFlags {
         let mut config = Vec::new();
         for text in &self.config {
             let Some((key, value)) = text.split_once('=') else {
-                return Err(Problem::error(format!("`--config {text}` has no value"))
-                    .help("write --config KEY=VALUE"));
+                return Err(Problem::error("it has no value").help("write --config KEY=VALUE"));
             };
             config.push((key.to_owned(), Value::string(value)));
         }
@@ -145,8 +144,69 @@ impl GrantFlags {
     /// The flags resolved, or all that is wrong with them.
     pub fn resolve(&self, place: &Place) -> Result<Grants, Problems> {
         let wrong = |list| Problems::new(Source::new("", ""), list);
-        let grants = self.grants().map_err(|problem| wrong(vec![problem]))?;
-        Grants::resolve(&grants, place).map_err(wrong)
+        let resolved = self
+            .grants()
+            .map_err(|problem| vec![problem])
+            .and_then(|grants| Grants::resolve(&grants, place));
+        resolved.map_err(|list| match self.culprits(place) {
+            // Each is right alone: it is in how they stand together.
+            culprits if culprits.is_empty() => wrong(list),
+            culprits => wrong(culprits),
+        })
+    }
+
+    /// What is wrong with each flag alone, in words that begin with the flag as it was written.
+    fn culprits(&self, place: &Place) -> Vec<Problem> {
+        let none = GrantFlags::default;
+        let of = |name: &'static str, texts: &[String], alone: &dyn Fn(&str) -> GrantFlags| {
+            let ones: Vec<_> = texts
+                .iter()
+                .map(|text| (format!("--{name} {text}"), alone(text)))
+                .collect();
+            ones
+        };
+        let one = |text: &str| vec![text.to_owned()];
+        let flags = [
+            of("dir", &self.dir, &|t| GrantFlags {
+                dir: one(t),
+                ..none()
+            }),
+            of("env", &self.env, &|t| GrantFlags {
+                env: one(t),
+                ..none()
+            }),
+            of("net", &self.net, &|t| GrantFlags {
+                net: one(t),
+                ..none()
+            }),
+            of("bind", &self.bind, &|t| GrantFlags {
+                bind: one(t),
+                ..none()
+            }),
+            of("http", &self.http, &|t| GrantFlags {
+                http: one(t),
+                ..none()
+            }),
+            of("keyvalue", &self.keyvalue, &|t| GrantFlags {
+                keyvalue: one(t),
+                ..none()
+            }),
+            of("config", &self.config, &|t| GrantFlags {
+                config: one(t),
+                ..none()
+            }),
+        ];
+        let mut problems = Vec::new();
+        for (written, alone) in flags.into_iter().flatten() {
+            let resolved = alone.grants().map_err(|problem| vec![problem]);
+            if let Err(list) = resolved.and_then(|grants| Grants::resolve(&grants, place)) {
+                problems.extend(list.into_iter().map(|mut problem| {
+                    problem.message = format!("`{written}`: {}", problem.message);
+                    problem
+                }));
+            }
+        }
+        problems
     }
 }
 

@@ -3,6 +3,7 @@
 mod commands;
 mod exit;
 mod grants;
+mod out;
 mod report;
 
 use clap::{Parser, Subcommand};
@@ -50,7 +51,13 @@ enum Command {
 
 fn main() -> ExitCode {
     quiet_backtraces();
+    report::on_panic();
     log_warnings();
+    // A bug of ours ends here, with a word about it: `on_panic` has said what and where.
+    std::panic::catch_unwind(command).unwrap_or(ExitCode::from(exit::OURS))
+}
+
+fn command() -> ExitCode {
     let command = Cli::parse().command;
     // These write to sockets, or may: there a broken connection is an error, not the end.
     if !matches!(command, Command::Run(_) | Command::Up(_) | Command::Apps(_)) {
@@ -86,8 +93,7 @@ fn log_warnings() {
     tracing_subscriber::fmt()
         .with_max_level(level.unwrap_or(tracing::Level::WARN))
         .with_writer(std::io::stderr)
-        .with_ansi(report::color())
-        .with_target(false)
+        .event_format(report::Warnings)
         .init();
 }
 

@@ -254,7 +254,14 @@ impl Engines {
             );
         }
         let engine = Engine::new(&self.config(key, size)).map_err(|e| {
-            Error::ours("cannot make an engine on this machine").caused_by(format!("{e:#}"))
+            let error = Error::yours("this machine has no room for so many instances");
+            match key.pooled {
+                true => error
+                    .help("ask for fewer: --instances N")
+                    .help("or allow this process more memory addresses: ulimit -v unlimited"),
+                false => Error::ours("cannot make an engine on this machine"),
+            }
+            .caused_by(format!("{e:#}"))
         })?;
         if key.interruptible {
             crate::ticker::add(&engine);

@@ -12,6 +12,16 @@ impl Dir {
             None => (text, Access::Write),
         };
         let (host, guest) = paths.split_once("::").unwrap_or((paths, paths));
+        if text.ends_with(":rw") {
+            return Err(format!(
+                "`{text}` ends in `:rw`; a folder may be written to unless it ends in `:ro`"
+            ));
+        }
+        if guest.contains("::") || paths.ends_with(":ro") {
+            return Err(format!(
+                "`{text}` says too much; write HOST, HOST::GUEST or HOST::GUEST:ro"
+            ));
+        }
         if host.is_empty() || guest.is_empty() {
             return Err(format!(
                 "`{text}` names no folder; write HOST, HOST::GUEST or HOST::GUEST:ro"

@@ -32,7 +32,19 @@ impl FromStr for Pattern {
                 "`net` names a host and a port, `example.com:443`; origins belong under `http`",
             ));
         }
+        if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(BadPattern::new(
+                "a port without a host",
+                format!("write `127.0.0.1:{text}` for this machine, or `*:{text}` for any host"),
+            ));
+        }
         let (host, port) = split_port(text);
+        if host.is_empty() && port.is_some() {
+            return Err(BadPattern::new(
+                "no host before the port",
+                format!("write `127.0.0.1{text}` for this machine, or `*{text}` for any host"),
+            ));
+        }
         let host = Host::from_str(host)?;
         match port {
             Some(port) => Ok(Pattern {

@@ -1,6 +1,6 @@
 //! `holm compile`: machine code ahead of time, into the cache or a file.
 
-use crate::{exit, report};
+use crate::{exit, out, report};
 use holm_manifest::ByteSize;
 use holm_runtime::artifact::LoadOptions;
 use holm_runtime::pools::PoolSize;
@@ -74,7 +74,10 @@ pub fn run(args: Args) -> ExitCode {
             }
         };
         match compiled {
-            Ok(text) => println!("{text} in {:.1} s", began.elapsed().as_secs_f64()),
+            Ok(text) => out::line(format_args!(
+                "{text} in {:.1} s",
+                began.elapsed().as_secs_f64()
+            )),
             Err(error) => {
                 report::error(&error);
                 return exit::code(&error);

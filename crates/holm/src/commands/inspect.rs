@@ -1,6 +1,6 @@
 //! `holm inspect`: what a file is, and which grants it needs.
 
-use crate::{exit, report};
+use crate::{exit, out, report};
 use holm_manifest::ByteSize;
 use holm_runtime::Error;
 use holm_runtime::artifact::{Artifact, Generation, Inspection, LoadOptions, inspect};
@@ -69,7 +69,7 @@ fn look(args: &Args) -> Result<(), Error> {
                 "problem": unmet.as_ref().map(ToString::to_string),
             },
         });
-        println!("{value:#}");
+        out::line(format_args!("{value:#}"));
         return Ok(());
     }
     print(args, &artifact, &inspection, &grants, unmet.as_ref());
@@ -83,7 +83,9 @@ fn print(
     grants: &[&str],
     unmet: Option<&Error>,
 ) {
-    let row = |key: &str, value: String| println!("{key:<10} {}", report::printable(&value));
+    let row = |key: &str, value: String| {
+        out::line(format_args!("{key:<10} {}", report::printable(&value)))
+    };
     row("file", args.file.display().to_string());
     row("form", inspection.form.clone());
     row("size", ByteSize(artifact.size).to_string());
@@ -125,23 +127,28 @@ fn print(
             },
         ),
     );
+    if unmet.is_some() {
+        row("provided", "not all that it imports: see below".into());
+    }
     match &inspection.wit {
-        Some(wit) => println!("\n{}", report::printable(wit.trim_end())),
+        Some(wit) => out::line(format_args!("\n{}", report::printable(wit.trim_end()))),
         None => {
             row("imports", inspection.imports.join(", "));
             row("exports", inspection.exports.join(", "));
         }
     }
-    println!("\n# grants for what it imports; narrow them to what it needs");
-    println!("[component.NAME.grants]");
+    out::line(format_args!(
+        "\n# grants for what it imports; narrow them to what it needs"
+    ));
+    out::line(format_args!("[component.NAME.grants]"));
     for line in grants {
-        println!("{line}");
+        out::line(format_args!("{line}"));
     }
     if grants.is_empty() {
-        println!("# none needed");
+        out::line(format_args!("# none needed"));
     }
     if let Some(error) = unmet {
-        println!();
+        out::line(format_args!(""));
         report::error(error);
     }
 }

@@ -1,7 +1,7 @@
 //! `holm run`: any WASI program, like a native one, reaching only what it was granted.
 
 use crate::grants::{GrantFlags, LimitFlags, explain, place_here};
-use crate::{exit, report};
+use crate::{exit, out, report};
 use holm_capabilities::stdio::Stdio;
 use holm_capabilities::{Grants, State};
 use holm_manifest::ByteSize;
@@ -43,10 +43,6 @@ Examples:
 
 Exit codes: the program's own; 134 it trapped; 124 --timeout; 152 --cpu; 126 denied; 2 bad usage.")]
 pub struct Args {
-    #[command(flatten)]
-    grants: GrantFlags,
-    #[command(flatten)]
-    limits: LimitFlags,
     /// Call an exported function instead, its arguments written in WAVE
     #[arg(long, value_name = "CALL")]
     invoke: Option<String>,
@@ -68,6 +64,11 @@ pub struct Args {
     /// The program, then its arguments: whatever follows FILE belongs to the program
     #[arg(value_names = ["FILE", "ARGS"], required = true, num_args = 1.., trailing_var_arg = true, allow_hyphen_values = true)]
     program: Vec<OsString>,
+    // Last: a heading holds for all that stands behind it.
+    #[command(flatten)]
+    grants: GrantFlags,
+    #[command(flatten)]
+    limits: LimitFlags,
 }
 
 impl Args {
@@ -105,7 +106,7 @@ async fn go(args: &Args) -> Result<i32, Error> {
     if let Some(flag) = args
         .file()
         .to_str()
-        .filter(|f| f.starts_with("--") && !args.file().exists())
+        .filter(|f| f.len() > 1 && f.starts_with('-') && !args.file().exists())
     {
         return Err(unknown(flag));
     }
@@ -160,7 +161,7 @@ async fn go(args: &Args) -> Result<i32, Error> {
         None => prepared.run(make).await,
         Some(call) => prepared.invoke(call, make).await.map(|text| {
             if !text.is_empty() {
-                println!("{text}");
+                out::line(format_args!("{text}"));
             }
             0
         }),

@@ -111,7 +111,7 @@ impl Cache {
         match own_folder(&code) {
             Ok(()) => Cache { root: Some(code) },
             Err(error) => {
-                tracing::warn!(folder = %code.display(), %error, "compiled code is not cached");
+                tracing::warn!(folder = %code.display(), %error, "compiled code is not cached; HOLM_CACHE_DIR names another folder");
                 Cache { root: None }
             }
         }
