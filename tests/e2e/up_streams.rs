@@ -21,6 +21,8 @@ both!(
     an_echo_before_the_request_ends,
     events_come_as_they_are_sent,
     trailers_in_both_versions,
+    trailers_of_a_request,
+    answers_that_contradict_themselves,
     a_client_that_leaves_half_way,
     a_client_that_leaves_before_the_answer,
     a_guest_that_never_answers,
@@ -159,6 +161,55 @@ fn trailers_in_both_versions(name: &str) {
             .unwrap();
         assert_eq!((reply.text().as_str(), reply.trailers), ("hello\n", None));
     });
+}
+
+fn trailers_of_a_request(name: &str) {
+    let server = lab(name, "").up();
+    let addr = server.addr();
+    block(async move {
+        for mut connection in [Connection::http1(addr).await, Connection::http2(addr).await] {
+            let mut trailers = http::HeaderMap::new();
+            trailers.insert("x-checksum", "12345".parse().unwrap());
+            let request = http::Request::post("/request-trailers")
+                .header("trailer", "x-checksum")
+                .body(with_trailers("hello", trailers))
+                .unwrap();
+            let reply = whole(connection.send(request).await.unwrap()).await;
+            assert_eq!(reply.unwrap().text(), r#"{"x-checksum":"12345"}"#);
+            let none = connection.post("/request-trailers", full("hello")).await;
+            let reply = whole(none.unwrap()).await.unwrap();
+            assert_eq!((reply.status, reply.text().as_str()), (200, "null"));
+        }
+    });
+}
+
+/// A length that is not that of the body: whatever the client gets, it is never taken for whole.
+fn answers_that_contradict_themselves(name: &str) {
+    let server = lab(name, "limits.concurrency = 1").up();
+    let addr = server.addr();
+    for (says, bytes) in [(5, 10), (10, 5)] {
+        for http2 in [false, true] {
+            let got = block(async {
+                let mut connection = match http2 {
+                    false => Connection::http1(addr).await,
+                    true => Connection::http2(addr).await,
+                };
+                let path = format!("/lie?says={says}&bytes={bytes}");
+                match connection.get(&path).await {
+                    Ok(response) => whole(response).await.ok(),
+                    Err(_) => None,
+                }
+            });
+            if let Some(reply) = got {
+                let cut = reply.status == 200 && reply.body.len() == says && says < bytes;
+                assert!(
+                    cut || matches!(reply.status, 500 | 502),
+                    "{says} {bytes} {http2}: {reply:?}"
+                );
+            }
+            place_is_free(&server);
+        }
+    }
 }
 
 /// There is one place, and it is free again, also of the request that tried it.
