@@ -6,7 +6,7 @@ use crate::support::*;
 use std::time::{Duration, Instant};
 
 const GIB: u64 = 1 << 30;
-const MEMORY_MB: u64 = 300;
+const MEMORY_MB: u64 = 150;
 
 /// One body, two doors: a guest of 0.2 and one of 0.3.
 macro_rules! both {
@@ -37,7 +37,7 @@ fn lab(name: &str, more: &str) -> App {
 
 fn a_gigabyte_up_and_down(name: &str) {
     let _alone = alone();
-    let bytes = if name == "http-lab" { GIB } else { GIB / 4 };
+    let bytes = GIB;
     let server = lab(name, "").up();
     let addr = server.addr();
     block(async move {
