@@ -57,6 +57,8 @@ impl From<Error> for Failure {
 struct Answer {
     response: Result<Response<WasiBody>, String>,
     flows: Arc<Flows>,
+    /// The limit that the event had reached by then.
+    limit: Option<Limit>,
 }
 
 /// Calls a component's handler. The answer is there as soon as its head is; the body streams on
@@ -111,17 +113,19 @@ pub async fn call(
         broken: broken.clone(),
     }));
     let (response, flows) = match head.await {
+        // Whatever it says, it speaks of half a request.
         Ok(Answer {
-            response: Ok(response),
-            flows,
-        }) => (response, flows),
-        // It may only pass on what it met in the request's body.
-        Ok(Answer {
-            response: Err(_), ..
-        }) if meter.limit_hit() == Some(Limit::RequestBody) => {
+            limit: Some(Limit::RequestBody),
+            ..
+        }) => {
             let error = meter.error(Limit::RequestBody, &component.name);
             return Err(Failure::Error(Box::new(error)));
         }
+        Ok(Answer {
+            response: Ok(response),
+            flows,
+            ..
+        }) => (response, flows),
         Ok(Answer {
             response: Err(code),
             ..
@@ -296,6 +300,7 @@ async fn event_of(
                         let _ = answer.send(Answer {
                             response,
                             flows: counters,
+                            limit: answered.limit_hit(),
                         });
                     }
                 })?;
@@ -340,13 +345,17 @@ async fn handle(
         }
         Err(code) => Err(format!("{code:?}")),
     };
-    let flows = accessor.with(|mut store| {
+    let (flows, limit) = accessor.with(|mut store| {
         let core = store.data_mut().core();
         core.budget.meter.answered();
-        core.flows.clone()
+        (core.flows.clone(), core.budget.meter.limit_hit())
     });
     if let Some(answer) = take(&answer) {
-        let _ = answer.send(Answer { response, flows });
+        let _ = answer.send(Answer {
+            response,
+            flows,
+            limit,
+        });
     }
     poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
     Ok(())
