@@ -22,6 +22,7 @@ both!(
     events_come_as_they_are_sent,
     trailers_in_both_versions,
     trailers_of_a_request,
+    answers_that_are_not_final,
     answers_that_contradict_themselves,
     a_client_that_leaves_half_way,
     a_client_that_leaves_before_the_answer,
@@ -181,6 +182,29 @@ fn trailers_of_a_request(name: &str) {
             assert_eq!((reply.status, reply.text().as_str()), (200, "null"));
         }
     });
+}
+
+/// An informational status is not an answer: the client would wait for the one behind it.
+fn answers_that_are_not_final(name: &str) {
+    let server = lab(name, "limits.concurrency = 1").up();
+    let addr = server.addr();
+    for code in [100, 101, 103, 199] {
+        let path = format!("/status?code={code}");
+        let (status, word, line) = server.fault(&path);
+        assert_eq!((status, word.as_str()), (502, "no_answer"), "{line}");
+        let what = format!("lab answered with status {code}, which is not a final answer");
+        assert_eq!(line["fault"]["message"], what, "{line}");
+        block(async {
+            let mut connection = Connection::http2(addr).await;
+            let reply = whole(connection.get(&path).await.unwrap()).await.unwrap();
+            assert_eq!(reply.status, 502);
+            assert!(!reply.header("x-request-id").is_empty());
+            // The connection is as good as before.
+            let next = whole(connection.get("/hello").await.unwrap()).await;
+            assert_eq!(next.unwrap().text(), "hello\n");
+        });
+        place_is_free(&server);
+    }
 }
 
 /// A length that is not that of the body: whatever the client gets, it is never taken for whole.

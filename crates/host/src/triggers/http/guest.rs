@@ -15,7 +15,7 @@ use holm_runtime::limits::{Amount, Limit};
 use holm_runtime::receipt::{Flows, Receipt};
 use holm_runtime::{Error, InstanceState as _, PoolFull};
 use http::uri::Authority;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -123,6 +123,12 @@ pub async fn call(
         }
         Ok(Answer {
             response: Ok(response),
+            ..
+        }) if response.status().is_informational() => {
+            return Err(not_final(&component.name, response.status()));
+        }
+        Ok(Answer {
+            response: Ok(response),
             flows,
             ..
         }) => (response, flows),
@@ -159,6 +165,17 @@ pub async fn call(
     }
     let response = response.map(|body| Sent::new(body, flows, most, broken, sent));
     Ok(respond(response, receipt, timing).await)
+}
+
+/// An informational status comes before an answer; with nothing behind it, a client waits for more.
+fn not_final(name: &str, status: StatusCode) -> Failure {
+    let what = format!(
+        "{name} answered with status {}, which is not a final answer",
+        status.as_u16()
+    );
+    Failure::NoAnswer(Box::new(
+        Error::guest(what).help("an answer has a status of 200 or above"),
+    ))
 }
 
 /// All that one event needs.
