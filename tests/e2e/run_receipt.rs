@@ -287,3 +287,56 @@ fn a_program_that_uses_nothing() {
     out.is(0);
     assert_eq!(out.stderr, "# it used no grant at all\n");
 }
+
+fn explained(flags: &[&str], name: &str, args: &[&str]) -> (i32, String) {
+    let out = run()
+        .arg("--explain-grants")
+        .args(flags)
+        .arg(guest(name))
+        .args(args)
+        .run();
+    (out.code, out.stderr)
+}
+
+/// Looking a name up takes a grant, also where nobody connects.
+#[test]
+fn a_look_up_is_a_use() {
+    let resolve = |flags: &[&str]| explained(flags, "udp-tcp", &["resolve", "localhost"]);
+    for (granted, used) in [
+        (["--net", "localhost:4113"].as_slice(), "localhost:4113"),
+        (&["--net", "localhost:*"], "localhost:*"),
+        (&["--allow-all-net"], "localhost:*"),
+    ] {
+        let (code, told) = resolve(granted);
+        assert_eq!(code, 0, "{told}");
+        let lines = format!(
+            "[component.udp-tcp.grants]\nnet = [\"{used}\"]\n\
+             # the same for `holm run`: --net {}\n",
+            used.replace("localhost:*", "'localhost:*'")
+        );
+        assert_eq!(told, lines, "{granted:?}");
+    }
+}
+
+/// Nobody is there, or speaks TLS: the request was granted all the same.
+#[test]
+fn a_request_that_failed_is_a_use() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let refused = nobody.local_addr().unwrap();
+    drop(nobody);
+    let origin = crate::origin::origin();
+    for url in [
+        format!("http://{refused}"),
+        format!("https://{}", origin.addr),
+    ] {
+        let (code, told) = explained(&["--allow-all-net"], "http-get", &[&url]);
+        assert_eq!(code, 1, "{told}");
+        assert!(told.starts_with("http-get: ErrorCode::"), "{told}");
+        assert!(told.contains(&format!("http = [\"{url}\"]\n")), "{told}");
+        assert!(told.contains(&format!("--http {url}\n")), "{told}");
+    }
+    // A denial is no use.
+    let (code, told) = explained(&[], "http-get", &[&format!("http://{refused}")]);
+    assert_eq!(code, 1, "{told}");
+    assert!(told.ends_with("# it used no grant at all\n"), "{told}");
+}
