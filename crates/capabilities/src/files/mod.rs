@@ -15,6 +15,8 @@ pub mod wasi_0_3;
 pub(crate) mod watch;
 pub(crate) mod watch_0_1;
 
+pub use flag::missed;
+
 use crate::{About, Capability, Era, Interface, Place, State};
 use holm_manifest::{Fragment, Problem, Span, Value};
 use schemars::JsonSchema;

@@ -3,6 +3,7 @@
 use crate::ending::{Ending, Telling};
 use crate::grants::{GrantFlags, LimitFlags, place_here};
 use crate::{exit, report};
+use holm_capabilities::files;
 use holm_capabilities::stdio::Stdio;
 use holm_capabilities::{Grants, State};
 use holm_manifest::ByteSize;
@@ -12,7 +13,7 @@ use holm_runtime::limits::{Allowance, Budget};
 use holm_runtime::pools::PoolSize;
 use holm_runtime::receipt::Receipt;
 use holm_runtime::seam::Uses;
-use holm_runtime::{Core, Error, Watch};
+use holm_runtime::{Core, Error, Kind, Watch};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -183,6 +184,18 @@ async fn go(args: &Args) -> Result<i32, Error> {
     if matches!(outcome.result, Ok(code) if code != 0) {
         report::denials(&outcome.denials);
     }
+    let mut result = outcome.result;
+    if outcome.denials.is_empty() && missed_folders(&grants, outcome.receipt.as_ref()) {
+        let help = "it was granted no folder; to let it use files: --dir HOST[::GUEST]";
+        match &mut result {
+            Ok(0) => {}
+            Ok(_) => report::help(help),
+            Err(error) if error.kind == Kind::Guest && error.limit.is_none() => {
+                error.help.push(help.into());
+            }
+            Err(_) => {}
+        }
+    }
     if let Some(receipt) = outcome.receipt.filter(|_| args.receipt) {
         tell(&receipt, args.json);
     }
@@ -190,7 +203,7 @@ async fn go(args: &Args) -> Result<i32, Error> {
     if let Some(signal) = signal {
         crate::end_by(signal);
     }
-    outcome.result
+    result
 }
 
 /// Grants as a program has them: the terminal's streams, arguments, files without a detour through
@@ -241,6 +254,14 @@ fn allowance(limits: &LimitFlags) -> Allowance {
         outbound: OUTBOUND,
         ..Allowance::UNLIMITED
     }
+}
+
+/// Whether a program that failed seems to have wanted files, and was granted none.
+fn missed_folders(grants: &Grants, receipt: Option<&Receipt>) -> bool {
+    let arguments = grants.environment.arguments.get(1..).unwrap_or_default();
+    let base = std::env::current_dir().unwrap_or_default();
+    grants.files.dirs().is_empty()
+        && receipt.is_some_and(|receipt| files::missed(receipt, arguments, &base))
 }
 
 fn tell(receipt: &Receipt, json: bool) {
