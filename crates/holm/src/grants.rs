@@ -2,6 +2,7 @@
 
 use clap::Args;
 use holm_capabilities::files::{Access, Dir};
+use holm_capabilities::sockets::LOOK_UP;
 use holm_capabilities::{Grants, Place};
 use holm_manifest::{ByteSize, Grant, Problem, Problems, Source, Span, Time, Value};
 use holm_runtime::seam::Use;
@@ -287,7 +288,13 @@ pub fn explain(uses: &[Use], name: &str, grants: &Grants, given: &GrantFlags) ->
     if !env.is_empty() {
         let _ = writeln!(text, "env = {{ {} }}", env.join(", "));
     }
-    let net = of("net");
+    // Whoever connects to a name has looked it up.
+    let connected = |name: &str| {
+        let of_name = |u: &Use| u.access == "connect" && host(&u.scope) == name;
+        uses.iter().any(|u| u.grant == "net" && of_name(u))
+    };
+    let mut net = of("net");
+    net.retain(|u| u.access != LOOK_UP || !connected(host(&u.scope)));
     let (listen, connect): (Vec<&Use>, Vec<&Use>) = net.iter().partition(|u| u.access == "listen");
     flags.extend(
         connect
@@ -347,6 +354,11 @@ pub fn explain(uses: &[Use], name: &str, grants: &Grants, given: &GrantFlags) ->
     }
     let _ = writeln!(text, "# the same for `holm run`: {}", flags.join(" "));
     text
+}
+
+/// The host of `host:port`.
+fn host(scope: &str) -> &str {
+    scope.rsplit_once(':').map_or(scope, |(host, _)| host)
 }
 
 /// One word of a shell's command line, quoted where it must be.

@@ -1,6 +1,7 @@
 //! The `holm` command: parses, calls, prints; no logic of its own.
 
 mod commands;
+mod ending;
 mod exit;
 mod grants;
 mod out;
@@ -102,6 +103,16 @@ pub(crate) fn restore_sigpipe() {
     // SAFETY: setting a disposition to the default installs no handler and touches no memory of ours.
     unsafe {
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+    }
+}
+
+/// Ends this process by a signal, as if nobody had caught it.
+pub(crate) fn end_by(signal: i32) {
+    // SAFETY: setting a disposition to the default installs no handler and touches no memory of
+    // ours; the other takes a number.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        libc::raise(signal);
     }
 }
 

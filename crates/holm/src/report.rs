@@ -130,6 +130,11 @@ pub fn denials(denials: &[Denial]) {
     let _ = anstream::stderr().write_all(text.as_bytes());
 }
 
+/// Prints what to do next.
+pub fn help(text: &str) {
+    let _ = writeln!(anstream::stderr(), "help: {}", printable(text));
+}
+
 /// Text from outside must not move the cursor or colour the terminal.
 pub fn printable(text: &str) -> String {
     text.chars()

@@ -1,7 +1,7 @@
 //! Typed calls from text: `greet("Ada")`, `holm:greet/api.add(1, 2)`; arguments and results in WAVE.
 
 use crate::artifact::Code;
-use crate::call::{MakeState, Outcome, close, metered};
+use crate::call::{MakeState, Outcome, close, metered, stoppable};
 use crate::core::InstanceState;
 use crate::error::{Error, Result};
 use crate::fault::{Ended, explain};
@@ -31,7 +31,9 @@ impl<S: InstanceState> Prepared<S> {
         };
         let meter = store.data_mut().core().budget.meter.clone();
         let timeout = store.data_mut().core().budget.allowance().timeout;
-        let result = match metered(&meter, timeout, self.dispatch(&mut store, call)).await {
+        let stop = store.data_mut().core().stop.clone();
+        let called = metered(&meter, timeout, self.dispatch(&mut store, call));
+        let result = match stoppable(stop, called).await {
             Ok(Ok(text)) => Ok(text),
             Ok(Err(yours)) => Err(yours),
             Err(error) => match explain(error, store.data_mut().core()) {

@@ -30,6 +30,6 @@ mod threads;
 pub mod ticker;
 mod wall_clock;
 
-pub use crate::core::{Core, Denial, Denials, InstanceState, Watch};
+pub use crate::core::{Core, Denial, Denials, InstanceState, Stop, Watch};
 pub use crate::error::{Error, Kind, Result};
 pub use crate::link::{Host, Offer, PoolFull, PoolPermit, Prepared, Runtime};

@@ -123,15 +123,20 @@ impl WasiHttpHooks for Hooks {
                 .await
             {
                 Ok(response) => {
-                    if let Some(uses) = &uses {
-                        note(uses, &to, response.extensions().get());
-                    }
+                    let peer = response.extensions().get();
+                    note(uses, &to, peer.map(|peer: &Peer| peer.0));
                     let response = response.map(BodyExt::boxed_unsync);
                     Ok((response, Box::new(std::future::ready(Ok(()))) as Box<_>))
                 }
                 Err(fault) => {
-                    if let Fault::Prohibited(ip, range) = fault {
-                        deny_address(&denials, &outbound, &to, ip, range);
+                    // What failed was granted all the same.
+                    match fault {
+                        Fault::Prohibited(ip, range) => {
+                            deny_address(&denials, &outbound, &to, ip, range);
+                        }
+                        Fault::Beyond(ip, _) => note(uses, &to, Some(ip)),
+                        Fault::Error(Error::HttpRequestDenied) => {}
+                        Fault::Error(_) => note(uses, &to, None),
                     }
                     Err(fault.into())
                 }
@@ -160,9 +165,10 @@ pub(super) fn grown<T>(
     }
 }
 
-fn note(uses: &Uses, to: &Destination, peer: Option<&Peer>) {
+fn note(uses: Option<Uses>, to: &Destination, peer: Option<IpAddr>) {
+    let Some(uses) = uses else { return };
     uses.note("http", to.to_string(), "");
-    if peer.is_some_and(|peer| needs_private(&to.target, peer.0)) {
+    if peer.is_some_and(|peer| needs_private(&to.target, peer)) {
         uses.note("http", PRIVATE, "");
     }
 }

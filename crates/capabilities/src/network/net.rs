@@ -118,10 +118,13 @@ impl NetPolicy {
         self.all || !self.listen.is_empty()
     }
 
-    /// May the name be looked up? Only if it could then be connected to at some port.
-    pub fn may_look_up(&self, name: &Name) -> bool {
+    /// May the name be looked up? Only if it could then be connected to at some port. The answer is
+    /// the port that the grant names, for the report of uses.
+    pub fn may_look_up(&self, name: &Name) -> Option<Port> {
         let target = Target::Name(name.clone());
-        self.all || self.connect.iter().any(|p| p.host.covers(&target))
+        let covers = |pattern: &&Pattern| pattern.host.covers(&target);
+        let own = self.connect.iter().find(covers).map(|pattern| pattern.port);
+        own.or(self.all.then_some(Port::Any))
     }
 
     /// Of what a name resolved to: could this address be connected to at some port?

@@ -33,8 +33,8 @@ fn core() -> Core {
         ..Allowance::UNLIMITED
     };
     let watch = Watch {
-        times: false,
         uses: Some(Uses::default()),
+        ..Watch::default()
     };
     Core::new("web".into(), Budget::new(allowance), &watch)
 }

@@ -90,14 +90,35 @@ fn metadata(binary: &[u8], inspection: &mut Inspection) {
     }
 }
 
+/// What the largest core module within carries: it is the program, the others are adapters.
 fn sections(binary: &[u8], inspection: &mut Inspection) {
+    let mut largest = 0;
+    let mut module = None;
     for payload in wasmparser::Parser::new(0).parse_all(binary).flatten() {
-        if let wasmparser::Payload::CustomSection(section) = payload {
-            match section.name() {
-                "name" | "component-name" => inspection.names = true,
-                ".debug_info" | ".debug_line" => inspection.dwarf = true,
-                _ => {}
+        match payload {
+            wasmparser::Payload::Version {
+                encoding: wasmparser::Encoding::Module,
+                ..
+            } if inspection.form.contains("module") => module = Some(binary),
+            wasmparser::Payload::ModuleSection {
+                unchecked_range, ..
+            } if unchecked_range.len() > largest => {
+                largest = unchecked_range.len();
+                module = binary.get(unchecked_range);
             }
+            _ => {}
+        }
+    }
+    for payload in wasmparser::Parser::new(0).parse_all(module.unwrap_or_default()) {
+        let Ok(wasmparser::Payload::CustomSection(section)) = payload else {
+            continue;
+        };
+        match section.as_known() {
+            wasmparser::KnownCustom::Name(names) => {
+                let functions = |name| matches!(name, Ok(wasmparser::Name::Function(_)));
+                inspection.names |= names.into_iter().any(functions);
+            }
+            _ => inspection.dwarf |= [".debug_info", ".debug_line"].contains(&section.name()),
         }
     }
 }

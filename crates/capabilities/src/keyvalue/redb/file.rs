@@ -2,12 +2,12 @@
 
 use crate::keyvalue::provider::Error;
 use redb::{Database, ReadOnlyTable, ReadableDatabase, TableDefinition, TableError};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 /// Keys and values.
@@ -51,6 +51,13 @@ impl<E: Into<redb::Error>> From<E> for Trouble {
 /// and the new version of an app use it side by side while one takes over from the other.
 static OPEN: Mutex<BTreeMap<PathBuf, Arc<Mutex<Weak<File>>>>> = Mutex::new(BTreeMap::new());
 
+/// Files that another process holds, and the log has it: once, however often guests try.
+static HELD: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+fn held() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    HELD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Opens the file, or shares it with whoever has it open in this process.
 pub(super) fn open(name: &str, path: &Path, limit: u64) -> Result<Arc<File>, Error> {
     let path = settle(path).map_err(|e| explain(name, path, &redb::Error::Io(e)))?;
@@ -63,6 +70,7 @@ pub(super) fn open(name: &str, path: &Path, limit: u64) -> Result<Arc<File>, Err
         return Ok(file);
     }
     let db = open_database(name, &path)?;
+    held().remove(&path);
     let file = Arc::new(File {
         name: name.to_owned(),
         path,
@@ -251,10 +259,16 @@ fn contain<R>(f: impl FnOnce() -> Result<R, Trouble>) -> Result<R, Trouble> {
 fn explain(name: &str, path: &Path, fault: &redb::Error) -> Error {
     let at = path.display();
     match fault {
-        redb::Error::DatabaseAlreadyOpen => Error::new(match holder(path) {
-            Some(pid) => format!("store {name:?} is in use by process {pid}"),
-            None => format!("store {name:?} is in use by another process"),
-        }),
+        redb::Error::DatabaseAlreadyOpen => {
+            let told = match holder(path) {
+                Some(pid) => format!("store {name:?} is in use by process {pid}"),
+                None => format!("store {name:?} is in use by another process"),
+            };
+            if held().insert(path.to_owned()) {
+                tracing::warn!(path = %at, "{told}; end that process, or keep other state: --state DIR");
+            }
+            Error::new(told)
+        }
         redb::Error::Corrupted(_) | redb::Error::RepairAborted => damaged(name, path, fault),
         redb::Error::Io(e)
             if matches!(e.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) =>
