@@ -257,7 +257,7 @@ fn two_processes_do_not_share_a_store() {
     let lines = second.stderr();
     let warnings = lines
         .iter()
-        .filter(|line| line.contains(" WARN ") && line.contains("in use by"));
+        .filter(|line| line.starts_with("warning: ") && line.contains("in use by"));
     assert_eq!(warnings.count(), 1, "{lines:#?}");
     assert_eq!(kv(&first, "get?key=a"), json!({"ok": "first"}));
     // And when the first is gone, the second may.
