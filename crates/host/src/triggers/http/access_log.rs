@@ -12,7 +12,8 @@ use crate::usage::{Cause, Usage};
 use bytes::Bytes;
 use holm_runtime::receipt::Receipt;
 use holm_runtime::{Denial, Error};
-use http::{HeaderValue, Method, Request, Response, Version};
+use holm_runtime::trace::Tracer;
+use http::{Method, Request, Response, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use std::net::SocketAddr;
@@ -181,11 +182,12 @@ impl AccessRecord {
         }
     }
 
-    /// What requests that the guest sends carry to show where they belong.
-    pub fn traceparent(&self) -> Option<HeaderValue> {
+    /// Who the guest's calls to the outside are told to.
+    pub fn tracer(&self) -> Tracer {
+        let telemetry = self.0.sink.telemetry.as_ref()?;
         let span = self.0.span.get()?;
         let span = span.lock().unwrap_or_else(PoisonError::into_inner);
-        span.traceparent()
+        telemetry.calls_of(&span)
     }
 
     fn span(&self, note: impl FnOnce(&mut RequestSpan)) {
