@@ -161,8 +161,8 @@ impl Instance {
         let most =
             usize::try_from(limit).map_or(VALUE_BYTES_MAX, |limit| limit.min(VALUE_BYTES_MAX));
         if value.len() > most {
-            self.meter.hit(Limit::ValueSize);
-            return Err(limits::over("a value", value.len(), most));
+            let hit = self.meter.reach(Limit::ValueSize);
+            return Err(limits::value_over(value.len(), hit));
         }
         Ok(())
     }

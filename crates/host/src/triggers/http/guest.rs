@@ -216,6 +216,7 @@ async fn run(event: Event) -> Result<(), Box<Error>> {
             Ended::Fault(error) => Err(error),
         },
     };
+    record.reached(meter.reached());
     component
         .usage()
         .event(instance.store.data_mut().core(), began.elapsed());
