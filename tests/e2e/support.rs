@@ -148,6 +148,7 @@ pub struct Command {
     env: BTreeMap<OsString, OsString>,
     stdin: Vec<u8>,
     dir: PathBuf,
+    space: Option<u64>,
 }
 
 /// `holm`, to be continued.
@@ -157,6 +158,7 @@ pub fn holm() -> Command {
         env: BTreeMap::new(),
         stdin: Vec::new(),
         dir: std::env::temp_dir(),
+        space: None,
     };
     for name in ["PATH", "HOME", "TMPDIR", "CARGO_HOME", "RUSTUP_HOME"] {
         if let Some(value) = std::env::var_os(name) {
@@ -209,10 +211,25 @@ impl Command {
         self
     }
 
+    /// The address space that it may have, in GiB.
+    pub fn space(mut self, gib: u64) -> Self {
+        self.space = Some(gib);
+        self
+    }
+
     /// A process for tests that wire it themselves; streams are the caller's to set.
     pub fn process(&self) -> std::process::Command {
         heed_interrupts();
-        let mut process = std::process::Command::new(env!("CARGO_BIN_EXE_holm"));
+        let holm = env!("CARGO_BIN_EXE_holm");
+        let mut process = match self.space {
+            None => std::process::Command::new(holm),
+            Some(gib) => {
+                let mut shell = std::process::Command::new("sh");
+                let kib = (gib << 20).to_string();
+                shell.args(["-c", "ulimit -v $0 && exec \"$@\"", &kib, holm]);
+                shell
+            }
+        };
         process
             .args(&self.args)
             .env_clear()

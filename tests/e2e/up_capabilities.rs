@@ -67,7 +67,7 @@ fn keyvalue_operations() {
         ("set?key=&value=1", "key"),
         (
             "set?key=big&bytes=17000000",
-            "a value of 17000000 bytes is over the limit of 16777216",
+            "a value of 17000000 bytes: the value_size limit of 16 MiB was reached",
         ),
         ("incr?key=new", ""),
     ] {

@@ -10,6 +10,7 @@ use holm_capabilities::Place;
 use holm_capabilities::keyvalue::Stores;
 use holm_manifest::{Manifest, Problem, Problems, Span, Vocabulary};
 use holm_runtime::Error;
+use holm_runtime::limits::TenantMemory;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -91,8 +92,9 @@ impl App {
         let manifest = Arc::new(manifest);
         let mut problems = manifest.warnings.clone();
         let tenant = setting.lanes.tenant();
+        let memory = TenantMemory::new(&setting.memory, setting.many);
         let components: Vec<Arc<Component>> = (0..manifest.components.len())
-            .map(|index| Component::new(&manifest, index, place, setting, &tenant))
+            .map(|index| Component::new(&manifest, index, place, setting, (&tenant, &memory)))
             .map(Arc::new)
             .collect();
         let routes = routes(&manifest, &components, &mut problems);

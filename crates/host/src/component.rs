@@ -11,7 +11,7 @@ use holm_manifest::{ByteSize, Limits, Manifest, OrNone, Problem, Time};
 use holm_runtime::artifact::{Generation, LoadOptions};
 use holm_runtime::call::renew;
 use holm_runtime::lanes::Tenant;
-use holm_runtime::limits::{Allowance, Budget};
+use holm_runtime::limits::{Allowance, Budget, Limit, TenantMemory};
 use holm_runtime::{Core, Error, PoolFull, PoolPermit, Prepared};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
@@ -35,6 +35,8 @@ pub struct Component {
     pub queue: Queue,
     /// The app, which its events' time is charged to.
     pub tenant: Arc<Tenant>,
+    /// The same of memory.
+    memory: Arc<TenantMemory>,
     manifest: Arc<Manifest>,
     /// Which of the manifest's.
     index: usize,
@@ -96,7 +98,7 @@ impl Component {
         index: usize,
         place: &Place,
         setting: &Arc<Setting>,
-        tenant: &Arc<Tenant>,
+        (tenant, memory): (&Arc<Tenant>, &Arc<TenantMemory>),
     ) -> Self {
         let component = &manifest.components[index];
         let name: Arc<str> = component.name.as_str().into();
@@ -110,6 +112,7 @@ impl Component {
             limits: component.limits.clone(),
             queue: Queue::new(name, &component.limits),
             tenant: tenant.clone(),
+            memory: memory.clone(),
             manifest: manifest.clone(),
             index,
             place: place.clone(),
@@ -248,7 +251,7 @@ impl Component {
     fn fresh(&self, loaded: &Loaded, place: PoolPermit) -> wasmtime::Result<Instance> {
         let core = Core::new(
             self.name.clone(),
-            Budget::new(allowance(&self.limits)),
+            Budget::new(self.allowance()).of_tenant(self.memory.clone()),
             &self.setting.watch,
         );
         let state = State::component(&loaded.grants, core, WasiCtxBuilder::new())?;
@@ -258,6 +261,15 @@ impl Component {
             served: 0,
             _place: place,
         })
+    }
+
+    /// What an instance may use on this host.
+    fn allowance(&self) -> Allowance {
+        let mut allowance = allowance(&self.limits);
+        let engines = self.setting.runtime.loader().engines();
+        allowance.stack = engines.pools().stack(allowance.stack);
+        allowance.host_memory = self.memory.most();
+        allowance
     }
 
     /// Gives an instance back after an event that ended well.
@@ -290,7 +302,7 @@ impl Component {
 
 impl Loaded {
     /// Loads a component, or says all that is wrong with it.
-    fn new(of: &Component) -> Result<Self, Vec<Problem>> {
+    fn new(of: &Arc<Component>) -> Result<Self, Vec<Problem>> {
         let component = of.written();
         let runtime = &of.setting.runtime;
         let path = component.source.value.resolve(&of.manifest.dir);
@@ -302,6 +314,7 @@ impl Loaded {
             // Code whose CPU time nobody bounds is not asked at each tick either.
             interruptible: component.limits.cpu.0.is_some(),
             fuel: component.limits.fuel.0.is_some(),
+            stack: component.limits.stack.0 as usize,
             pooled: true,
             allow_precompiled: of.setting.allow_precompiled,
             snapshot: component.snapshot.then_some(component.limits.memory.0),
@@ -344,7 +357,12 @@ impl Loaded {
             return Err(problems);
         };
         let rate = component.limits.log_rate.0;
-        let sink = of.setting.log.sink(of.label.clone());
+        let counted = Arc::downgrade(of);
+        let sink = of.setting.log.sink(of.label.clone(), rate, move || {
+            if let Some(component) = counted.upgrade() {
+                component.usage().limit(Limit::LogRate);
+            }
+        });
         grants.stdio = Stdio::Lines(Lines::new(sink, rate));
         Ok(Loaded {
             grants,
@@ -414,6 +432,7 @@ pub fn allowance(limits: &Limits) -> Allowance {
         table_elements: limits.table_elements as usize,
         tables: limits.tables as usize,
         instances: limits.instances as usize,
+        stack: usize::try_from(limits.stack.0).unwrap_or(usize::MAX),
         cpu: time(limits.cpu),
         fuel: limits.fuel.0,
         timeout: Some(limits.timeout.0),
@@ -433,5 +452,8 @@ pub fn allowance(limits: &Limits) -> Allowance {
         open_files: limits.open_files as usize,
         bytes_written: bytes(limits.bytes_written),
         value_size: limits.value_size.0,
+        log_rate: limits.log_rate.0,
+        // The host's affair.
+        host_memory: u64::MAX,
     }
 }

@@ -28,6 +28,7 @@ pub mod seam;
 pub mod snapshot;
 mod threads;
 pub mod ticker;
+pub mod trace;
 mod wall_clock;
 
 pub use crate::core::{Core, Denial, Denials, InstanceState, Stop, Watch};

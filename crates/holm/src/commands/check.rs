@@ -4,7 +4,7 @@ use crate::{exit, out, report};
 use holm_host::apps::Apps;
 use holm_host::apps::folder::Folder;
 use holm_host::logs::GuestLog;
-use holm_host::setting::Setting;
+use holm_host::setting::{Setting, memory_of_this_machine};
 use holm_host::shelf::Shelf;
 use holm_host::triggers::http::AccessSink;
 use holm_manifest::{Parser, Problem, Problems, Span};
@@ -162,6 +162,7 @@ fn all(dir: &Path, allow_precompiled: bool) -> ExitCode {
 fn setting(allow_precompiled: bool) -> Setting {
     Setting {
         runtime: super::runtime(PoolSize::of_one_app()),
+        memory: memory_of_this_machine(),
         log: GuestLog::off(),
         allow_precompiled,
         watch: Watch::default(),

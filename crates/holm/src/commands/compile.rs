@@ -3,6 +3,7 @@
 use crate::{exit, out, report};
 use holm_manifest::ByteSize;
 use holm_runtime::artifact::LoadOptions;
+use holm_runtime::limits::STACK_BYTES;
 use holm_runtime::pools::PoolSize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ pub fn run(args: Args) -> ExitCode {
     for file in &args.files {
         let began = Instant::now();
         let options = LoadOptions {
+            stack: STACK_BYTES,
             interruptible: true,
             fuel: false,
             pooled: false,

@@ -4,6 +4,7 @@ use crate::{exit, out, report};
 use holm_manifest::ByteSize;
 use holm_runtime::Error;
 use holm_runtime::artifact::{Artifact, Generation, Inspection, LoadOptions, inspect};
+use holm_runtime::limits::STACK_BYTES;
 use holm_runtime::pools::PoolSize;
 use serde_json::json;
 use std::path::PathBuf;
@@ -41,6 +42,7 @@ fn look(args: &Args) -> Result<(), Error> {
     let options = LoadOptions {
         // As `up` loads it, so that it can be told how its instances begin.
         snapshot: Some(u64::MAX),
+        stack: STACK_BYTES,
         interruptible: true,
         fuel: false,
         pooled: false,

@@ -9,7 +9,7 @@ use holm_capabilities::{Grants, State};
 use holm_manifest::ByteSize;
 use holm_runtime::artifact::{Form, LoadOptions};
 use holm_runtime::call::MakeState;
-use holm_runtime::limits::{Allowance, Budget};
+use holm_runtime::limits::{Allowance, Budget, STACK_BYTES};
 use holm_runtime::pools::PoolSize;
 use holm_runtime::receipt::Receipt;
 use holm_runtime::seam::Uses;
@@ -130,6 +130,7 @@ async fn go(args: &Args) -> Result<i32, Error> {
     let options = LoadOptions {
         // One start is all there is: an image would cost a second compilation and save nothing.
         snapshot: None,
+        stack: STACK_BYTES,
         interruptible: limited,
         fuel: false,
         pooled: false,

@@ -19,6 +19,8 @@ pub struct LoadOptions {
     pub interruptible: bool,
     /// The guest burns fuel, which is counted.
     pub fuel: bool,
+    /// Bytes of its stack.
+    pub stack: usize,
     /// Instances come from pools.
     pub pooled: bool,
     /// Map precompiled files that this user's cache does not vouch for.
@@ -219,6 +221,7 @@ impl Loader {
             concurrency: about.concurrency,
             interruptible: options.interruptible,
             fuel: options.fuel,
+            stack: options.stack,
             proposals: Proposals::from_bits(about.proposals),
             pooled: options.pooled,
         };
@@ -255,6 +258,7 @@ impl Loader {
         if let Some(vouched) = self.cache.vouched(digest) {
             let key = EngineKey {
                 pooled: options.pooled,
+                stack: options.stack,
                 ..vouched.key()
             };
             let code = from_memory(&self.engines.get(key)?, form, bytes)
@@ -278,6 +282,7 @@ impl Loader {
                     concurrency,
                     interruptible,
                     fuel: options.fuel,
+                    stack: options.stack,
                     proposals,
                     pooled: options.pooled,
                 };
@@ -373,6 +378,7 @@ fn key_for(
         concurrency: proposals.concurrency() || newer,
         interruptible: options.interruptible,
         fuel: options.fuel,
+        stack: options.stack,
         proposals,
         pooled: options.pooled,
     })

@@ -16,7 +16,7 @@ use holm_host::apps::Apps;
 use holm_host::log_writer::{Form, LogWriter};
 use holm_host::logs::GuestLog;
 use holm_host::patience::Patience;
-use holm_host::setting::Setting;
+use holm_host::setting::{Setting, memory_of_this_machine};
 use holm_host::shelf::Shelf;
 use holm_host::shutdown::{Phase, Shutdown};
 use holm_host::telemetry::Telemetry;
@@ -24,6 +24,7 @@ use holm_host::triggers::http::AccessSink;
 use holm_host::{App, building};
 use holm_manifest::{ByteSize, Manifest, Problems, Value};
 use holm_runtime::lanes::Lanes;
+use holm_runtime::limits::HostMemory;
 use holm_runtime::pools::PoolSize;
 use holm_runtime::{Error, Watch};
 use manifest::manifest_of;
@@ -89,6 +90,9 @@ pub struct Args {
     /// [default: a quarter of the machine's]
     #[arg(long, value_name = "SIZE")]
     code_memory: Option<ByteSize>,
+    /// Memory of all instances together [default: three quarters of the machine's]
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<ByteSize>,
     /// The log as JSON, also on a terminal
     #[arg(long)]
     json: bool,
@@ -237,6 +241,10 @@ fn setting(args: &Args, writer: &LogWriter, lanes: &Arc<Lanes>) -> Setting {
             None => Shelf::of_this_machine(),
         },
         lanes: lanes.clone(),
+        memory: match args.memory {
+            Some(bytes) => HostMemory::of(bytes.0),
+            None => memory_of_this_machine(),
+        },
         many,
     }
 }

@@ -217,7 +217,7 @@ async fn run(event: Event) -> Result<(), Box<Error>> {
     let core = instance.store.data_mut().core();
     let (flows, meter) = (core.flows.clone(), core.budget.meter.clone());
     // Of a reused instance also where there is none: it has the one of the request before.
-    instance.store.data_mut().carry_trace(record.traceparent());
+    instance.store.data_mut().trace(record.tracer());
     let request = request.map(|body| Received::new(body, flows.clone(), meter.clone()));
     let answer = Arc::new(Mutex::new(Some(answer)));
     let result = tokio::select! {
@@ -237,6 +237,7 @@ async fn run(event: Event) -> Result<(), Box<Error>> {
             Ended::Fault(error) => Err(error),
         },
     };
+    record.reached(meter.reached());
     component
         .usage()
         .event(instance.store.data_mut().core(), began.elapsed());
