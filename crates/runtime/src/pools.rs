@@ -27,6 +27,16 @@ const LARGE_SLOTS_MOST: u32 = 15_000;
 /// The largest memory where there are more instances than large slots.
 const SMALL_SLOT: u64 = 64 << 20;
 
+/// How much of a memory stays mapped when its guest is gone, at most: what a request with a body of
+/// some size touches. Faulting a page in again costs more than clearing it.
+const KEPT_MOST: usize = 256 << 10;
+
+/// And at least.
+const KEPT_LEAST: usize = 64 << 10;
+
+/// So much may all slots of a pool keep, if that is more than the least of each.
+const KEPT_IN_ALL: usize = 2 << 30;
+
 /// How many instances one engine's pool holds.
 #[derive(Clone, Copy, Debug)]
 pub struct PoolSize {
@@ -75,7 +85,7 @@ impl PoolSize {
             .max_memories_per_module(16)
             .max_tables_per_module(64)
             .table_elements(1_000_000)
-            .linear_memory_keep_resident(64 << 10)
+            .linear_memory_keep_resident(kept(n))
             .table_keep_resident(64 << 10)
             .max_unused_warm_slots(100)
             .pagemap_scan(Enabled::Auto);
@@ -95,6 +105,12 @@ impl PoolSize {
                 .async_stack_size(256 << 10);
         }
     }
+}
+
+/// How much each of so many slots keeps.
+fn kept(slots: u32) -> usize {
+    let part = KEPT_IN_ALL / slots.max(1) as usize;
+    part.clamp(KEPT_LEAST, KEPT_MOST) & !0xffff
 }
 
 /// The machine's budget of mappings, drawn on by every pool.
@@ -158,6 +174,15 @@ mod tests {
             assert!(taken <= 64 || taken * PER_INSTANCE < most);
             assert!(mappings.left <= most);
         }
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        assert_eq!(kept(PoolSize::of_one_app().instances), KEPT_MOST);
+        assert_eq!(kept(PoolSize::of_many_apps().instances), 192 << 10);
+        assert_eq!(kept(100_000), KEPT_LEAST);
+        assert_eq!(kept(0), KEPT_MOST);
+        assert_eq!(kept(u32::MAX), KEPT_LEAST);
     }
 
     #[test]
