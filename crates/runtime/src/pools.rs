@@ -47,6 +47,16 @@ const SMALL_STACK: usize = 128 << 10;
 const STACK_OF_HOST: usize = (2 << 20) - (512 << 10);
 const SMALL_STACK_OF_HOST: usize = 128 << 10;
 
+/// How much of a memory stays mapped when its guest is gone, at most: what a request with a body of
+/// some size touches. Faulting a page in again costs more than clearing it.
+const KEPT_MOST: usize = 256 << 10;
+
+/// And at least.
+const KEPT_LEAST: usize = 64 << 10;
+
+/// So much may all slots of a pool keep, if that is more than the least of each.
+const KEPT_IN_ALL: usize = 2 << 30;
+
 /// How many instances one engine's pool holds.
 #[derive(Clone, Copy, Debug)]
 pub struct PoolSize {
@@ -119,7 +129,7 @@ impl PoolSize {
             .max_memories_per_module(16)
             .max_tables_per_module(64)
             .table_elements(1_000_000)
-            .linear_memory_keep_resident(64 << 10)
+            .linear_memory_keep_resident(kept(n))
             .table_keep_resident(64 << 10)
             .max_unused_warm_slots(100)
             .pagemap_scan(Enabled::Auto);
@@ -137,6 +147,12 @@ impl PoolSize {
                 .memory_guard_size(64 << 10);
         }
     }
+}
+
+/// How much each of so many slots keeps.
+fn kept(slots: u32) -> usize {
+    let part = KEPT_IN_ALL / slots.max(1) as usize;
+    part.clamp(KEPT_LEAST, KEPT_MOST) & !0xffff
 }
 
 /// What of this machine the pools draw on.
@@ -239,6 +255,15 @@ mod tests {
         let most = PoolSize::of(LARGE_SLOTS_MOST);
         assert_eq!(machine.take(&most), LARGE_SLOTS_MOST);
         assert!(machine.take(&most) > 1_000);
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        assert_eq!(kept(PoolSize::of_one_app().instances), KEPT_MOST);
+        assert_eq!(kept(PoolSize::of_many_apps().instances), 192 << 10);
+        assert_eq!(kept(100_000), KEPT_LEAST);
+        assert_eq!(kept(0), KEPT_MOST);
+        assert_eq!(kept(u32::MAX), KEPT_LEAST);
     }
 
     #[test]
