@@ -22,6 +22,7 @@ pub mod seam;
 pub mod snapshot;
 mod threads;
 pub mod ticker;
+pub mod values;
 mod wall_clock;
 
 pub use crate::core::{Core, Denial, Denials, InstanceState, Watch};
