@@ -22,6 +22,7 @@ pub mod schema;
 mod session;
 mod signature;
 mod ty;
+mod unnamed;
 mod value;
 pub mod wave;
 

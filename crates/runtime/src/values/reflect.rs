@@ -4,7 +4,7 @@
 use super::docs::AddedDocs;
 use super::signature::{FunctionKind, Interface, Param, Signature, Signatures};
 use super::ty::{Case, Docs, Enum, Field, Flags, Label, Record, Resource, Type, TypeName, Variant};
-use crate::artifact::{Artifact, Content, Digest, Form, detect};
+use crate::artifact::{Artifact, Code, Content, Digest, detect};
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::path::Path;
@@ -20,15 +20,16 @@ impl Signatures {
     /// WIT, whose docs stand in where the binary has none.
     ///
     /// # Errors
-    /// The file is no component, has changed since it was loaded, or is machine code alone.
+    /// The file is no component, or has changed since it was loaded. Machine code is no error, but
+    /// has neither names of types nor docs.
     pub fn of_artifact(artifact: &Artifact, wit: Option<&Path>) -> Result<Signatures> {
         let shown = artifact.path.display();
-        if artifact.form() == Form::Module {
+        let Code::Component(component) = &artifact.code else {
             return Err(Error::yours(format!(
                 "{shown} is a core module: its functions take and give numbers alone"
             ))
             .help("call one with `holm run --invoke 'name(1, 2)' FILE`"));
-        }
+        };
         let bytes = std::fs::read(&artifact.path)
             .map_err(|e| Error::yours(format!("cannot read {shown}")).caused_by(e.to_string()))?;
         if Digest::of(&bytes) != artifact.digest {
@@ -39,10 +40,7 @@ impl Signatures {
         }
         match detect(&artifact.path, &bytes)? {
             Content::Binary(_, binary) => Signatures::of_binary(&binary, wit),
-            Content::Precompiled(_) => Err(Error::yours(format!(
-                "{shown} is machine code, which does not tell the names of its types"
-            ))
-            .help("name the .wasm that it was compiled from; that is compiled once and cached")),
+            Content::Precompiled(_) => Ok(Signatures::of_component(component)),
         }
     }
 

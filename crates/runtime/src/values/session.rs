@@ -1,7 +1,7 @@
 //! Calls: one in a fresh instance, or several in one that is kept.
 
 use super::convert;
-use super::mismatch::{Mismatch, given, wrong_count};
+use super::mismatch::Mismatch;
 use super::opened::{self, Opener};
 use super::signature::Signature;
 use super::value::Value;
@@ -168,7 +168,7 @@ impl<S: InstanceState> Session<S> {
             return Outcome::failed(cannot_start(&error));
         }
         if arguments.len() != signature.params.len() {
-            return Outcome::failed(wrong_count(signature, &given(arguments.len())).into());
+            return Outcome::failed(Mismatch::count(signature, arguments.len()).into());
         }
         let meter = self.store.data_mut().core().budget.meter.clone();
         let timeout = self.store.data_mut().core().budget.allowance().timeout;

@@ -69,6 +69,7 @@ fn alone(file: &Path, grants: &GrantFlags) -> Result<Manifest, Problem> {
             limits: Limits::default(),
             reuse: 1,
             snapshot: true,
+            wit: None,
             build: None,
         }],
         triggers: vec![Trigger {

@@ -2,7 +2,7 @@
 //! twice.
 
 use super::{Handles, can_be_null};
-use crate::values::mismatch::{given, shown, unknown, wrong_count};
+use crate::values::mismatch::{shown, unknown};
 use crate::values::signature::{Param, Signature};
 use crate::values::{Field, Label, Mismatch, Numbers, Type, Value};
 use base64::Engine as _;
@@ -600,8 +600,8 @@ impl<'a, 'h> Arguments<'a, 'h> {
         Arguments { cx, signature }
     }
 
-    fn wrong_count<E: Error>(self, got: &str) -> Result<Vec<Value>, E> {
-        self.cx.fail(wrong_count(self.signature, got))
+    fn wrong_count<E: Error>(self, given: usize) -> Result<Vec<Value>, E> {
+        self.cx.fail(Mismatch::count(self.signature, given))
     }
 }
 
@@ -637,11 +637,13 @@ impl<'de> Visitor<'de> for Arguments<'_, '_> {
         for param in &params[values.len()..] {
             match param.ty {
                 Type::Option(_) => values.push(Value::Option(None)),
-                _ => return self.wrong_count(&given(values.len())),
+                _ => return self.wrong_count(values.len()),
             }
         }
         match seq.next_element_seed(Anything)? {
-            Some(()) => self.wrong_count("more were"),
+            Some(()) => self
+                .cx
+                .fail(Mismatch::too_few_or_many(self.signature, "more were")),
             None => Ok(values),
         }
     }
@@ -662,7 +664,7 @@ impl<'de> Visitor<'de> for Arguments<'_, '_> {
             .all(|p| matches!(p.ty, Type::Option(_)))
         {
             true => Ok(vec![Value::Option(None); self.signature.params.len()]),
-            false => self.wrong_count(&given(0)),
+            false => self.wrong_count(0),
         }
     }
 }
