@@ -25,6 +25,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 Examples:
   holm run hello.wasm              run a program
   holm run --dir . tool.wasm in    … that may use the current folder
+  holm call lib.wasm add 1 2       call one function of a component
   holm up                          serve the app of ./holm.toml
   holm inspect hello.wasm          see what a file is, and which grants it needs"
 )]
@@ -36,6 +37,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(commands::run::Args),
+    Call(commands::call::Args),
     Up(commands::up::Args),
     Apps(commands::apps::Args),
     Check(commands::check::Args),
@@ -61,11 +63,16 @@ fn main() -> ExitCode {
 fn command() -> ExitCode {
     let command = Cli::parse().command;
     // These write to sockets, or may: there a broken connection is an error, not the end.
-    if !matches!(command, Command::Run(_) | Command::Up(_) | Command::Apps(_)) {
+    let network = matches!(
+        command,
+        Command::Run(_) | Command::Call(_) | Command::Up(_) | Command::Apps(_)
+    );
+    if !network {
         restore_sigpipe();
     }
     match command {
         Command::Run(args) => commands::run::run(args),
+        Command::Call(args) => commands::call::run(args),
         Command::Up(args) => commands::up::run(args),
         Command::Apps(args) => commands::apps::run(args),
         Command::Check(args) => commands::check::run(args),

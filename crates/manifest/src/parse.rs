@@ -148,6 +148,7 @@ impl Reader<'_> {
                 .get("snapshot")
                 .and_then(Value::as_bool)
                 .unwrap_or(true),
+            wit: text(table, "wit").map(Into::into),
             build: build.and_then(|build| self.read::<Build>(build)),
         })
     }

@@ -29,6 +29,7 @@ pub mod snapshot;
 mod threads;
 pub mod ticker;
 pub mod trace;
+pub mod values;
 mod wall_clock;
 
 pub use crate::core::{Core, Denial, Denials, InstanceState, Stop, Watch};

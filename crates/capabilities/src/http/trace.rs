@@ -60,7 +60,7 @@ pub(super) fn end<B>(span: Option<Box<dyn Span>>, result: &Result<Response<B>, F
             }
         }
         Err(Fault::Prohibited(..)) => span.failed("DestinationIpProhibited".to_owned()),
-        Err(Fault::Error(error)) => span.failed(name(error)),
+        Err(Fault::Beyond(_, error) | Fault::Error(error)) => span.failed(name(error)),
     }
 }
 

@@ -21,6 +21,9 @@ pub struct Args {
     /// As JSON
     #[arg(long)]
     json: bool,
+    /// A folder or file with its WIT, for docs that the binary does not have
+    #[arg(long, value_name = "PATH")]
+    wit: Option<PathBuf>,
     /// Map machine code that this user's Holm did not make
     #[arg(long)]
     allow_precompiled: bool,
@@ -52,7 +55,7 @@ fn look(args: &Args) -> Result<(), Error> {
     let bytes = std::fs::read(&args.file).map_err(|e| {
         Error::yours(format!("cannot read {}", args.file.display())).caused_by(e.to_string())
     })?;
-    let inspection = inspect(&args.file, &bytes, &artifact)?;
+    let inspection = inspect(&args.file, &bytes, &artifact, args.wit.as_deref())?;
     let grants = grants(&inspection);
     let unmet = runtime.prepare(artifact.clone(), "it", &|_| true).err();
     if args.json {
@@ -101,7 +104,7 @@ fn print(
     row(
         "runs as",
         match uses(artifact).as_slice() {
-            [] => "nothing by itself; call its functions with `holm run --invoke`".into(),
+            [] => "nothing by itself; call its functions with `holm call`".into(),
             uses => uses.join(", "),
         },
     );

@@ -2,9 +2,11 @@
 
 use super::{Artifact, Code, Content, Form, detect};
 use crate::error::{Error, Result};
+use crate::values::docs::AddedDocs;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
+use wit_component::DecodedWasm;
 
 /// What `holm inspect` tells of a file, besides what its [`Artifact`] says.
 #[derive(Clone, Debug, Serialize)]
@@ -27,8 +29,14 @@ pub struct Inspection {
     pub dwarf: bool,
 }
 
-/// Looks a file over. `bytes` are the file's own, `artifact` is what was made of them.
-pub fn inspect(path: &Path, bytes: &[u8], artifact: &Artifact) -> Result<Inspection> {
+/// Looks a file over. `bytes` are the file's own, `artifact` is what was made of them, `docs` is a
+/// folder or file of WIT whose docs the binary may lack.
+pub fn inspect(
+    path: &Path,
+    bytes: &[u8],
+    artifact: &Artifact,
+    docs: Option<&Path>,
+) -> Result<Inspection> {
     let (form, binary) = match detect(path, bytes)? {
         Content::Binary(form, binary) => (form, Some(binary)),
         Content::Precompiled(form) => (form, None),
@@ -55,7 +63,7 @@ pub fn inspect(path: &Path, bytes: &[u8], artifact: &Artifact) -> Result<Inspect
         metadata(&binary, &mut inspection);
         sections(&binary, &mut inspection);
         if matches!(artifact.code, Code::Component(_)) {
-            inspection.wit = Some(wit(&binary)?);
+            inspection.wit = Some(wit(&binary, docs)?);
         }
     }
     Ok(inspection)
@@ -123,9 +131,12 @@ fn sections(binary: &[u8], inspection: &mut Inspection) {
     }
 }
 
-fn wit(binary: &[u8]) -> Result<String> {
+fn wit(binary: &[u8], docs: Option<&Path>) -> Result<String> {
     let wrong = |e: String| Error::yours("its types cannot be shown as WIT").caused_by(e);
-    let decoded = wit_component::decode(binary).map_err(|e| wrong(format!("{e:#}")))?;
+    let mut decoded = wit_component::decode(binary).map_err(|e| wrong(format!("{e:#}")))?;
+    if let (Some(docs), DecodedWasm::Component(resolve, world)) = (docs, &mut decoded) {
+        AddedDocs::read(docs)?.add_to(resolve, *world);
+    }
     let mut printer = wit_component::WitPrinter::default();
     printer.emit_docs(true);
     printer

@@ -75,6 +75,7 @@ fn alone(file: &Path, args: &Args) -> Result<Manifest, Problems> {
             limits: Limits::default(),
             reuse: 1,
             snapshot: true,
+            wit: None,
             build: None,
         }],
         triggers: vec![Trigger {

@@ -1,0 +1,348 @@
+//! Calls: one in a fresh instance, or several in one that is kept.
+
+use super::abi::{self, Answer, Arguments};
+use super::check::check;
+use super::convert;
+use super::mismatch::Mismatch;
+use super::opened::{self, Opener};
+use super::signature::Signature;
+use super::value::Value;
+use crate::call::{MakeState, Outcome, cannot_start, close, metered, renew};
+use crate::core::InstanceState;
+use crate::error::{Error, Result};
+use crate::fault::{Ended, explain};
+use crate::link::{Pre, Prepared};
+use futures::StreamExt as _;
+use futures::channel::mpsc;
+use std::collections::HashMap;
+use std::sync::atomic::AtomicUsize;
+use std::time::Instant;
+use wasmtime::component::{Accessor, Func, Instance, InstancePre, ResourceAny, Val};
+use wasmtime::{AsContextMut as _, Store};
+
+/// What is collected of the streams of one result, in bytes.
+const COLLECTED_BYTES_MAX: usize = 256 << 20;
+
+/// An instance that is kept from call to call, so that resources can live in it. It is made by the
+/// first call. A trap, a limit that was hit or a call that was cut off ends it: every further call
+/// is refused then.
+pub struct Session<S: 'static> {
+    store: Store<S>,
+    pre: InstancePre<S>,
+    concurrency: bool,
+    instance: Option<Instance>,
+    functions: HashMap<usize, Func>,
+    called: bool,
+    over: bool,
+}
+
+impl<S: InstanceState> Prepared<S> {
+    /// Makes one call in a fresh instance, within its limits. Streams and futures of the result are
+    /// collected: a stream is given as a list, a future as its item.
+    pub async fn call(
+        &self,
+        signature: &Signature,
+        arguments: Vec<Value>,
+        make: MakeState<S>,
+    ) -> Outcome<Option<Value>> {
+        match self.session(&make) {
+            Ok(mut session) => session.call(signature, arguments).await,
+            Err(error) => Outcome::failed(error),
+        }
+    }
+
+    /// Makes ready an instance to be kept; the first call makes it.
+    ///
+    /// # Errors
+    /// It is no component, or no store can be made.
+    pub fn session(&self, make: &MakeState<S>) -> Result<Session<S>> {
+        let Pre::Component(pre) = &self.pre else {
+            return Err(Error::yours("a core module has no typed functions")
+                .help("call one with `holm run --invoke 'name(1, 2)' FILE`"));
+        };
+        let store = make()
+            .and_then(|state| self.store(state))
+            .map_err(|e| cannot_start(&e))?;
+        Ok(Session {
+            store,
+            pre: pre.clone(),
+            concurrency: self.artifact.key.concurrency,
+            instance: None,
+            functions: HashMap::new(),
+            called: false,
+            over: false,
+        })
+    }
+}
+
+/// What a call came to: what it gave, or why it was not made.
+type Called<T> = wasmtime::Result<std::result::Result<T, Mismatch>>;
+
+impl<S: InstanceState> Session<S> {
+    /// Calls an exported function; `signature` is one of this component's exports. Streams and
+    /// futures of the result are collected. The receipt is of this call alone.
+    pub async fn call(
+        &mut self,
+        signature: &Signature,
+        arguments: Vec<Value>,
+    ) -> Outcome<Option<Value>> {
+        let Some(result) = signature.result.as_ref().filter(|ty| opened::flows(ty)) else {
+            return self.account(signature, arguments, Session::dispatch).await;
+        };
+        let left = AtomicUsize::new(COLLECTED_BYTES_MAX);
+        let (send, receive) = futures::channel::oneshot::channel();
+        let drive = self.call_open(signature, arguments, |value| {
+            let _ = send.send(value);
+        });
+        let collect = async {
+            match receive.await {
+                Ok(Some(value)) => opened::collected(result, value, &left).await.map(Some),
+                _ => Ok(None),
+            }
+        };
+        let (outcome, value) = futures::join!(drive, collect);
+        match (outcome.result.is_ok(), value) {
+            (true, Err(mismatch)) => Outcome {
+                result: Err(mismatch.into()),
+                ..outcome.map(|()| None)
+            },
+            (_, value) => outcome.map(|()| value.ok().flatten()),
+        }
+    }
+
+    /// Calls an exported function and hands its result on at once, its streams and futures open
+    /// ([`Value::Stream`]): they flow until this is done, which is when all have ended or are
+    /// dropped.
+    pub async fn call_open(
+        &mut self,
+        signature: &Signature,
+        arguments: Vec<Value>,
+        on_result: impl FnOnce(Option<Value>) + Send,
+    ) -> Outcome<()> {
+        self.account(
+            signature,
+            arguments,
+            async |session: &mut Self, function, signature, arguments| {
+                session
+                    .dispatch_open(function, signature, arguments, on_result)
+                    .await
+            },
+        )
+        .await
+    }
+
+    /// Gives a resource back: its destructor runs.
+    ///
+    /// # Errors
+    /// The destructor fails, which ends the session, or the resource is gone already.
+    pub async fn drop_resource(&mut self, resource: ResourceAny) -> Result<()> {
+        if self.over {
+            return Err(self.ended());
+        }
+        let meter = self.store.data_mut().core().budget.meter.clone();
+        let timeout = self.store.data_mut().core().budget.allowance().timeout;
+        let dropped = resource.resource_drop_async(&mut self.store);
+        match metered(&meter, timeout, dropped).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    /// Whether a trap or a limit has ended it.
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// One call on its account: a fresh budget, its clocks, its receipt.
+    async fn account<T>(
+        &mut self,
+        signature: &Signature,
+        arguments: Vec<Value>,
+        dispatch: impl AsyncFnOnce(&mut Self, Func, &Signature, Vec<Value>) -> Called<T>,
+    ) -> Outcome<T> {
+        let began = Instant::now();
+        if self.over {
+            return Outcome::failed(self.ended());
+        }
+        if std::mem::replace(&mut self.called, true)
+            && let Err(error) = renew(&mut self.store)
+        {
+            return Outcome::failed(cannot_start(&error));
+        }
+        if arguments.len() != signature.params.len() {
+            return Outcome::failed(Mismatch::count(signature, arguments.len()).into());
+        }
+        let meter = self.store.data_mut().core().budget.meter.clone();
+        let timeout = self.store.data_mut().core().budget.allowance().timeout;
+        let call = async {
+            match self.function(signature).await? {
+                Some(function) => dispatch(self, function, signature, arguments).await,
+                None => Ok(Err(Mismatch::new(format!(
+                    "the component exports no function `{}`",
+                    signature.full_name()
+                )))),
+            }
+        };
+        let result = match metered(&meter, timeout, call).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(mismatch)) => Err(mismatch.into()),
+            Err(error) => Err(self.failed(error)),
+        };
+        Outcome {
+            result,
+            receipt: Some(close(&mut self.store, began)),
+            denials: self.store.data_mut().core().denials.list(),
+        }
+    }
+
+    /// The function, the instance made where there is none yet.
+    async fn function(&mut self, signature: &Signature) -> wasmtime::Result<Option<Func>> {
+        let instance = match self.instance {
+            Some(instance) => instance,
+            None => {
+                let instance = self.pre.instantiate_async(&mut self.store).await?;
+                *self.instance.insert(instance)
+            }
+        };
+        if let Some(known) = self.functions.get(&signature.position) {
+            return Ok(Some(*known));
+        }
+        let component = self.pre.component();
+        let outer = match &signature.interface {
+            Some(interface) => match component.get_export_index(None, &**interface) {
+                Some(outer) => Some(outer),
+                None => return Ok(None),
+            },
+            None => None,
+        };
+        let index = component.get_export_index(outer.as_ref(), &*signature.function);
+        let found = index.and_then(|index| instance.get_func(&mut self.store, index));
+        self.functions
+            .extend(found.map(|function| (signature.position, function)));
+        Ok(found)
+    }
+
+    /// Calls, where nothing in the result is left to flow.
+    async fn dispatch(
+        &mut self,
+        function: Func,
+        signature: &Signature,
+        arguments: Vec<Value>,
+    ) -> Called<Option<Value>> {
+        // Async functions of 0.3 give their results in another way; they keep to the long one.
+        if !self.concurrency && signature.types().all(abi::fits) {
+            for (param, value) in signature.params.iter().zip(&arguments) {
+                if let Err(mismatch) = check(&param.ty, value) {
+                    return Ok(Err(mismatch.within(&param.name)));
+                }
+            }
+            let typed = function.typed::<Arguments, Answer>(&self.store)?;
+            let answer = typed.call_async(&mut self.store, Arguments(arguments));
+            return Ok(Ok(answer.await?.0));
+        }
+        let (open, _) = mpsc::channel(0);
+        let arguments = {
+            let mut opener = Opener {
+                store: self.store.as_context_mut(),
+                open,
+            };
+            match lowered(signature, arguments, &mut opener) {
+                Ok(arguments) => arguments,
+                Err(mismatch) => return Ok(Err(mismatch)),
+            }
+        };
+        let mut results = vec![Val::Bool(false); usize::from(signature.result.is_some())];
+        if self.concurrency {
+            self.store
+                .run_concurrent(async |store| {
+                    function
+                        .call_concurrent(store, &arguments, &mut results)
+                        .await
+                })
+                .await??;
+        } else {
+            function
+                .call_async(&mut self.store, &arguments, &mut results)
+                .await?;
+        }
+        Ok(match (&signature.result, results.pop()) {
+            (Some(ty), Some(val)) => convert::from_val(ty, val).map(Some),
+            _ => Ok(None),
+        })
+    }
+
+    /// Calls, hands the result on, and stays until what flows out of the guest has ended.
+    async fn dispatch_open(
+        &mut self,
+        function: Func,
+        signature: &Signature,
+        arguments: Vec<Value>,
+        on_result: impl FnOnce(Option<Value>) + Send,
+    ) -> Called<()> {
+        let (open, mut ended) = mpsc::channel::<()>(0);
+        let mut results = vec![Val::Bool(false); usize::from(signature.result.is_some())];
+        let call = async |store: &Accessor<S>| -> Called<()> {
+            let lowered = store.with(|mut store| {
+                let mut opener = Opener {
+                    store: store.as_context_mut(),
+                    open: open.clone(),
+                };
+                lowered(signature, arguments, &mut opener)
+            });
+            let arguments = match lowered {
+                Ok(arguments) => arguments,
+                Err(mismatch) => return Ok(Err(mismatch)),
+            };
+            function
+                .call_concurrent(store, &arguments, &mut results)
+                .await?;
+            let value = match (&signature.result, results.pop()) {
+                (Some(ty), Some(val)) => store.with(|mut store| {
+                    let mut opener = Opener {
+                        store: store.as_context_mut(),
+                        open,
+                    };
+                    convert::out_of_guest(ty, val, &mut opener).map(Some)
+                }),
+                _ => Ok(None),
+            };
+            match value {
+                Ok(value) => on_result(value),
+                Err(mismatch) => return Ok(Err(mismatch)),
+            }
+            while ended.next().await.is_some() {}
+            Ok(Ok(()))
+        };
+        self.store.run_concurrent(call).await?
+    }
+
+    fn ended(&self) -> Error {
+        Error::guest("the instance has ended: a trap, a limit or a call that was cut off ends it")
+            .help("begin a new session")
+    }
+
+    fn failed(&mut self, error: wasmtime::Error) -> Error {
+        self.over = true;
+        match explain(error, self.store.data_mut().core()) {
+            Ended::Exit(code) => Error::guest(format!(
+                "the function ended the program with exit code {code}"
+            )),
+            Ended::Fault(error) => *error,
+        }
+    }
+}
+
+fn lowered<S: Send + 'static>(
+    signature: &Signature,
+    arguments: Vec<Value>,
+    opener: &mut Opener<'_, S>,
+) -> std::result::Result<Vec<Val>, Mismatch> {
+    let each = signature
+        .params
+        .iter()
+        .zip(arguments)
+        .map(|(param, value)| {
+            convert::into_guest(&param.ty, value, opener).map_err(|m| m.within(&param.name))
+        });
+    each.collect()
+}
