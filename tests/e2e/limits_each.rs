@@ -67,7 +67,7 @@ const CASES: &[Case] = &[
         Crowd("/sleep?ms=2500", 2), Some(503)),
     // HTTP.
     Case("body", "http-lab", "request_body = \"1 KiB\"", Send("POST", "/sink", 1025), Some(413)),
-    Case("stream", "http-lab", "request_body = \"100 KiB\"", Stream("/sink", 200), Some(400)),
+    Case("stream", "http-lab", "request_body = \"100 KiB\"", Stream("/sink", 200), Some(413)),
     Case("stream-3", "http-lab-p3", "request_body = \"100 KiB\"", Stream("/sink", 200), Some(413)),
     Case("answer", "http-lab", "response_body = \"1 KiB\"", Get("/big?bytes=1025&length=1"), Some(500)),
     Case("cut", "http-lab", "response_body = \"100 KiB\"", Get("/big?bytes=200000"), None),

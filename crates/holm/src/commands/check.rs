@@ -44,7 +44,7 @@ pub fn run(args: Args) -> ExitCode {
     if let Some(dir) = &args.apps {
         return all(dir, args.allow_precompiled);
     }
-    match one(&args) {
+    match one(&args.app, args.allow_precompiled) {
         Ok((components, routes, warnings)) => {
             if args.json {
                 out::line(format_args!("{}", warnings.to_json()));
@@ -72,13 +72,13 @@ pub fn run(args: Args) -> ExitCode {
 
 /// All that is wrong with an app: what the manifest says, and what it speaks of. How many components
 /// and routes it has, and what is only odd, where nothing is wrong.
-fn one(args: &Args) -> Result<(usize, usize, Problems), Problems> {
-    let source = super::up::source_of(&args.app)?;
+pub fn one(app: &Path, allow_precompiled: bool) -> Result<(usize, usize, Problems), Problems> {
+    let source = super::up::source_of(app)?;
     let (manifest, written) = Parser::new(holm_host::vocabulary()).read(&source);
     let Some(manifest) = manifest else {
         return Err(written);
     };
-    let apps = Apps::new(Arc::new(setting(args.allow_precompiled)), AccessSink::off());
+    let apps = Apps::new(Arc::new(setting(allow_precompiled)), AccessSink::off());
     let meant = match apps.load(manifest, None) {
         Ok(app) if !written.has_errors() => {
             return Ok((app.components.len(), app.routes.len(), written));

@@ -9,6 +9,7 @@ mod serving;
 pub use folder::refusals;
 pub use manifest::{load_manifest, source_of};
 
+use super::check;
 use crate::grants::GrantFlags;
 use crate::{exit, report};
 use holm_host::admin::Admin;
@@ -27,7 +28,7 @@ use holm_runtime::lanes::Lanes;
 use holm_runtime::limits::HostMemory;
 use holm_runtime::pools::PoolSize;
 use holm_runtime::{Error, Watch};
-use manifest::manifest_of;
+use manifest::{is_webassembly, manifest_of};
 use serving::{bind, serve};
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -251,7 +252,16 @@ fn setting(args: &Args, writer: &LogWriter, lanes: &Arc<Lanes>) -> Setting {
 
 /// Serves one app until the server ends; gives the number of requests that were cut.
 async fn one(args: &Args, apps: &Arc<Apps>, shutdown: &Shutdown) -> Result<usize, Stop> {
-    let mut manifest = manifest_of(args)?;
+    // What `holm check` would say, so that it need not be asked.
+    let all = |problems| {
+        check::one(&args.app, args.allow_precompiled)
+            .err()
+            .unwrap_or(problems)
+    };
+    let mut manifest = match is_webassembly(&args.app) {
+        true => manifest_of(args)?,
+        false => manifest_of(args).map_err(all)?,
+    };
     let files = match (&args.tls_cert, &args.tls_key, &manifest.serve.tls) {
         (Some(cert), Some(key), _) => Some((cert.clone(), key.clone())),
         (_, _, Some(tls)) => Some((manifest.dir.join(&tls.cert), manifest.dir.join(&tls.key))),
