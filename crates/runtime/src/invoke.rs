@@ -188,7 +188,7 @@ mod tests {
         (alias core export $i "memory" (core memory $memory))
         (alias core export $i "realloc" (core func $realloc))
         (type $record (record (field "name" string) (field "age" u8)))
-        (export $person "person" (type $record))
+        (import "person" (type $person (eq $record)))
         (func (export "people") (param "who" (list $person))
             (canon lift (core func $i "two") (memory $memory) (realloc (core func $realloc))))
         (func (export "shape") (param "one" (option char)) (param "two" (result))

@@ -2,6 +2,7 @@
 
 use super::Value;
 use futures::channel::mpsc;
+use futures::stream::{AbortHandle, Abortable};
 use futures::{SinkExt as _, Stream, StreamExt as _};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -15,7 +16,10 @@ const PIECES_WAITING: usize = 2;
 ///
 /// Clones share it: whoever takes its pieces first has them all.
 #[derive(Clone, Debug)]
-pub struct Flow(Arc<Mutex<Option<mpsc::Receiver<Value>>>>);
+pub struct Flow {
+    pieces: Arc<Mutex<Option<Pieces>>>,
+    end: AbortHandle,
+}
 
 /// The writing end of a flow. The flow ends when all clones of it are dropped.
 #[derive(Clone, Debug)]
@@ -23,16 +27,15 @@ pub struct FlowSender(pub(super) mpsc::Sender<Value>);
 
 /// The pieces of a flow, as they come.
 #[derive(Debug)]
-pub struct Pieces(mpsc::Receiver<Value>);
+pub struct Pieces(Abortable<mpsc::Receiver<Value>>);
 
 impl Flow {
     /// Both ends of a new flow.
     pub fn new() -> (FlowSender, Flow) {
         let (sender, receiver) = mpsc::channel(PIECES_WAITING);
-        (
-            FlowSender(sender),
-            Flow(Arc::new(Mutex::new(Some(receiver)))),
-        )
+        let (pieces, end) = futures::stream::abortable(receiver);
+        let pieces = Arc::new(Mutex::new(Some(Pieces(pieces))));
+        (FlowSender(sender), Flow { pieces, end })
     }
 
     /// A flow of one piece that is there already.
@@ -45,16 +48,18 @@ impl Flow {
 
     /// Takes its pieces; nothing where somebody took them before.
     pub fn pieces(&self) -> Option<Pieces> {
-        self.0
-            .lock()
-            .unwrap_or_else(|e| e.into_inner())
-            .take()
-            .map(Pieces)
+        self.pieces.lock().unwrap_or_else(|e| e.into_inner()).take()
+    }
+
+    /// Ends it from outside, whoever still holds its writing end: an instance that trapped never
+    /// writes to its flows again, and does not close them either.
+    pub(super) fn end(&self) -> AbortHandle {
+        self.end.clone()
     }
 
     /// Whether two are the same flow.
     pub fn is(&self, other: &Flow) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.pieces, &other.pieces)
     }
 }
 

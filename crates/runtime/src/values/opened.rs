@@ -8,6 +8,7 @@ use super::ty::Type;
 use super::value::{Numbers, Value};
 use futures::channel::mpsc;
 use futures::future::{BoxFuture, try_join_all};
+use futures::stream::AbortHandle;
 use futures::{Stream as _, StreamExt as _};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -163,6 +164,8 @@ pub(super) struct Opener<'a, S: 'static> {
     pub(super) store: StoreContextMut<'a, S>,
     /// Held by each flow that comes out of the guest, for as long as it flows.
     pub(super) open: mpsc::Sender<()>,
+    /// How each of them is ended from outside.
+    pub(super) ends: &'a mut Vec<AbortHandle>,
 }
 
 impl<S: Send + 'static> Flows for Opener<'_, S> {
@@ -206,6 +209,7 @@ impl<S: Send + 'static> Flows for Opener<'_, S> {
         let wrong = |e: wasmtime::Error| Mismatch::new(format!("it cannot be opened: {e:#}"));
         let (sender, flow) = Flow::new();
         let open = self.open.clone();
+        self.ends.push(flow.end());
         match (ty, val) {
             (Type::Stream(Some(of)), Val::Stream(any)) => with_item!(&**of, T => {
                 let reader: StreamReader<T> = any.try_into_stream_reader().map_err(wrong)?;

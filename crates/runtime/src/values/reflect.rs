@@ -39,6 +39,10 @@ impl Signatures {
             );
         }
         match detect(&artifact.path, &bytes)? {
+            // Not every component is what a world of WIT can say; its functions can be called.
+            Content::Binary(_, binary) if wit_component::decode(&binary).is_err() => {
+                Ok(Signatures::of_component(component))
+            }
             Content::Binary(_, binary) => Signatures::of_binary(&binary, wit),
             Content::Precompiled(_) => Ok(Signatures::of_component(component)),
         }

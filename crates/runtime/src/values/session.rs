@@ -14,6 +14,7 @@ use crate::fault::{Ended, explain};
 use crate::link::{Pre, Prepared};
 use futures::StreamExt as _;
 use futures::channel::mpsc;
+use futures::stream::AbortHandle;
 use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
@@ -32,6 +33,8 @@ pub struct Session<S: 'static> {
     concurrency: bool,
     instance: Option<Instance>,
     functions: HashMap<usize, Func>,
+    /// How the flows of the call that is made are ended, should it fail.
+    ends: Vec<AbortHandle>,
     called: bool,
     over: bool,
 }
@@ -69,6 +72,7 @@ impl<S: InstanceState> Prepared<S> {
             concurrency: self.artifact.key.concurrency,
             instance: None,
             functions: HashMap::new(),
+            ends: Vec::new(),
             called: false,
             over: false,
         })
@@ -174,6 +178,7 @@ impl<S: InstanceState> Session<S> {
         }
         let meter = self.store.data_mut().core().budget.meter.clone();
         let timeout = self.store.data_mut().core().budget.allowance().timeout;
+        self.ends.clear();
         let call = async {
             match self.function(signature).await? {
                 Some(function) => dispatch(self, function, signature, arguments).await,
@@ -245,6 +250,7 @@ impl<S: InstanceState> Session<S> {
             let mut opener = Opener {
                 store: self.store.as_context_mut(),
                 open,
+                ends: &mut self.ends,
             };
             match lowered(signature, arguments, &mut opener) {
                 Ok(arguments) => arguments,
@@ -281,11 +287,13 @@ impl<S: InstanceState> Session<S> {
     ) -> Called<()> {
         let (open, mut ended) = mpsc::channel::<()>(0);
         let mut results = vec![Val::Bool(false); usize::from(signature.result.is_some())];
+        let ends = &mut self.ends;
         let call = async |store: &Accessor<S>| -> Called<()> {
             let lowered = store.with(|mut store| {
                 let mut opener = Opener {
                     store: store.as_context_mut(),
                     open: open.clone(),
+                    ends: &mut *ends,
                 };
                 lowered(signature, arguments, &mut opener)
             });
@@ -301,6 +309,7 @@ impl<S: InstanceState> Session<S> {
                     let mut opener = Opener {
                         store: store.as_context_mut(),
                         open,
+                        ends: &mut *ends,
                     };
                     convert::out_of_guest(ty, val, &mut opener).map(Some)
                 }),
@@ -323,6 +332,8 @@ impl<S: InstanceState> Session<S> {
 
     fn failed(&mut self, error: wasmtime::Error) -> Error {
         self.over = true;
+        // Whoever reads them would wait for ever.
+        self.ends.iter().for_each(AbortHandle::abort);
         match explain(error, self.store.data_mut().core()) {
             Ended::Exit(code) => Error::guest(format!(
                 "the function ended the program with exit code {code}"

@@ -208,6 +208,8 @@ impl Type {
         Some(match self {
             Type::Record(of) => Arc::as_ptr(of) as usize,
             Type::Variant(of) => Arc::as_ptr(of) as usize,
+            Type::Enum(of) => Arc::as_ptr(of) as usize,
+            Type::Flags(of) => Arc::as_ptr(of) as usize,
             Type::List(of) | Type::FixedList(of, _) | Type::Option(of) => Arc::as_ptr(of) as usize,
             Type::Tuple(of) => Arc::as_ptr(of) as *const () as usize,
             _ => return None,

@@ -69,6 +69,8 @@ async fn one(
         Surface::ONE_CALL
     };
     callable::ensure(signature, surface)?;
+    let given_away = handles.give_away(signature, &arguments);
+    given_away.map_err(|mismatch| mismatch.of_arguments(signature))?;
     let outcome: Outcome<Option<Value>> = match session {
         Some(session) => session.call(signature, arguments).await,
         None => {

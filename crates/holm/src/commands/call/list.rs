@@ -101,7 +101,9 @@ fn collect<'a>(ty: &'a Type, types: &mut Vec<&'a Type>) {
         ty,
         Type::Record(_) | Type::Variant(_) | Type::Enum(_) | Type::Flags(_)
     );
-    if defined && !known(types) {
+    // Those of machine code have no names: they are shown whole where they stand.
+    let named = ty.name().is_some_and(|name| !name.name.contains('{'));
+    if defined && named && !known(types) {
         types.push(ty);
     }
 }

@@ -82,10 +82,6 @@ pub struct Args {
     /// A folder or file with its WIT, for docs that the binary does not have
     #[arg(long, value_name = "PATH")]
     wit: Option<PathBuf>,
-    #[command(flatten)]
-    grants: GrantFlags,
-    #[command(flatten)]
-    limits: LimitFlags,
     /// Run machine code that this user's Holm did not make; it can do anything that you can
     #[arg(long)]
     allow_precompiled: bool,
@@ -99,6 +95,10 @@ pub struct Args {
     /// Its arguments, a word each
     #[arg(value_name = "ARGS", allow_negative_numbers = true)]
     words: Vec<String>,
+    #[command(flatten)]
+    grants: GrantFlags,
+    #[command(flatten)]
+    limits: LimitFlags,
 }
 
 /// How results are written.
@@ -190,11 +190,11 @@ pub fn run(args: Args) -> ExitCode {
 /// The help of the command itself: asked for, or because FILE is missing.
 fn usage(asked: bool) -> ExitCode {
     let mut cli = crate::cli();
+    // So that it knows its whole name, and how wide a line may be.
+    cli.build();
     let Some(call) = cli.find_subcommand_mut("call") else {
         return ExitCode::from(exit::OURS);
     };
-    // With the whole name, as the help of every other command has it.
-    let mut call = std::mem::take(call).bin_name("holm call");
     if asked {
         let _ = call.print_long_help();
         return ExitCode::SUCCESS;

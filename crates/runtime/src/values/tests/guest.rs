@@ -37,7 +37,7 @@ struct Types {
 }
 
 impl Types {
-    /// A type as it is written where it is used; what has a name is defined and exported first.
+    /// A type as it is written where it is used; what has a name is defined and imported first, as toolchains do.
     fn write(&mut self, ty: &Type) -> String {
         let optional = |types: &mut Types, word: &str, ty: &Option<std::sync::Arc<Type>>| match ty {
             Some(ty) => format!(
@@ -91,7 +91,7 @@ impl Types {
         let n = self.made;
         let _ = writeln!(
             self.text,
-            "  (type $t{n} {ty})\n  (export $e{n} \"t-{n}\" (type $t{n}))"
+            "  (type $t{n} {ty})\n  (import \"t-{n}\" (type $e{n} (eq $t{n})))"
         );
         format!("$e{n}")
     }
