@@ -167,7 +167,10 @@ async fn invoke_module<S: Send>(
             wasmtime::Val::F32(v) => f32::from_bits(*v).to_string(),
             wasmtime::Val::F64(v) => f64::from_bits(*v).to_string(),
             wasmtime::Val::V128(v) => v.as_u128().to_string(),
-            other => format!("{other:?}"),
+            wasmtime::Val::FuncRef(None)
+            | wasmtime::Val::ExternRef(None)
+            | wasmtime::Val::AnyRef(None) => "null".into(),
+            _ => "a reference".into(),
         })
         .collect();
     Ok(Ok(shown.join("\n")))
