@@ -127,6 +127,9 @@ async fn connections_carry_bytes_both_ways() {
 
 #[tokio::test]
 async fn a_service_is_asked_and_stopped() {
+    // What a shell starts in the background ignores Ctrl-C, and no shell below it may trap it then.
+    // SAFETY: the default is set, and no handler of ours runs.
+    unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
     let servers: Vec<Server> = serde_json::from_str(
         r#"[{"name": "main", "endpoints": [{"path": "/x?y=1", "response": {"status": 201,
             "body": "made"}}]}]"#,
