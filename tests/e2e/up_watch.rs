@@ -237,24 +237,35 @@ fn a_change_during_a_build() {
     assert_eq!(version(&server), "http-hello", "the last change was lost");
 }
 
-#[test]
-fn a_build_ends_with_the_server() {
-    let app = app();
-    let server = app.up_with(&["--build", "--watch"]);
-    app.dir().write("build.sh", "echo $$ > pid; sleep 600\n");
-    app.dir().write("src/version", "http-hello\n");
-    let pid = until("the build runs", || {
+/// Waits for a build that writes its process's number to `pid`.
+#[track_caller]
+fn build_runs(app: &App) -> String {
+    until("the build runs", || {
         std::fs::read_to_string(app.dir().join("pid"))
             .ok()
             .filter(|p| p.ends_with('\n'))
-    });
-    assert_eq!(server.terminate(), 0);
+    })
+}
+
+#[track_caller]
+fn build_is_gone(pid: &str) {
     let line = format!("/proc/{}/cmdline", pid.trim());
     until("the build is gone", || {
         std::fs::read(&line)
             .map_or(true, |line| line.is_empty())
             .then_some(())
     });
+}
+
+#[test]
+fn a_build_ends_with_the_server() {
+    let app = app();
+    let server = app.up_with(&["--build", "--watch"]);
+    app.dir().write("build.sh", "echo $$ > pid; sleep 600\n");
+    app.dir().write("src/version", "http-hello\n");
+    let pid = build_runs(&app);
+    assert_eq!(server.terminate(), 0);
+    build_is_gone(&pid);
 }
 
 #[test]
@@ -265,20 +276,11 @@ fn a_build_before_the_start_ends_with_the_command() {
         .args(["up", "--listen", "127.0.0.1:0", "--build"])
         .dir(app.dir().path())
         .spawn();
-    let pid = until("the build runs", || {
-        std::fs::read_to_string(app.dir().join("pid"))
-            .ok()
-            .filter(|p| p.ends_with('\n'))
-    });
+    let pid = build_runs(&app);
     signal(&child, libc::SIGINT);
     let status = wait(&mut child, PATIENCE).expect("the signal did not end it");
     assert_eq!(code(status), 1);
-    let line = format!("/proc/{}/cmdline", pid.trim());
-    until("the build is gone", || {
-        std::fs::read(&line)
-            .map_or(true, |line| line.is_empty())
-            .then_some(())
-    });
+    build_is_gone(&pid);
 }
 
 #[test]

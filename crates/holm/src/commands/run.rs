@@ -81,20 +81,7 @@ impl Args {
 
 /// Runs the command.
 pub fn run(args: Args) -> ExitCode {
-    let threads = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .worker_threads(2)
-        .build();
-    let result = match threads {
-        Ok(threads) => {
-            let result = threads.block_on(go(&args));
-            // A guest that was cut off may still sit in a blocking read of a terminal.
-            threads.shutdown_background();
-            result
-        }
-        Err(error) => Err(Error::ours("no threads can be started").caused_by(error.to_string())),
-    };
-    match result {
+    match super::drive(go(&args)) {
         // Exit codes are those of the program; a native one's are cut to 8 bits by the system too.
         Ok(code) => ExitCode::from((code & 0xff) as u8),
         Err(error) => {

@@ -165,20 +165,7 @@ pub fn run(args: Args) -> ExitCode {
     if args.file.is_none() {
         return usage(args.help);
     }
-    let threads = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .worker_threads(2)
-        .build();
-    let result = match threads {
-        Ok(threads) => {
-            let result = threads.block_on(go(&args));
-            // A guest that was cut off may still sit in a blocking read of a terminal.
-            threads.shutdown_background();
-            result
-        }
-        Err(error) => Err(Error::ours("no threads can be started").caused_by(error.to_string())),
-    };
-    match result {
+    match super::drive(go(&args)) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             report::error(&error);
