@@ -36,6 +36,7 @@ enum Command {
     Run(commands::run::Args),
     Up(commands::up::Args),
     Apps(commands::apps::Args),
+    Mcp(commands::mcp::Args),
     Check(commands::check::Args),
     Inspect(commands::inspect::Args),
     Compile(commands::compile::Args),
@@ -53,13 +54,17 @@ fn main() -> ExitCode {
     log_warnings();
     let command = Cli::parse().command;
     // These write to sockets, or may: there a broken connection is an error, not the end.
-    if !matches!(command, Command::Run(_) | Command::Up(_) | Command::Apps(_)) {
+    if !matches!(
+        command,
+        Command::Run(_) | Command::Up(_) | Command::Apps(_) | Command::Mcp(_)
+    ) {
         restore_sigpipe();
     }
     match command {
         Command::Run(args) => commands::run::run(args),
         Command::Up(args) => commands::up::run(args),
         Command::Apps(args) => commands::apps::run(args),
+        Command::Mcp(args) => commands::mcp::run(args),
         Command::Check(args) => commands::check::run(args),
         Command::Inspect(args) => commands::inspect::run(args),
         Command::Compile(args) => commands::compile::run(args),

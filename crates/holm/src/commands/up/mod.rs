@@ -6,7 +6,7 @@ mod manifest;
 mod reload;
 
 pub use folder::refusals;
-pub use manifest::load_manifest;
+pub use manifest::{is_webassembly, load_manifest};
 
 use crate::grants::GrantFlags;
 use crate::{exit, report};
@@ -23,7 +23,7 @@ use holm_host::telemetry::Telemetry;
 use holm_host::tls::Tls;
 use holm_host::triggers::http::AccessSink;
 use holm_host::{App, building};
-use holm_manifest::{ByteSize, Manifest, Problems, Value};
+use holm_manifest::{ByteSize, Manifest, Problems, Trigger, Value};
 use holm_runtime::lanes::Lanes;
 use holm_runtime::pools::PoolSize;
 use holm_runtime::{Error, Watch};
@@ -336,7 +336,8 @@ fn routes(manifest: &Manifest) {
     if !std::io::stderr().is_terminal() {
         return;
     }
-    for trigger in manifest.triggers.iter().filter(|t| t.kind == "http") {
+    let routes = |t: &&Trigger| t.kind == "http" || t.kind == "call";
+    for trigger in manifest.triggers.iter().filter(routes) {
         let text = |key: &str| {
             trigger
                 .value
@@ -373,7 +374,8 @@ fn build_failed(error: building::BuildError) -> Stop {
     Error::yours(error.to_string()).into()
 }
 
-fn address(listen: Option<&str>) -> Result<SocketAddr, Error> {
+/// The address that somebody wrote, or where the server listens without it.
+pub fn address(listen: Option<&str>) -> Result<SocketAddr, Error> {
     let text = listen.unwrap_or(LISTEN);
     text.to_socket_addrs()
         .map_err(|e| e.to_string())
