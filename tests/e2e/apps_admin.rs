@@ -502,18 +502,12 @@ fn metrics_can_be_read() {
     for path in ["/hello", "/trap", "/big?bytes=1000"] {
         admin.host.ask("shop", path);
     }
-    let socket = admin.host.scratch().join("admin.sock");
-    let mut stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
-    let head = "GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-    std::io::Write::write_all(&mut stream, head.as_bytes()).unwrap();
-    let mut answer = String::new();
-    std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
-    let (head, text) = answer.split_once("\r\n\r\n").unwrap();
+    let (head, text) = metrics(&admin.host.scratch().join("admin.sock"));
     assert!(
         head.contains("application/openmetrics-text; version=1.0.0"),
         "{head}"
     );
-    let samples = parse_open_metrics(text);
+    let samples = parse_open_metrics(&text);
     let is = |sample: &str, value: f64| {
         assert_eq!(samples.get(sample), Some(&value), "{sample}\n{text}")
     };
@@ -543,6 +537,17 @@ fn metrics_can_be_read() {
     assert!(samples["process_cpu_seconds_total"] > 0.0);
     // What nobody calls costs nobody a series.
     assert!(!text.contains("idle"), "{text}");
+}
+
+/// `GET /metrics` at a socket: the answer's head and its text.
+pub fn metrics(socket: &std::path::Path) -> (String, String) {
+    let mut stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
+    let head = "GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    std::io::Write::write_all(&mut stream, head.as_bytes()).unwrap();
+    let mut answer = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
+    let (head, text) = answer.split_once("\r\n\r\n").unwrap();
+    (head.to_owned(), text.to_owned())
 }
 
 /// Reads OpenMetrics as strictly as the rules that it needs: families are declared before their

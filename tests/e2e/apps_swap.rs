@@ -1,4 +1,5 @@
-//! Versions change under load: no request fails, and no answer is of two versions.
+//! Versions change under load: no request fails, and no answer is of two versions. Each version has
+//! other code, other grants and other files.
 
 use crate::app::*;
 use crate::apps::*;
@@ -9,21 +10,56 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use wit_component::{ComponentEncoder, DecodedWasm, StringEncoding, embed_component_metadata};
 
 const VERSIONS: usize = 100;
 
 /// How often a version's number stands in its file: more than fits in one piece.
 const TIMES: usize = 20_000;
 
-/// Writes version `n` of an app that tells its version in four ways: by its environment, twice in
-/// one answer; by a folder that it was granted; by a file that the host serves.
+/// How often it stands in the answer of a component that has it in its code.
+const IN_CODE: usize = 8000;
+
+/// A component whose code says that it is version `n`: in a header, and again and again in its body.
+fn coded(n: usize) -> Vec<u8> {
+    let like = std::fs::read(guest("http-lab")).unwrap();
+    let DecodedWasm::Component(resolve, world) = wit_component::decode(&like).unwrap() else {
+        panic!("http-lab is no component");
+    };
+    let of = &resolve.worlds[world];
+    let named = |wanted: &str| {
+        let mut all = of.imports.keys().chain(of.exports.keys());
+        all.find_map(|key| {
+            let name = resolve.name_world_key(key);
+            (name.split('@').next() == Some(wanted)).then_some(name)
+        })
+        .unwrap()
+    };
+    let digits: [u8; 4] = format!("{n:04}").into_bytes().try_into().unwrap();
+    let text = include_str!("fixtures/version.wat")
+        .replace("{types}", &named("wasi:http/types"))
+        .replace("{streams}", &named("wasi:io/streams"))
+        .replace("{handler}", &named("wasi:http/incoming-handler"))
+        .replace("{word}", &u32::from_le_bytes(digits).to_string());
+    let mut module = wat::parse_str(&text).unwrap();
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    let encoder = ComponentEncoder::default().validate(true);
+    encoder.module(&module).unwrap().encode().unwrap()
+}
+
+/// Writes version `n` of an app that tells its version in five ways: by the code of a component; by
+/// the environment of another, twice in one answer; by a folder that it was granted; by a file that
+/// the host serves.
 fn version(dir: &std::path::Path, n: usize) {
     let text = manifest("shop", "/...", &n.to_string()).replace(
         &format!("env = {{ VERSION = \"{n}\""),
         &format!("dirs = {{ \"/data\" = \"data\" }}\nenv = {{ AGAIN = \"{n}\", VERSION = \"{n}\""),
     ) + "\n[[http]]\nroute = \"/static/...\"\nfiles = \"public\"\nhost = \"shop.test\"\n\n\
+           [component.code]\nsource = \"code.wasm\"\n\n\
+           [[http]]\nroute = \"/code\"\ncomponent = \"code\"\nhost = \"shop.test\"\n\n\
            [serve]\nhealth = \"/hello\"\n";
     app(dir, &text);
+    std::fs::write(dir.join("code.wasm"), coded(n)).unwrap();
     for folder in ["data", "public"] {
         std::fs::create_dir_all(dir.join(folder)).unwrap();
     }
@@ -42,6 +78,11 @@ fn version_of(path: &str, reply: &Reply) -> usize {
             assert_eq!(env["VERSION"], env["AGAIN"], "two versions in one answer");
             env["VERSION"].as_str().unwrap().parse().unwrap()
         }
+        "/code" => {
+            let said = reply.header("x-version");
+            assert_eq!(text, said.repeat(IN_CODE), "another version in the head");
+            said.parse().unwrap()
+        }
         "/static/page" => {
             let all: BTreeSet<&str> = text.split_whitespace().collect();
             assert_eq!(all.len(), 1, "two versions in one file");
@@ -53,17 +94,20 @@ fn version_of(path: &str, reply: &Reply) -> usize {
     }
 }
 
-/// Asks without end on one connection. Versions never go back: once one has answered, no older
-/// one does.
-async fn load(addr: SocketAddr, stop: Arc<AtomicBool>, asked: Arc<AtomicUsize>) {
+/// Asks without end, on one connection or on one for each request. Versions never go back: once one
+/// has answered, no older one does.
+async fn load(addr: SocketAddr, keep: bool, stop: Arc<AtomicBool>, asked: Arc<AtomicUsize>) {
     let mut connection = Connection::http1(addr).await;
-    let paths = ["/env", "/static/page", "/file?path=/data/version"];
+    let paths = ["/code", "/env", "/static/page", "/file?path=/data/version"];
     let mut newest = 0;
     // One more round after the stop: it begins when the last version is served.
     let mut last = false;
     while !last {
         last = stop.load(SeqCst);
         for path in paths {
+            if !keep {
+                connection = Connection::http1(addr).await;
+            }
             let request = Request::get(path).header("host", "shop.test");
             let request = request.body(full("")).unwrap();
             let response = connection.send(request).await.expect("a request was lost");
@@ -96,10 +140,12 @@ fn a_hundred_versions_under_load() {
         Arc::new(AtomicUsize::new(0)),
     );
     let addr = host.addr();
-    let clients: Vec<_> = (0..4)
-        .map(|_| {
+    // Two that keep their connections, and two that do not.
+    let clients: Vec<_> = [true, true, false, false]
+        .into_iter()
+        .map(|keep| {
             let (stop, asked) = (stop.clone(), asked.clone());
-            std::thread::spawn(move || block(load(addr, stop, asked)))
+            std::thread::spawn(move || block(load(addr, keep, stop, asked)))
         })
         .collect();
     for n in 1..=VERSIONS {
@@ -108,7 +154,7 @@ fn a_hundred_versions_under_load() {
         apps("replace");
         // Each version is asked for something before the next one comes.
         until("requests", || {
-            (asked.load(SeqCst) > before + 12).then_some(())
+            (asked.load(SeqCst) > before + 16).then_some(())
         });
         assert!(
             clients.iter().all(|client| !client.is_finished()),
@@ -119,7 +165,7 @@ fn a_hundred_versions_under_load() {
     for client in clients {
         client.join().expect("a request failed, or was mixed");
     }
-    assert!(asked.load(SeqCst) > 12 * VERSIONS);
+    assert!(asked.load(SeqCst) > 16 * VERSIONS);
     // Old versions leave nothing behind.
     until("one version is left", || {
         let left = std::fs::read_dir(host.scratch().join("apps/.holm/apps")).unwrap();

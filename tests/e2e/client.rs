@@ -35,6 +35,12 @@ impl Pieces {
     }
 }
 
+/// A body followed by trailers.
+pub fn with_trailers(bytes: &'static str, trailers: http::HeaderMap) -> Body {
+    let frames = [Frame::data(Bytes::from(bytes)), Frame::trailers(trailers)];
+    StreamBody::new(futures::stream::iter(frames.map(Ok))).boxed_unsync()
+}
+
 /// A body that is sent piece by piece.
 pub fn pieces() -> (Pieces, Body) {
     let (sender, receiver) = mpsc::channel(0);

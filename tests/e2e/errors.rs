@@ -51,6 +51,87 @@ fn grants() {
     );
 }
 
+/// The flag as it was written stands before what is wrong with it.
+#[test]
+fn values_of_flags() {
+    let hello = guest("hello-p1");
+    let hello = hello.to_str().unwrap();
+    shot!(
+        "flags_wrong_values",
+        fails(&[
+            "run",
+            "--http",
+            "foo",
+            "--net",
+            "foo",
+            "--bind",
+            "80",
+            "--bind",
+            ":80",
+            "--dir",
+            "d:rw",
+            "--dir",
+            "d::/x:ro:ro",
+            "--dir",
+            "d::/a::/b",
+            hello,
+        ])
+    );
+    let service = guest("http-hello");
+    shot!(
+        "flags_wrong_values_up",
+        fails(&["up", "--http", "foo", service.to_str().unwrap()])
+    );
+    shot!("flag_unknown_short", fails(&["run", "-x"]));
+}
+
+/// A command that cannot say what it found has failed, and says that.
+#[test]
+fn a_full_disk_behind_standard_output() {
+    let hello = guest("http-hello");
+    let hello = hello.to_str().unwrap();
+    for args in [
+        &["inspect", hello][..],
+        &["schema"],
+        &["completions", "bash"],
+        &["cache"],
+        &["compile", hello],
+        &["up", "--listen", "127.0.0.1:0", hello],
+        &[
+            "run",
+            "--invoke",
+            "greet(\"Ada\")",
+            guest("greet").to_str().unwrap(),
+        ],
+    ] {
+        let full = std::fs::File::create("/dev/full").unwrap();
+        let child = holm().args(args).process().stdout(full).output().unwrap();
+        let said = String::from_utf8_lossy(&child.stderr);
+        assert_eq!(child.status.code(), Some(2), "{args:?}: {said}");
+        assert!(
+            said.contains("error: cannot write to standard output"),
+            "{args:?}: {said}"
+        );
+        assert!(!said.contains("panicked"), "{args:?}: {said}");
+    }
+}
+
+/// What is written wrong does not hide what is right and means nothing.
+#[test]
+fn all_that_is_wrong_with_an_app_in_one_round() {
+    let app = crate::app::App::new(
+        "nmae = \"x\"\nname = \"x\"\n\n\
+         [component.none]\nsource = \"none.wasm\"\n\n\
+         [component.lab]\nsource = \"lab.wasm\"\n\
+         grants.dirs = { \"/data\" = \"nofolder\" }\nlimits.memroy = \"1 MiB\"\n\n\
+         [[http]]\nroute = \"/...\"\ncomponent = \"lab\"\n",
+    );
+    let app = app.guest("lab.wasm", "http-lab");
+    let out = app.check();
+    out.is(2);
+    shot!("check_in_one_round", out.stderr);
+}
+
 #[test]
 fn a_service_is_not_a_program() {
     shot!(

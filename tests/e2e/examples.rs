@@ -199,6 +199,20 @@ fn the_readme() {
 }
 
 #[test]
+fn the_page_of_holm_call() {
+    let _alone = alone();
+    let scratch = clone();
+    std::fs::copy(guest("greet"), scratch.join("greet.wasm")).unwrap();
+    std::fs::copy(guest("values-lab"), scratch.join("lab.wasm")).unwrap();
+    let text = std::fs::read_to_string(repo().join("docs/holm-call.md")).unwrap();
+    let blocks = blocks(&text);
+    assert!(blocks.len() >= 6, "where are its blocks?");
+    for block in &blocks {
+        run_block(block, &scratch);
+    }
+}
+
+#[test]
 fn each_example_comes_up_and_answers() {
     let scratch = clone();
     let mut seen = 0;

@@ -6,6 +6,7 @@ use crate::support::*;
 fn of_each_command() {
     for command in [
         "run",
+        "call",
         "up",
         "apps",
         "mcp",
@@ -50,6 +51,7 @@ fn of_holm_itself() {
 fn lines_fit() {
     for command in [
         "run",
+        "call",
         "up",
         "apps",
         "mcp",

@@ -94,6 +94,7 @@ fn a_file_whose_imports_nobody_provides() {
 
 #[test]
 fn debug_info_is_told() {
+    let scratch = Scratch::new();
     assert!(
         inspect(guest("crash"))
             .stdout
@@ -101,6 +102,15 @@ fn debug_info_is_told() {
     );
     assert!(
         inspect(guest("greet"))
+            .stdout
+            .contains("debug      none: backtraces show numbers\n")
+    );
+    let named = scratch.write(
+        "named.wat",
+        "(module (func $fail (export \"_start\") unreachable))",
+    );
+    assert!(
+        inspect(&named)
             .stdout
             .contains("debug      names: backtraces show functions\n")
     );
@@ -177,6 +187,30 @@ fn as_json() {
     assert_eq!(it["inspection"]["wit"], Value::Null);
     assert_eq!(it["engine"]["proposals"], serde_json::json!(["gc"]));
     assert_eq!(it["runs_as"], serde_json::json!(["a program (holm run)"]));
+}
+
+/// What it tells of names is what a backtrace shows.
+#[test]
+fn a_backtrace_is_as_inspect_tells() {
+    for (file, call) in [(guest("greet"), "fail(\"x\")"), (guest("crash-p2"), "")] {
+        let told = json(&file);
+        let it = &told["inspection"];
+        let named = it["names"] == true || it["dwarf"] == true;
+        let command = match call {
+            "" => run(),
+            call => run().args(["--invoke", call]),
+        };
+        let out = command.arg(&file).run();
+        out.is(134);
+        let frames = || {
+            out.stderr
+                .lines()
+                .filter(|line| line.starts_with("    at "))
+        };
+        assert!(frames().count() > 1, "{}", out.stderr);
+        let numbers = frames().all(|frame| frame.contains("<function "));
+        assert_eq!(named, !numbers, "{}: {}", file.display(), out.stderr);
+    }
 }
 
 /// The grants that it suggests are ready to paste: with them the app is valid.

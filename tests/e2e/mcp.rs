@@ -215,13 +215,15 @@ fn long_results_are_cut_with_a_notice() {
 #[test]
 fn what_an_app_offers() {
     let scratch = Scratch::new();
-    let manifest = "name = \"shop\"\n\n[component.lab]\nsource = \"lab.wasm\"\n\
+    let manifest = "name = \"shop\"\n\n[component.lab]\nsource = \"lab.wasm\"\nwit = \"wit\"\n\
                     limits = { cpu = \"200 ms\" }\ngrants.env = { GREETING = \"moin\" }\n\n\
                     [component.other]\nsource = \"lab.wasm\"\n\n\
                     [[mcp]]\ncomponent = \"lab\"\nfunctions = [\"greet\", \"example:lab/tools.variable\", \"example:lab/tools.spin\"]\n\n\
                     [[mcp]]\ncomponent = \"other\"\nfunctions = [\"example:lab/tools.variable\"]\n";
     scratch.write("holm.toml", manifest);
     std::os::unix::fs::symlink(guest("call-lab"), scratch.join("lab.wasm")).unwrap();
+    let wit = repo().join("guests/rust/call-lab/wit");
+    std::os::unix::fs::symlink(wit, scratch.join("wit")).unwrap();
     let dir = scratch.path().display().to_string();
     let variable = json!({"name": "GREETING"});
     let steps = json!([
@@ -247,6 +249,9 @@ fn what_an_app_offers() {
             "other_tools_variable"
         ]
     );
+    let docs = "What the environment says under a name.\n\n\
+                variable: func(name: string) -> option<string>";
+    assert_eq!(said[0]["tools"][2]["description"], docs);
     // Each component has its own grants and limits.
     assert_eq!(said[1]["structured"], json!({"result": "moin"}));
     assert_eq!(said[2]["structured"], json!({"result": null}));

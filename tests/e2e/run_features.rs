@@ -63,6 +63,36 @@ fn a_wasi_that_is_not_there_yet() {
     shot!(out.stderr);
 }
 
+/// No grant makes a version that is not there: it is told first, beside the grants that are missing.
+#[test]
+fn a_version_that_nobody_provides_and_a_missing_grant() {
+    let scratch = Scratch::new();
+    let import = |name: &str| format!("(import \"{name}\" (instance (export \"f\" (func))))");
+    let component = |imports: &[&str]| {
+        let imports: String = imports.iter().map(|name| import(name)).collect();
+        let file = scratch.write("odd.wat", format!("(component {imports})"));
+        let out = run().arg(file).run();
+        out.is(2);
+        out.stderr
+    };
+    let alone = component(&["wasi:keyvalue/store@0.3.0"]);
+    assert!(!alone.contains("denied"), "{alone}");
+    let both = component(&[
+        "wasi:keyvalue/store@0.3.0",
+        "wasi:keyvalue/batch@0.2.0-draft2",
+    ]);
+    let steady = |text: &str| text.replace(&scratch.path().display().to_string(), "[DIR]");
+    shot!("version_unprovided", steady(&alone));
+    shot!("version_unprovided_and_ungranted", steady(&both));
+    // The grant alone is not the way out.
+    let granted = run()
+        .args(["--keyvalue", "default"])
+        .arg(scratch.join("odd.wat"))
+        .dir(scratch.path())
+        .run();
+    granted.is(2).says("imports `wasi:keyvalue/store@0.3.0`");
+}
+
 #[test]
 fn a_function_that_no_wasi_has() {
     let scratch = Scratch::new();

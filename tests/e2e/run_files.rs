@@ -161,6 +161,84 @@ fn there_is_no_way_out() {
     }
 }
 
+/// A path that leads out is refused, and whoever runs the program is told which.
+#[test]
+fn a_way_out_is_told() {
+    for name in HELLOS {
+        let scratch = Scratch::new();
+        scratch.write("secret/key", "s3cret");
+        scratch.dir("granted");
+        scratch.dir("other");
+        symlink("../secret", scratch.join("granted/up")).unwrap();
+        let hello = |flags: &[String], path: &str| {
+            let out = run()
+                .args(flags)
+                .arg(guest(name))
+                .args(["read", path])
+                .run();
+            out.is(1);
+            out.stderr
+        };
+        let one = dir(&scratch, "granted", "/g");
+        let two = [one.clone(), dir(&scratch, "other", "/o")].concat();
+        let through_a_link = hello(&one, "/g/up/key");
+        shot!(format!("way_out_{name}"), through_a_link);
+        let upward = hello(&one, "/g/../secret/key");
+        assert!(
+            upward.contains("denied: leave the folder /g by ../secret/key\n"),
+            "{upward}"
+        );
+        let of_two = hello(&two, "/g/up/key");
+        assert!(
+            of_two.contains("denied: leave a granted folder by up/key\n"),
+            "{of_two}"
+        );
+        // What is not there is no way out.
+        let missing = hello(&one, "/g/missing");
+        assert!(!missing.contains("denied"), "{missing}");
+    }
+}
+
+/// The commonest denial of all: no folder. A libc gives up by itself then, and says something else.
+#[test]
+fn a_program_that_was_granted_no_folder() {
+    let help = "help: it was granted no folder; to let it use files: --dir HOST[::GUEST]\n";
+    let scratch = Scratch::new();
+    scratch.write("here.txt", "a");
+    scratch.dir("folder");
+    let tried = |name: &str, flags: &[&str], args: &[&str]| {
+        let command = run().args(flags).arg(guest(name)).args(args);
+        command.dir(scratch.path()).run()
+    };
+    for (name, args) in [
+        ("hello-p1", ["read", "here.txt"].as_slice()),
+        ("hello-p2", &["read", "/etc/passwd"]),
+        ("wc-c", &["here.txt"]),
+        ("todo-go", &["list"]),
+    ] {
+        let out = tried(name, &[], args);
+        assert!(out.code != 0, "{name}");
+        assert!(out.stderr.ends_with(help), "{name}: {}", out.stderr);
+        // With a folder, the program's own words are enough.
+        let out = tried(name, &["--dir", "folder::/elsewhere"], args);
+        assert!(out.code != 0 && !out.stderr.contains(help), "{name}");
+    }
+    // Nor is it the reason for every failure.
+    for (name, args) in [
+        ("hello-p1", ["exit", "9"].as_slice()),
+        ("hello-p2", &["exit", "9"]),
+        ("http-get", &["http://127.0.0.1:9/"]),
+    ] {
+        let out = tried(name, &[], args);
+        assert!(
+            out.code != 0 && !out.stderr.contains(help),
+            "{}",
+            out.stderr
+        );
+    }
+    tried("hello-p1", &[], &["x"]).prints("hello\narg: x\n");
+}
+
 #[test]
 fn several_folders_in_c() {
     let scratch = Scratch::new();

@@ -1,7 +1,11 @@
 //! `--receipt` and `--explain-grants`: what a run cost and which grants it really used.
 
+use crate::app::until;
 use crate::support::*;
 use serde_json::Value;
+use std::io::{Read as _, Write as _};
+use std::process::Child;
+use std::time::Duration;
 
 fn json(name: &str, args: &[&str]) -> Value {
     let out = run()
@@ -286,4 +290,135 @@ fn a_program_that_uses_nothing() {
         .run();
     out.is(0);
     assert_eq!(out.stderr, "# it used no grant at all\n");
+}
+
+fn explained(flags: &[&str], name: &str, args: &[&str]) -> (i32, String) {
+    let out = run()
+        .arg("--explain-grants")
+        .args(flags)
+        .arg(guest(name))
+        .args(args)
+        .run();
+    (out.code, out.stderr)
+}
+
+/// Looking a name up takes a grant, also where nobody connects.
+#[test]
+fn a_look_up_is_a_use() {
+    let resolve = |flags: &[&str]| explained(flags, "udp-tcp", &["resolve", "localhost"]);
+    for (granted, used) in [
+        (["--net", "localhost:4113"].as_slice(), "localhost:4113"),
+        (&["--net", "localhost:*"], "localhost:*"),
+        (&["--allow-all-net"], "localhost:*"),
+    ] {
+        let (code, told) = resolve(granted);
+        assert_eq!(code, 0, "{told}");
+        let lines = format!(
+            "[component.udp-tcp.grants]\nnet = [\"{used}\"]\n\
+             # the same for `holm run`: --net {}\n",
+            used.replace("localhost:*", "'localhost:*'")
+        );
+        assert_eq!(told, lines, "{granted:?}");
+    }
+}
+
+/// Nobody is there, or speaks TLS: the request was granted all the same.
+#[test]
+fn a_request_that_failed_is_a_use() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let refused = nobody.local_addr().unwrap();
+    drop(nobody);
+    let origin = crate::origin::origin();
+    for url in [
+        format!("http://{refused}"),
+        format!("https://{}", origin.addr),
+    ] {
+        let (code, told) = explained(&["--allow-all-net"], "http-get", &[&url]);
+        assert_eq!(code, 1, "{told}");
+        assert!(told.starts_with("http-get: ErrorCode::"), "{told}");
+        assert!(told.contains(&format!("http = [\"{url}\"]\n")), "{told}");
+        assert!(told.contains(&format!("--http {url}\n")), "{told}");
+    }
+    // A denial is no use.
+    let (code, told) = explained(&[], "http-get", &[&format!("http://{refused}")]);
+    assert_eq!(code, 1, "{told}");
+    assert!(told.ends_with("# it used no grant at all\n"), "{told}");
+}
+
+/// Ends it by a signal; what it says on standard error.
+fn ended_by(mut child: Child, number: i32) -> String {
+    signal(&child, number);
+    let status = wait(&mut child, Duration::from_secs(30)).expect("the signal did not end it");
+    let mut stderr = String::new();
+    let mut stream = child.stderr.take().unwrap();
+    stream.read_to_string(&mut stderr).unwrap();
+    assert_eq!(code(status), -number, "{stderr}");
+    stderr
+}
+
+/// Whether a process has a handler of its own for a signal.
+fn catches(child: &Child, number: i32) -> Option<()> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = u64::from_str_radix(caught.unwrap().trim(), 16).unwrap();
+    (caught & (1 << (number - 1)) != 0).then_some(())
+}
+
+/// Starts `hello cat`, and waits until it has echoed a line.
+fn echoing(flags: &[&str], name: &str) -> Child {
+    let mut child = run().args(flags).arg(guest(name)).arg("cat").spawn();
+    child.stdin.as_mut().unwrap().write_all(b"ready\n").unwrap();
+    let mut answer = [0; 6];
+    let stdout = child.stdout.as_mut().unwrap();
+    stdout.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"ready\n");
+    child
+}
+
+/// A program that a signal ends has cost something too.
+#[test]
+fn a_receipt_after_a_signal() {
+    let flags = ["--receipt", "--json", "--explain-grants", "--env", "A=b"];
+    for name in ["hello-p1", "hello-p2"] {
+        for number in [libc::SIGINT, libc::SIGTERM] {
+            let mut child = echoing(&flags, name);
+            let stdin = child.stdin.take();
+            let stderr = ended_by(child, number);
+            drop(stdin);
+            let (receipt, grants) = stderr.split_once('\n').unwrap();
+            let receipt: Value = serde_json::from_str(receipt).unwrap();
+            assert_eq!(receipt["component"], name);
+            assert_eq!(receipt["bytes"]["stdio"], serde_json::json!([6, 6]));
+            assert!(
+                grants.contains("[component.") || grants.contains("no grant"),
+                "{grants}"
+            );
+        }
+    }
+}
+
+/// One that computes without end, and one that sleeps.
+#[test]
+fn a_receipt_after_a_signal_to_one_that_does_not_listen() {
+    for (name, args) in [
+        ("spin-cpu", ["60000"].as_slice()),
+        ("hello-p1", &["sleep", "60000"]),
+        ("hello-p2", &["sleep", "60000"]),
+    ] {
+        let command = run().args(["--receipt", "--json"]).arg(guest(name));
+        let child = command.args(args).spawn();
+        until("it listens to signals", || catches(&child, libc::SIGINT));
+        let stderr = ended_by(child, libc::SIGINT);
+        let receipt: Value =
+            serde_json::from_str(stderr.trim()).unwrap_or_else(|e| panic!("{name}: {e}: {stderr}"));
+        assert_eq!(receipt["component"], name);
+    }
+}
+
+/// Without a receipt a signal asks nobody.
+#[test]
+fn grants_after_a_signal() {
+    let child = echoing(&["--explain-grants"], "hello-p2");
+    let stderr = ended_by(child, libc::SIGINT);
+    assert_eq!(stderr, "# it used no grant at all\n");
 }

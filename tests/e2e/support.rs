@@ -149,6 +149,7 @@ pub struct Command {
     env: BTreeMap<OsString, OsString>,
     stdin: Vec<u8>,
     dir: PathBuf,
+    space: Option<u64>,
 }
 
 /// `holm`, to be continued.
@@ -158,6 +159,7 @@ pub fn holm() -> Command {
         env: BTreeMap::new(),
         stdin: Vec::new(),
         dir: std::env::temp_dir(),
+        space: None,
     };
     for name in ["PATH", "HOME", "TMPDIR", "CARGO_HOME", "RUSTUP_HOME"] {
         if let Some(value) = std::env::var_os(name) {
@@ -210,9 +212,25 @@ impl Command {
         self
     }
 
+    /// The address space that it may have, in GiB.
+    pub fn space(mut self, gib: u64) -> Self {
+        self.space = Some(gib);
+        self
+    }
+
     /// A process for tests that wire it themselves; streams are the caller's to set.
     pub fn process(&self) -> std::process::Command {
-        let mut process = std::process::Command::new(env!("CARGO_BIN_EXE_holm"));
+        heed_interrupts();
+        let holm = env!("CARGO_BIN_EXE_holm");
+        let mut process = match self.space {
+            None => std::process::Command::new(holm),
+            Some(gib) => {
+                let mut shell = std::process::Command::new("sh");
+                let kib = (gib << 20).to_string();
+                shell.args(["-c", "ulimit -v $0 && exec \"$@\"", &kib, holm]);
+                shell
+            }
+        };
         process
             .args(&self.args)
             .env_clear()
@@ -289,6 +307,15 @@ pub fn wait(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
         }
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// What a shell starts in the background ignores Ctrl-C, and so would all that it starts in turn.
+fn heed_interrupts() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: the default is set, and no handler of ours runs.
+        unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
+    });
 }
 
 /// Sends a signal to a process.

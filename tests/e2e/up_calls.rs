@@ -263,7 +263,11 @@ fn a_result_that_lies_is_a_fault() {
 
 #[test]
 fn openapi_is_what_a_validator_takes() {
-    let server = lab("[\"*\"]", "description = \"A shop\"").up();
+    let app = lab("[\"*\"]", "description = \"A shop\"\nwit = \"wit\"");
+    // Its toolchain has dropped the docs.
+    let wit = repo().join("guests/rust/call-lab/wit");
+    std::os::unix::fs::symlink(wit, app.dir().join("wit")).unwrap();
+    let server = app.up();
     let reply = server.get("/api/openapi.json");
     assert_eq!(reply.status, 200, "{}", reply.text());
     let document = reply.json();
@@ -273,6 +277,7 @@ fn openapi_is_what_a_validator_takes() {
     assert_eq!(document["info"]["description"], "A shop");
     let price = &document["paths"]["/example:lab/tools@1.0.0/price"]["post"];
     assert_eq!(price["summary"], "price");
+    assert_eq!(price["description"], "The price of an order, in cents.");
     assert!(price["responses"]["422"].is_object(), "{price}");
     assert!(document["paths"]["/greet"]["post"]["responses"]["422"].is_null());
     // What cannot be called is said, with the reason.

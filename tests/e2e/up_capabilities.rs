@@ -67,7 +67,7 @@ fn keyvalue_operations() {
         ("set?key=&value=1", "key"),
         (
             "set?key=big&bytes=17000000",
-            "a value of 17000000 bytes is over the limit of 16777216",
+            "a value of 17000000 bytes: the value_size limit of 16 MiB was reached",
         ),
         ("incr?key=new", ""),
     ] {
@@ -251,6 +251,14 @@ fn two_processes_do_not_share_a_store() {
     let answer = kv(&second, "get?key=a");
     let told = format!("store \"default\" is in use by process {}", first.pid());
     assert_eq!(answer, json!({"error": "other", "detail": told}));
+    kv(&second, "get?key=a");
+    // And so is whoever reads the log, once.
+    second.wait_for(&format!("in use by process {}", first.pid()));
+    let lines = second.stderr();
+    let warnings = lines
+        .iter()
+        .filter(|line| line.starts_with("warning: ") && line.contains("in use by"));
+    assert_eq!(warnings.count(), 1, "{lines:#?}");
     assert_eq!(kv(&first, "get?key=a"), json!({"ok": "first"}));
     // And when the first is gone, the second may.
     first.kill();

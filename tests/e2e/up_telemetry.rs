@@ -110,6 +110,11 @@ fn up(lab: &App, variables: &[(&str, &str)]) -> Server {
     Server::start(command.dir(lab.dir().path()))
 }
 
+/// Kinds of spans.
+const INTERNAL: i32 = 1;
+const SERVER: i32 = 2;
+const CLIENT: i32 = 3;
+
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 
@@ -118,7 +123,8 @@ fn a_trace_goes_through_a_guest_and_its_span_to_the_collector() {
     for name in ["http-lab", "http-lab-p3"] {
         let (collector, origin) = (collector(), origin());
         let grants = format!(
-            "[component.lab.grants]\nkeyvalue = [\"default\"]\nhttp = [\"http://{}\"]\n",
+            "[component.lab.grants]\nkeyvalue = [\"default\"]\n\
+             http = [\"http://{}\", \"http://127.0.0.1:1\"]\n",
             origin.addr
         );
         let lab = App::of(name, &grants);
@@ -147,10 +153,16 @@ fn a_trace_goes_through_a_guest_and_its_span_to_the_collector() {
         );
         assert_eq!(traced(&format!("/fetch?url={url}")).json()["status"], 200);
         server.get("/trap");
+        let refused = traced("/fetch?url=http%3A%2F%2F127.0.0.1%3A1%2Fsecret%3Fa").json();
+        assert_eq!(refused["error"], "ConnectionRefused");
+        traced("/kv/incr?key=a");
         assert_eq!(server.terminate(), 0);
 
-        let spans = collector.spans();
-        assert_eq!(spans.len(), 3, "{spans:?}");
+        let (spans, calls): (Vec<_>, Vec<_>) = collector
+            .spans()
+            .into_iter()
+            .partition(|(_, span)| span.kind == SERVER);
+        assert_eq!(spans.len(), 5, "{spans:?}");
         let span_of = |path: &str| {
             let mut of_path = spans
                 .iter()
@@ -170,7 +182,7 @@ fn a_trace_goes_through_a_guest_and_its_span_to_the_collector() {
             (TRACE, PARENT)
         );
         assert_eq!(seen, format!("00-{TRACE}-{}-01", hex(&span.span_id)));
-        assert_eq!((span.name.as_str(), span.kind), ("GET /...", 2));
+        assert_eq!((span.name.as_str(), span.kind), ("GET /...", SERVER));
         for (key, value) in [
             ("http.request.method", "GET"),
             ("http.route", "/..."),
@@ -186,11 +198,38 @@ fn a_trace_goes_through_a_guest_and_its_span_to_the_collector() {
             assert_eq!(text(&span.attributes, key), value, "{key}");
         }
         assert!(text(&span.attributes, "faas.invocation_id").starts_with("req_"));
-        let carried = &origin.seen()[0];
-        let expected = format!(
-            "traceparent: 00-{TRACE}-{}-01\r\n",
-            hex(&span_of("/fetch").span_id)
+        // Each call to the outside is a span below the request's.
+        let (fetched, refused) = (&calls[0].1, &calls[1].1);
+        assert_eq!((fetched.kind, fetched.name.as_str()), (CLIENT, "GET"));
+        assert_eq!(hex(&fetched.trace_id), TRACE);
+        assert_eq!(fetched.parent_span_id, span_of("/fetch").span_id);
+        let port = origin.addr.port().to_string();
+        for (key, value) in [
+            ("http.request.method", "GET"),
+            ("url.full", &*format!("http://{}/", origin.addr)),
+            ("server.address", "127.0.0.1"),
+            ("server.port", &*port),
+            ("http.response.status_code", "200"),
+            ("error.type", ""),
+        ] {
+            assert_eq!(text(&fetched.attributes, key), value, "{key}");
+        }
+        assert_eq!(text(&refused.attributes, "error.type"), "ConnectionRefused");
+        assert_eq!(
+            text(&refused.attributes, "url.full"),
+            "http://127.0.0.1:1/secret"
         );
+        assert_eq!(refused.status.as_ref().unwrap().code, 2);
+        if name == "http-lab" {
+            let counted = &calls[2].1;
+            let said = (counted.kind, counted.name.as_str());
+            assert_eq!(said, (INTERNAL, "increment default"));
+            assert_eq!(counted.parent_span_id, span_of("/kv/incr").span_id);
+            assert_eq!(text(&counted.attributes, "db.namespace"), "default");
+            assert_eq!(text(&counted.attributes, "db.operation.name"), "increment");
+        }
+        let carried = &origin.seen()[0];
+        let expected = format!("traceparent: 00-{TRACE}-{}-01\r\n", hex(&fetched.span_id));
         assert!(
             carried.to_lowercase().contains(&expected),
             "{expected}{carried}"

@@ -256,3 +256,72 @@ fn a_build_ends_with_the_server() {
             .then_some(())
     });
 }
+
+#[test]
+fn a_build_before_the_start_ends_with_the_command() {
+    let app = app();
+    app.dir().write("build.sh", "echo $$ > pid; sleep 600\n");
+    let mut child = holm()
+        .args(["up", "--listen", "127.0.0.1:0", "--build"])
+        .dir(app.dir().path())
+        .spawn();
+    let pid = until("the build runs", || {
+        std::fs::read_to_string(app.dir().join("pid"))
+            .ok()
+            .filter(|p| p.ends_with('\n'))
+    });
+    signal(&child, libc::SIGINT);
+    let status = wait(&mut child, PATIENCE).expect("the signal did not end it");
+    assert_eq!(code(status), 1);
+    let line = format!("/proc/{}/cmdline", pid.trim());
+    until("the build is gone", || {
+        std::fs::read(&line)
+            .map_or(true, |line| line.is_empty())
+            .then_some(())
+    });
+}
+
+#[test]
+fn a_build_that_makes_nothing() {
+    let app = app();
+    app.dir().write("build.sh", "true\n");
+    let out = holm()
+        .args(["up", "--listen", "127.0.0.1:0", "--build"])
+        .dir(app.dir().path())
+        .run();
+    out.is(2);
+    shot!(out.stderr);
+}
+
+/// The port is asked for before anything is built.
+#[test]
+fn a_port_in_use_is_told_before_the_build() {
+    let app = app();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap().to_string();
+    let out = holm()
+        .args(["up", "--listen", &addr, "--build"])
+        .dir(app.dir().path())
+        .run();
+    out.is(2).says("in use");
+    assert!(!out.stderr.contains("building"), "{}", out.stderr);
+}
+
+/// The app by another name is the same app: its routes and its data are not in its own way.
+#[test]
+fn an_app_is_renamed() {
+    let app = app();
+    let server = app.up_with(&["--build", "--watch"]);
+    server.get("/kv/set?key=kept&value=yes");
+    app.edit("name = \"lab\"", "name = \"other\"");
+    until("reloaded", || {
+        let lines = server.stderr();
+        lines
+            .iter()
+            .any(|l| l.starts_with("reloaded"))
+            .then_some(())
+    });
+    assert_eq!(server.get("/kv/get?key=kept").text(), r#"{"ok":"yes"}"#);
+    let said = server.stderr().join("\n");
+    assert!(!said.contains("both have the route"), "{said}");
+}

@@ -1,6 +1,7 @@
 //! The state of an instance: the runtime's part, WASI's, and one part per capability.
 
 use crate::{Grants, Parts};
+use holm_runtime::trace::Tracer;
 use holm_runtime::{Core, InstanceState};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::p1::WasiP1Ctx;
@@ -55,10 +56,10 @@ impl State {
         })
     }
 
-    /// Requests that the guest sends from now on are marked as parts of this trace, in the form of
-    /// the W3C's `traceparent`, unless the guest marks them itself.
-    pub fn carry_trace(&mut self, traceparent: Option<http::HeaderValue>) {
-        self.parts.http.carry_trace(traceparent);
+    /// Calls that leave the host from now on, and those to stores, are told to this one.
+    pub fn trace(&mut self, tracer: Tracer) {
+        self.parts.keyvalue.trace(tracer.clone());
+        self.parts.http.trace(tracer);
     }
 
     /// The 0.1 context; only instances of 0.1 modules are linked to functions that ask for it.

@@ -7,8 +7,8 @@ use holm_runtime::{Core, Watch};
 /// The runtime's part of the state of an instance with ordinary limits, its uses noted.
 pub fn core(uses: &Uses) -> Core {
     let watch = Watch {
-        times: false,
         uses: Some(uses.clone()),
+        ..Watch::default()
     };
     let allowance = Allowance {
         sockets: 256,

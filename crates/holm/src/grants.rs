@@ -2,6 +2,7 @@
 
 use clap::Args;
 use holm_capabilities::files::{Access, Dir};
+use holm_capabilities::sockets::LOOK_UP;
 use holm_capabilities::{Grants, Place};
 use holm_manifest::{ByteSize, Grant, Problem, Problems, Source, Span, Time, Value};
 use holm_runtime::seam::Use;
@@ -131,8 +132,7 @@ impl GrantFlags {
         let mut config = Vec::new();
         for text in &self.config {
             let Some((key, value)) = text.split_once('=') else {
-                return Err(Problem::error(format!("`--config {text}` has no value"))
-                    .help("write --config KEY=VALUE"));
+                return Err(Problem::error("it has no value").help("write --config KEY=VALUE"));
             };
             config.push((key.to_owned(), Value::string(value)));
         }
@@ -145,8 +145,69 @@ impl GrantFlags {
     /// The flags resolved, or all that is wrong with them.
     pub fn resolve(&self, place: &Place) -> Result<Grants, Problems> {
         let wrong = |list| Problems::new(Source::new("", ""), list);
-        let grants = self.grants().map_err(|problem| wrong(vec![problem]))?;
-        Grants::resolve(&grants, place).map_err(wrong)
+        let resolved = self
+            .grants()
+            .map_err(|problem| vec![problem])
+            .and_then(|grants| Grants::resolve(&grants, place));
+        resolved.map_err(|list| match self.culprits(place) {
+            // Each is right alone: it is in how they stand together.
+            culprits if culprits.is_empty() => wrong(list),
+            culprits => wrong(culprits),
+        })
+    }
+
+    /// What is wrong with each flag alone, in words that begin with the flag as it was written.
+    fn culprits(&self, place: &Place) -> Vec<Problem> {
+        let none = GrantFlags::default;
+        let of = |name: &'static str, texts: &[String], alone: &dyn Fn(&str) -> GrantFlags| {
+            let ones: Vec<_> = texts
+                .iter()
+                .map(|text| (format!("--{name} {text}"), alone(text)))
+                .collect();
+            ones
+        };
+        let one = |text: &str| vec![text.to_owned()];
+        let flags = [
+            of("dir", &self.dir, &|t| GrantFlags {
+                dir: one(t),
+                ..none()
+            }),
+            of("env", &self.env, &|t| GrantFlags {
+                env: one(t),
+                ..none()
+            }),
+            of("net", &self.net, &|t| GrantFlags {
+                net: one(t),
+                ..none()
+            }),
+            of("bind", &self.bind, &|t| GrantFlags {
+                bind: one(t),
+                ..none()
+            }),
+            of("http", &self.http, &|t| GrantFlags {
+                http: one(t),
+                ..none()
+            }),
+            of("keyvalue", &self.keyvalue, &|t| GrantFlags {
+                keyvalue: one(t),
+                ..none()
+            }),
+            of("config", &self.config, &|t| GrantFlags {
+                config: one(t),
+                ..none()
+            }),
+        ];
+        let mut problems = Vec::new();
+        for (written, alone) in flags.into_iter().flatten() {
+            let resolved = alone.grants().map_err(|problem| vec![problem]);
+            if let Err(list) = resolved.and_then(|grants| Grants::resolve(&grants, place)) {
+                problems.extend(list.into_iter().map(|mut problem| {
+                    problem.message = format!("`{written}`: {}", problem.message);
+                    problem
+                }));
+            }
+        }
+        problems
     }
 }
 
@@ -227,7 +288,13 @@ pub fn explain(uses: &[Use], name: &str, grants: &Grants, given: &GrantFlags) ->
     if !env.is_empty() {
         let _ = writeln!(text, "env = {{ {} }}", env.join(", "));
     }
-    let net = of("net");
+    // Whoever connects to a name has looked it up.
+    let connected = |name: &str| {
+        let of_name = |u: &Use| u.access == "connect" && host(&u.scope) == name;
+        uses.iter().any(|u| u.grant == "net" && of_name(u))
+    };
+    let mut net = of("net");
+    net.retain(|u| u.access != LOOK_UP || !connected(host(&u.scope)));
     let (listen, connect): (Vec<&Use>, Vec<&Use>) = net.iter().partition(|u| u.access == "listen");
     flags.extend(
         connect
@@ -287,6 +354,11 @@ pub fn explain(uses: &[Use], name: &str, grants: &Grants, given: &GrantFlags) ->
     }
     let _ = writeln!(text, "# the same for `holm run`: {}", flags.join(" "));
     text
+}
+
+/// The host of `host:port`.
+fn host(scope: &str) -> &str {
+    scope.rsplit_once(':').map_or(scope, |(host, _)| host)
 }
 
 /// One word of a shell's command line, quoted where it must be.

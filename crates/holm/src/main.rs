@@ -1,8 +1,10 @@
 //! The `holm` command: parses, calls, prints; no logic of its own.
 
 mod commands;
+mod ending;
 mod exit;
 mod grants;
+mod out;
 mod report;
 
 use clap::{Parser, Subcommand};
@@ -23,6 +25,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 Examples:
   holm run hello.wasm              run a program
   holm run --dir . tool.wasm in    … that may use the current folder
+  holm call lib.wasm add 1 2       call one function of a component
   holm up                          serve the app of ./holm.toml
   holm inspect hello.wasm          see what a file is, and which grants it needs"
 )]
@@ -34,6 +37,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(commands::run::Args),
+    Call(commands::call::Args),
     Up(commands::up::Args),
     Apps(commands::apps::Args),
     Mcp(commands::mcp::Args),
@@ -51,17 +55,25 @@ enum Command {
 
 fn main() -> ExitCode {
     quiet_backtraces();
+    report::on_panic();
     log_warnings();
+    // A bug of ours ends here, with a word about it: `on_panic` has said what and where.
+    std::panic::catch_unwind(command).unwrap_or(ExitCode::from(exit::OURS))
+}
+
+fn command() -> ExitCode {
     let command = Cli::parse().command;
     // These write to sockets, or may: there a broken connection is an error, not the end.
-    if !matches!(
+    let network = matches!(
         command,
-        Command::Run(_) | Command::Up(_) | Command::Apps(_) | Command::Mcp(_)
-    ) {
+        Command::Run(_) | Command::Call(_) | Command::Up(_) | Command::Apps(_) | Command::Mcp(_)
+    );
+    if !network {
         restore_sigpipe();
     }
     match command {
         Command::Run(args) => commands::run::run(args),
+        Command::Call(args) => commands::call::run(args),
         Command::Up(args) => commands::up::run(args),
         Command::Apps(args) => commands::apps::run(args),
         Command::Mcp(args) => commands::mcp::run(args),
@@ -91,8 +103,7 @@ fn log_warnings() {
     tracing_subscriber::fmt()
         .with_max_level(level.unwrap_or(tracing::Level::WARN))
         .with_writer(std::io::stderr)
-        .with_ansi(report::color())
-        .with_target(false)
+        .event_format(report::Warnings)
         .init();
 }
 
@@ -101,6 +112,16 @@ pub(crate) fn restore_sigpipe() {
     // SAFETY: setting a disposition to the default installs no handler and touches no memory of ours.
     unsafe {
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+    }
+}
+
+/// Ends this process by a signal, as if nobody had caught it.
+pub(crate) fn end_by(signal: i32) {
+    // SAFETY: setting a disposition to the default installs no handler and touches no memory of
+    // ours; the other takes a number.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        libc::raise(signal);
     }
 }
 

@@ -5,9 +5,25 @@ use holm_runtime::receipt::Receipt;
 use holm_runtime::{Denial, Error, Kind};
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
+use tracing_subscriber::fmt::FmtContext;
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::registry::LookupSpan;
 
 /// Where a bug of ours is to be reported.
-const REPORT: &str = "this is a bug in Holm; please report it with the command line that showed it";
+const REPORT: &str = concat!(
+    "this is a bug in Holm; please report it, with the command line that showed it, at ",
+    env!("CARGO_PKG_REPOSITORY"),
+    "/issues"
+);
+
+/// From now on a panic says that it is ours, and where to report it, in the words of all errors.
+pub fn on_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        let what = panic.payload_as_str().unwrap_or("it gave no reason");
+        let place = panic.location().map(ToString::to_string);
+        error(&Error::ours(what).caused_by(place.unwrap_or_default()));
+    }));
+}
 
 /// Prints an error with all that helps to mend it.
 pub fn error(error: &Error) {
@@ -16,13 +32,24 @@ pub fn error(error: &Error) {
 
 /// Prints what is wrong with a manifest.
 pub fn problems(problems: &Problems) {
+    // Flags are no manifest: there is no place to point at.
+    if problems.source.path.as_os_str().is_empty() {
+        for problem in &problems.list {
+            let mut plain = Error::yours(problem.message.clone());
+            plain.help.extend(problem.help.clone());
+            plain.help.extend(problem.notes.iter().cloned());
+            error(&plain);
+        }
+        return;
+    }
     let text = problems.render(color(), width());
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
-/// Whether standard error is a terminal that wants colour.
+/// Whether standard error wants colour: a terminal that can show it, unless the environment says
+/// otherwise (`NO_COLOR`, `CLICOLOR_FORCE`).
 pub fn color() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+    anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
 }
 
 fn width() -> usize {
@@ -78,7 +105,11 @@ fn render(error: &Error) -> String {
 
 fn denied(text: &mut String, denials: &[Denial]) {
     for denial in denials {
-        let _ = writeln!(text, "denied: {}", printable(&denial.asked));
+        let _ = writeln!(
+            text,
+            "\x1b[1;31mdenied\x1b[0m\x1b[1m: {}\x1b[0m",
+            printable(&denial.asked)
+        );
         let _ = writeln!(
             text,
             "  to allow it, add to its grants: {}",
@@ -97,6 +128,11 @@ pub fn denials(denials: &[Denial]) {
     let mut text = String::new();
     denied(&mut text, denials);
     let _ = anstream::stderr().write_all(text.as_bytes());
+}
+
+/// Prints what to do next.
+pub fn help(text: &str) {
+    let _ = writeln!(anstream::stderr(), "help: {}", printable(text));
 }
 
 /// Text from outside must not move the cursor or colour the terminal.
@@ -141,9 +177,63 @@ pub fn receipt(receipt: &Receipt) -> String {
         }
     }
     if let Some(limit) = receipt.limit {
-        let _ = writeln!(text, "  limit   {limit}");
+        let value = receipt.limit_value.as_deref();
+        let _ = writeln!(text, "  limit   {limit:>14}  ({})", value.unwrap_or("none"));
     }
     text
+}
+
+/// How warnings of the rooms below look: like errors, a fact a line.
+pub struct Warnings;
+
+impl<S, N> FormatEvent<S, N> for Warnings
+where
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &tracing::Event<'_>,
+    ) -> std::fmt::Result {
+        let word = match *event.metadata().level() {
+            tracing::Level::ERROR => "error",
+            tracing::Level::WARN => "warning",
+            _ => "note",
+        };
+        let mut facts = Facts::default();
+        event.record(&mut facts);
+        let message = printable(&facts.message);
+        match color() {
+            true => writeln!(writer, "\x1b[1;33m{word}\x1b[0m\x1b[1m: {message}\x1b[0m")?,
+            false => writeln!(writer, "{word}: {message}")?,
+        }
+        for (name, value) in &facts.others {
+            writeln!(writer, "  {name}: {}", printable(value))?;
+        }
+        Ok(())
+    }
+}
+
+/// What an event of the rooms below says.
+#[derive(Default)]
+struct Facts {
+    message: String,
+    others: Vec<(&'static str, String)>,
+}
+
+impl tracing::field::Visit for Facts {
+    fn record_str(&mut self, field: &tracing::field::Field, value: &str) {
+        self.record_debug(field, &format_args!("{value}"));
+    }
+
+    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+        match field.name() {
+            "message" => self.message = format!("{value:?}"),
+            name => self.others.push((name, format!("{value:?}"))),
+        }
+    }
 }
 
 /// How far something is that takes longer than a second; shown on a terminal only.

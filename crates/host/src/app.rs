@@ -11,6 +11,7 @@ use holm_capabilities::Place;
 use holm_capabilities::keyvalue::Stores;
 use holm_manifest::{Manifest, Problem, Problems, Span, Trigger, Vocabulary};
 use holm_runtime::Error;
+use holm_runtime::limits::TenantMemory;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -94,8 +95,9 @@ impl App {
         let manifest = Arc::new(manifest);
         let mut problems = manifest.warnings.clone();
         let tenant = setting.lanes.tenant();
+        let memory = TenantMemory::new(&setting.memory, setting.many);
         let components: Vec<Arc<Component>> = (0..manifest.components.len())
-            .map(|index| Component::new(&manifest, index, place, setting, &tenant))
+            .map(|index| Component::new(&manifest, index, place, setting, (&tenant, &memory)))
             .map(Arc::new)
             .collect();
         let routes = routes(&manifest, &components, &mut problems);
@@ -199,6 +201,7 @@ fn handles_no_http((name, span): (&str, Span)) -> Problem {
         .at(span)
         .label("this route calls it")
         .help("it must export wasi:http/incoming-handler (0.2) or wasi:http/handler (0.3)")
+        .note("a program is run by: holm run FILE")
 }
 
 fn routes(

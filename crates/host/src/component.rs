@@ -11,9 +11,10 @@ use holm_manifest::{ByteSize, Limits, Manifest, OrNone, Problem, Time};
 use holm_runtime::artifact::{Generation, LoadOptions};
 use holm_runtime::call::renew;
 use holm_runtime::lanes::Tenant;
-use holm_runtime::limits::{Allowance, Budget};
+use holm_runtime::limits::{Allowance, Budget, Limit, TenantMemory};
 use holm_runtime::values::{Session, Signatures};
 use holm_runtime::{Core, Error, PoolFull, PoolPermit, Prepared};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -36,6 +37,8 @@ pub struct Component {
     pub queue: Queue,
     /// The app, which its events' time is charged to.
     pub tenant: Arc<Tenant>,
+    /// The same of memory.
+    memory: Arc<TenantMemory>,
     manifest: Arc<Manifest>,
     /// Which of the manifest's.
     index: usize,
@@ -62,6 +65,8 @@ pub struct Loaded {
     prepared: Prepared<State>,
     service: Option<Service>,
     idle: Mutex<Vec<Instance>>,
+    /// WIT beside it, which has the docs that its binary may lack.
+    wit: Option<PathBuf>,
     /// What its functions take and give; reflected when somebody asks.
     signatures: OnceLock<Result<Arc<Signatures>, Box<Error>>>,
 }
@@ -100,7 +105,7 @@ impl Component {
         index: usize,
         place: &Place,
         setting: &Arc<Setting>,
-        tenant: &Arc<Tenant>,
+        (tenant, memory): (&Arc<Tenant>, &Arc<TenantMemory>),
     ) -> Self {
         let component = &manifest.components[index];
         let name: Arc<str> = component.name.as_str().into();
@@ -114,6 +119,7 @@ impl Component {
             limits: component.limits.clone(),
             queue: Queue::new(name, &component.limits),
             tenant: tenant.clone(),
+            memory: memory.clone(),
             manifest: manifest.clone(),
             index,
             place: place.clone(),
@@ -159,7 +165,7 @@ impl Component {
     }
 
     /// Where its code is.
-    pub fn path(&self) -> std::path::PathBuf {
+    pub fn path(&self) -> PathBuf {
         self.written().source.value.resolve(&self.manifest.dir)
     }
 
@@ -271,7 +277,7 @@ impl Component {
     fn fresh(&self, loaded: &Loaded, place: PoolPermit) -> wasmtime::Result<Instance> {
         let core = Core::new(
             self.name.clone(),
-            Budget::new(allowance(&self.limits)),
+            Budget::new(self.allowance()).of_tenant(self.memory.clone()),
             &self.setting.watch,
         );
         let state = State::component(&loaded.grants, core, WasiCtxBuilder::new())?;
@@ -281,6 +287,15 @@ impl Component {
             served: 0,
             place,
         })
+    }
+
+    /// What an instance may use on this host.
+    fn allowance(&self) -> Allowance {
+        let mut allowance = allowance(&self.limits);
+        let engines = self.setting.runtime.loader().engines();
+        allowance.stack = engines.pools().stack(allowance.stack);
+        allowance.host_memory = self.memory.most();
+        allowance
     }
 
     /// Gives an instance back after an event that ended well.
@@ -313,7 +328,7 @@ impl Component {
 
 impl Loaded {
     /// Loads a component, or says all that is wrong with it.
-    fn new(of: &Component) -> Result<Self, Vec<Problem>> {
+    fn new(of: &Arc<Component>) -> Result<Self, Vec<Problem>> {
         let component = of.written();
         let runtime = &of.setting.runtime;
         let path = component.source.value.resolve(&of.manifest.dir);
@@ -325,6 +340,7 @@ impl Loaded {
             // Code whose CPU time nobody bounds is not asked at each tick either.
             interruptible: component.limits.cpu.0.is_some(),
             fuel: component.limits.fuel.0.is_some(),
+            stack: component.limits.stack.0 as usize,
             pooled: true,
             allow_precompiled: of.setting.allow_precompiled,
             snapshot: component.snapshot.then_some(component.limits.memory.0),
@@ -367,13 +383,19 @@ impl Loaded {
             return Err(problems);
         };
         let rate = component.limits.log_rate.0;
-        let sink = of.setting.log.sink(of.label.clone());
+        let counted = Arc::downgrade(of);
+        let sink = of.setting.log.sink(of.label.clone(), rate, move || {
+            if let Some(component) = counted.upgrade() {
+                component.usage().limit(Limit::LogRate);
+            }
+        });
         grants.stdio = Stdio::Lines(Lines::new(sink, rate));
         Ok(Loaded {
             grants,
             prepared,
             service,
             idle: Mutex::default(),
+            wit: component.wit.as_ref().map(|wit| of.manifest.dir.join(wit)),
             signatures: OnceLock::new(),
         })
     }
@@ -381,7 +403,7 @@ impl Loaded {
     /// What its functions take and give.
     pub fn signatures(&self) -> Result<Arc<Signatures>, Box<Error>> {
         let reflect = || {
-            let signatures = Signatures::of_artifact(&self.prepared.artifact, None);
+            let signatures = Signatures::of_artifact(&self.prepared.artifact, self.wit.as_deref());
             signatures.map(Arc::new).map_err(Box::new)
         };
         self.signatures.get_or_init(reflect).clone()
@@ -452,6 +474,7 @@ pub fn allowance(limits: &Limits) -> Allowance {
         table_elements: limits.table_elements as usize,
         tables: limits.tables as usize,
         instances: limits.instances as usize,
+        stack: usize::try_from(limits.stack.0).unwrap_or(usize::MAX),
         cpu: time(limits.cpu),
         fuel: limits.fuel.0,
         timeout: Some(limits.timeout.0),
@@ -471,5 +494,8 @@ pub fn allowance(limits: &Limits) -> Allowance {
         open_files: limits.open_files as usize,
         bytes_written: bytes(limits.bytes_written),
         value_size: limits.value_size.0,
+        log_rate: limits.log_rate.0,
+        // The host's affair.
+        host_memory: u64::MAX,
     }
 }

@@ -3,9 +3,10 @@
 
 use crate::component::Instance;
 use holm_runtime::fault::{Ended, explain};
+use holm_runtime::limits::Reached;
 use holm_runtime::receipt::Receipt;
+use holm_runtime::trace::Tracer;
 use holm_runtime::{Core, Denial, Error, PoolFull};
-use http::HeaderValue;
 use std::future::pending;
 use tokio::sync::oneshot;
 
@@ -55,12 +56,14 @@ pub fn fault(error: wasmtime::Error, name: &str, core: &mut Core) -> Result<(), 
 
 /// The account of one event, kept by whoever called; told of its end even where its client has left.
 pub trait Account: Clone + Send + Sync + 'static {
-    /// What requests that the guest sends carry to show where they belong.
-    fn traceparent(&self) -> Option<HeaderValue>;
+    /// Who the guest's calls to the outside are told to.
+    fn tracer(&self) -> Tracer;
     /// Whether somebody will read a receipt.
     fn is_kept(&self) -> bool;
     /// What the guest asked for and was refused, whether or not it minded.
     fn denials(&self, denials: &[Denial]);
+    /// Which limits it met.
+    fn reached(&self, limits: &Reached);
     /// What went wrong.
     fn error(&self, error: &Error);
     /// What it cost.

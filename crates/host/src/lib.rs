@@ -38,6 +38,7 @@ pub mod stall;
 
 pub mod building;
 mod glob;
+mod machine;
 pub mod watch;
 
 pub use app::{App, vocabulary};

@@ -5,6 +5,8 @@ use crate::log_writer::{Entry, Form, LogWriter};
 use crate::printable;
 use crate::telemetry::Telemetry;
 use holm_capabilities::stdio::{LineSink, Stream};
+use holm_manifest::ByteSize;
+use holm_runtime::limits::Limit;
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -38,10 +40,18 @@ impl GuestLog {
         }
     }
 
-    /// The part of one component.
-    pub fn sink(&self, component: Arc<str>) -> Arc<dyn LineSink> {
+    /// The part of one component, which may print `rate` bytes a second; `over` is told whenever
+    /// lines were dropped.
+    pub fn sink(
+        &self,
+        component: Arc<str>,
+        rate: u64,
+        over: impl Fn() + Send + Sync + 'static,
+    ) -> Arc<dyn LineSink> {
         Arc::new(ComponentLog {
             component,
+            rate,
+            over: Box::new(over),
             writer: self.writer.clone(),
             telemetry: self.telemetry.clone(),
         })
@@ -50,6 +60,8 @@ impl GuestLog {
 
 struct ComponentLog {
     component: Arc<str>,
+    rate: u64,
+    over: Box<dyn Fn() + Send + Sync>,
     writer: Option<LogWriter>,
     telemetry: Option<Arc<Telemetry>>,
 }
@@ -80,13 +92,15 @@ impl LineSink for ComponentLog {
     }
 
     fn dropped(&self, lines: u64, bytes: u64) {
-        self.submit(Said::Dropped { lines, bytes });
+        (self.over)();
+        let rate = self.rate;
+        self.submit(Said::Dropped { lines, bytes, rate });
     }
 }
 
 enum Said {
     Line(Stream, Box<[u8]>),
-    Dropped { lines: u64, bytes: u64 },
+    Dropped { lines: u64, bytes: u64, rate: u64 },
 }
 
 struct GuestLine {
@@ -109,6 +123,10 @@ struct Json<'a> {
     dropped_lines: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     dropped_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit_value: Option<String>,
 }
 
 impl Entry for GuestLine {
@@ -139,10 +157,13 @@ impl GuestLine {
         out.push(' ');
         match &self.said {
             Said::Line(_, line) => printable::push_bytes(out, line),
-            Said::Dropped { lines, bytes } => {
+            Said::Dropped { lines, bytes, rate } => {
                 out.push_str(&format!("{lines} lines ("));
                 clock::push_bytes(out, *bytes);
-                out.push_str(") dropped: more than the component may log in a second");
+                let (limit, rate) = (Limit::LogRate.name(), ByteSize(*rate));
+                out.push_str(&format!(
+                    ") dropped: over the {limit} limit of {rate} a second"
+                ));
             }
         }
         out.push('\n');
@@ -159,15 +180,19 @@ impl GuestLine {
             line: None,
             dropped_lines: None,
             dropped_bytes: None,
+            limit: None,
+            limit_value: None,
         };
         match &self.said {
             Said::Line(stream, line) => {
                 json.stream = Some(stream.name());
                 json.line = Some(String::from_utf8_lossy(line).into_owned());
             }
-            Said::Dropped { lines, bytes } => {
+            Said::Dropped { lines, bytes, rate } => {
                 json.dropped_lines = Some(*lines);
                 json.dropped_bytes = Some(*bytes);
+                json.limit = Some(Limit::LogRate.name());
+                json.limit_value = Some(ByteSize(*rate).to_string());
             }
         }
         printable::push_json(out, &json);
@@ -179,17 +204,23 @@ impl GuestLine {
 mod tests {
     use super::*;
     use crate::log_writer::tests::Page;
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
     use std::time::Duration;
 
     fn written(form: Form) -> String {
         let page = Page::default();
         let writer = LogWriter::start(page.clone(), form).unwrap();
-        let sink = GuestLog::new(writer.clone()).sink("api".into());
+        let over = Arc::new(AtomicBool::new(false));
+        let told = over.clone();
+        let told = move || told.store(true, Relaxed);
+        let sink = GuestLog::new(writer.clone()).sink("api".into(), 1 << 16, told);
         sink.line(Stream::Stdout, b"hello");
         sink.line(Stream::Stderr, b"\x1b[2Jbad\xff\"}");
+        assert!(!over.load(Relaxed));
         sink.dropped(12, 3456);
+        assert!(over.load(Relaxed));
         GuestLog::off()
-            .sink("api".into())
+            .sink("api".into(), 1 << 16, || ())
             .line(Stream::Stdout, b"nowhere");
         writer.flush(Duration::from_secs(10));
         page.text()
@@ -201,7 +232,7 @@ mod tests {
             written(Form::Human { color: false }),
             "api | hello\n\
              api ! \\x1b[2Jbad\\xff\"}\n\
-             api … 12 lines (3.5 kB) dropped: more than the component may log in a second\n"
+             api … 12 lines (3.5 kB) dropped: over the log_rate limit of 64 KiB a second\n"
         );
         assert!(written(Form::Human { color: true }).contains("\x1b[33mapi !\x1b[0m \\x1b[2J"));
     }
@@ -218,5 +249,7 @@ mod tests {
         assert_eq!(lines[0]["line"], "hello");
         assert_eq!(lines[1]["line"], "\u{1b}[2Jbad\u{fffd}\"}");
         assert_eq!(lines[2]["dropped_lines"], 12);
+        assert_eq!(lines[2]["limit"], "log_rate");
+        assert_eq!(lines[2]["limit_value"], "64 KiB");
     }
 }

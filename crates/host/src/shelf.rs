@@ -2,6 +2,7 @@
 //! take more than the operator gave them. Taking one up again costs less than a millisecond.
 
 use crate::component::Component;
+use crate::machine;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// What is kept in memory, and how much of it.
@@ -30,17 +31,9 @@ impl Shelf {
         }
     }
 
-    /// A quarter of the machine's memory, or 1 GiB where that is not known.
+    /// A quarter of the machine's memory.
     pub fn of_this_machine() -> Self {
-        let total = std::fs::read_to_string("/proc/meminfo")
-            .ok()
-            .and_then(|text| {
-                let line = text
-                    .lines()
-                    .find_map(|line| line.strip_prefix("MemTotal:"))?;
-                line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
-            });
-        Shelf::new(total.map_or(1 << 30, |kib| kib * 1024 / 4))
+        Shelf::new(machine::memory() / 4)
     }
 
     /// What it may hold, in bytes.

@@ -39,7 +39,12 @@ pub struct TlsError {
 
 impl fmt::Display for TlsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.file.display(), self.message)
+        write!(
+            f,
+            "the certificate or its key, {}: {}",
+            self.file.display(),
+            self.message
+        )
     }
 }
 

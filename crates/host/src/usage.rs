@@ -2,6 +2,7 @@
 //! An app's sum is made when somebody asks for it.
 
 use holm_runtime::Core;
+use holm_runtime::limits::Limit;
 use holm_runtime::receipt::Flows;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -45,7 +46,7 @@ pub enum Cause {
     Ours,
     /// As many of its instances as may be were at work.
     Busy,
-    /// As many instances as the machine may have were at work.
+    /// As many instances as the machine may have were at work, or they had all the memory.
     Full,
     /// The app is drained.
     Drained,
@@ -128,15 +129,12 @@ impl Usage {
                 add(&sums[1], out.load(Relaxed));
             }
         }
-        if let Some(limit) = meter.limit_hit() {
-            self.limit(limit.name());
-        }
     }
 
-    /// A limit stopped a request.
-    pub fn limit(&self, name: &'static str) {
+    /// A request met a limit, or what the component printed did.
+    pub fn limit(&self, limit: Limit) {
         let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
-        *limits.entry(name).or_default() += 1;
+        *limits.entry(limit.name()).or_default() += 1;
     }
 
     /// An answer was sent, or what could be sent of it: its status, how long the request took from
@@ -209,7 +207,7 @@ pub struct Sum {
     pub responses: BTreeMap<&'static str, u64>,
     /// Requests without a good answer of the component's, by cause.
     pub failures: BTreeMap<&'static str, u64>,
-    /// Events that met a limit, by its name.
+    /// Requests that met a limit, by its name.
     pub limits: BTreeMap<&'static str, u64>,
     /// CPU time of the guests and of the host's functions under them, in microseconds.
     pub cpu_us: u64,
@@ -277,7 +275,7 @@ impl Sum {
 mod tests {
     use super::*;
     use holm_runtime::Watch;
-    use holm_runtime::limits::{Allowance, Budget, Limit};
+    use holm_runtime::limits::{Allowance, Budget};
 
     fn core() -> Core {
         let allowance = Allowance {
@@ -302,7 +300,7 @@ mod tests {
         Flows::add(&core.flows.request_in, 10);
         Flows::add(&core.flows.response_out, 3);
         Flows::add(&core.flows.keyvalue_out, 7);
-        core.budget.meter.hit(Limit::Memory);
+        usage.limit(Limit::Memory);
         usage.event(&core, Duration::from_millis(2));
         usage.answered(200, Duration::from_millis(5), 20);
         usage.answered(503, Duration::from_secs(60), 0);

@@ -27,7 +27,7 @@ pub fn find(dir_or_file: &Path) -> Result<PathBuf, Problem> {
     }
     if dir_or_file.extension().is_some_and(|ext| ext == "wasm") {
         let problem = Problem::error(format!("`{shown}` is WebAssembly, not a manifest"));
-        return Err(problem.help(format!("to run it alone, type: holm run {shown}")));
+        return Err(problem.help(alone(dir_or_file)));
     }
     Ok(dir_or_file.to_owned())
 }
@@ -65,15 +65,20 @@ fn in_folder(dir: &Path) -> Result<PathBuf, Problem> {
         problem.help(format!("found {near}: rename it to {FILE_NAME}"))
     } else if let Some(wasm) = wasm {
         let file = dir.join(wasm);
-        problem.help(format!(
-            "found {wasm}: to run it alone, type: holm run {}",
-            file.display()
-        ))
+        problem.help(format!("found {wasm}; {}", alone(&file)))
     } else if let Some(above) = above(dir) {
         problem.help(format!("found one above it, in `{}`", above.display()))
     } else {
         problem.help("an app is a folder with a holm.toml; a single component is served by: holm up FILE.wasm")
     })
+}
+
+/// What can be done with a file that has no manifest.
+fn alone(file: &Path) -> String {
+    let file = file.display();
+    format!(
+        "without a manifest, a service is served by `holm up {file}`, and a program is run by `holm run {file}`"
+    )
 }
 
 fn above(dir: &Path) -> Option<PathBuf> {

@@ -65,6 +65,9 @@ pub struct Component {
     pub reuse: u32,
     /// Whether its instances may begin from an image of the started component.
     pub snapshot: bool,
+    /// A folder or file with its WIT, whose docs its binary may lack; as written, relative to the
+    /// folder of the manifest.
+    pub wit: Option<PathBuf>,
     /// How it is built.
     pub build: Option<Build>,
 }

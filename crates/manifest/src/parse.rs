@@ -30,10 +30,26 @@ impl Parser {
     /// Reads a manifest. All that is wrong comes back at once; what is only odd comes in
     /// [`Manifest::warnings`].
     pub fn parse(&self, source: &Source) -> Result<Manifest, Problems> {
-        let refuse = |problems| Problems::new(source.clone(), problems);
-        let root = syntax::read(source).map_err(refuse)?;
+        let (manifest, problems) = self.read(source);
+        match manifest {
+            Some(mut manifest) if !problems.has_errors() => {
+                manifest.warnings = problems.list;
+                Ok(manifest)
+            }
+            _ => Err(problems),
+        }
+    }
+
+    /// Reads as much of a manifest as can be read, with all that is wrong: what is right has more
+    /// to be checked than its form. None where nothing can be read.
+    pub fn read(&self, source: &Source) -> (Option<Manifest>, Problems) {
+        let all = |problems| Problems::new(source.clone(), problems);
+        let root = match syntax::read(source) {
+            Ok(root) => root,
+            Err(problems) => return (None, all(problems)),
+        };
         let Some(table) = root.as_table().filter(|table| !table.is_empty()) else {
-            return Err(refuse(vec![empty()]));
+            return (None, all(vec![empty()]));
         };
         let schema = &self.schema;
         let mut reader = Reader {
@@ -41,13 +57,9 @@ impl Parser {
             schema,
             problems: validate(&root, schema, schema, &Place::root()),
         };
-        let mut manifest = reader.manifest(source, table);
+        let manifest = reader.manifest(source, table);
         reader.cross_check(&manifest);
-        if reader.problems.iter().any(Problem::is_error) {
-            return Err(refuse(reader.problems));
-        }
-        manifest.warnings = Problems::new(source.clone(), reader.problems).list;
-        Ok(manifest)
+        (Some(manifest), all(reader.problems))
     }
 }
 
@@ -136,6 +148,7 @@ impl Reader<'_> {
                 .get("snapshot")
                 .and_then(Value::as_bool)
                 .unwrap_or(true),
+            wit: text(table, "wit").map(Into::into),
             build: build.and_then(|build| self.read::<Build>(build)),
         })
     }

@@ -111,6 +111,12 @@ fn component(vocabulary: &Vocabulary, defs: &mut Defs) -> Json {
                 "type": "boolean",
                 "default": true,
             },
+            "wit": {
+                "description": "A folder or file with the component's WIT: its docs are shown where the binary has none.",
+                "type": "string",
+                "minLength": 1,
+                "examples": ["wit"],
+            },
             "build": defs.add::<Build>("How the component is built."),
         },
     })

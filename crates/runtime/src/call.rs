@@ -1,7 +1,7 @@
 //! The guest's path: take an instance, arm its limits, call, close the receipt.
 
 use crate::artifact::Generation;
-use crate::core::{Denial, InstanceState};
+use crate::core::{Denial, InstanceState, Stop};
 use crate::error::{Error, Result};
 use crate::fault::{Ended, explain};
 use crate::limits::{Limit, Meter};
@@ -95,7 +95,9 @@ impl<S: InstanceState> Prepared<S> {
                 crate::threads::run(store, module, linker, make, timeout).await
             }
             _ => {
-                let result = metered(&meter, timeout, self.start(&mut store)).await;
+                let stop = store.data_mut().core().stop.clone();
+                let result = metered(&meter, timeout, self.start(&mut store));
+                let result = stoppable(stop, result).await;
                 count_fuel(&mut store);
                 (result, store.into_data())
             }
@@ -282,6 +284,32 @@ pub async fn metered<T>(
         Err(_) => Err(meter.reach(Limit::Timeout).into()),
     }
 }
+
+/// Drives a run until it ends or somebody asks it to.
+pub(crate) async fn stoppable<T>(
+    stop: Option<Stop>,
+    run: impl Future<Output = wasmtime::Result<T>>,
+) -> wasmtime::Result<T> {
+    let Some(stop) = stop else {
+        return run.await;
+    };
+    tokio::select! {
+        result = run => result,
+        () = stop.asked() => Err(Stopped.into()),
+    }
+}
+
+/// Somebody asked for an early end.
+#[derive(Debug)]
+pub(crate) struct Stopped;
+
+impl std::fmt::Display for Stopped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("it was asked to end")
+    }
+}
+
+impl std::error::Error for Stopped {}
 
 struct Metered<F> {
     meter: Arc<Meter>,

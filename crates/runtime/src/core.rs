@@ -5,6 +5,7 @@ use crate::receipt::Flows;
 use crate::seam::{Seam, Uses};
 use std::sync::Arc;
 use std::sync::Mutex;
+use tokio::sync::Notify;
 
 /// The runtime's own part of an instance's state.
 pub struct Core {
@@ -18,6 +19,8 @@ pub struct Core {
     pub flows: Arc<Flows>,
     /// What was asked for and refused; shared with checks that run outside of a host call.
     pub denials: Denials,
+    /// Where somebody may ask for an early end.
+    pub(crate) stop: Option<Stop>,
 }
 
 impl Core {
@@ -29,6 +32,7 @@ impl Core {
             budget,
             flows: Arc::new(Flows::default()),
             denials: Denials::default(),
+            stop: watch.stop.clone(),
         }
     }
 }
@@ -50,6 +54,25 @@ pub struct Watch {
     pub times: bool,
     /// Note which grants are used.
     pub uses: Option<Uses>,
+    /// End the run when it is asked to; what it has cost until then is told.
+    pub stop: Option<Stop>,
+}
+
+/// Asks a run to end early: for whoever wants its receipt all the same, as after a signal. A guest
+/// that computes hears of it only if its code is interruptible, one in a call that blocks never.
+#[derive(Clone, Default)]
+pub struct Stop(Arc<Notify>);
+
+impl Stop {
+    /// Asks.
+    pub fn ask(&self) {
+        self.0.notify_one();
+    }
+
+    /// Returns once it was asked.
+    pub(crate) async fn asked(&self) {
+        self.0.notified().await;
+    }
 }
 
 /// The state of an instance: the runtime's part plus whatever the capabilities keep.

@@ -7,7 +7,7 @@
 //! because the check can cost a tight loop up to half of its speed.
 
 use crate::error::{Error, Result};
-use crate::pools::{Mappings, PoolSize};
+use crate::pools::{self, Machine, PoolSize};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
@@ -171,6 +171,8 @@ pub struct EngineKey {
     pub interruptible: bool,
     /// Guests burn fuel.
     pub fuel: bool,
+    /// Bytes of a guest's stack.
+    pub stack: usize,
     /// Proposals beyond the settled ones.
     pub proposals: Proposals,
     /// Instances from pools (a server) or from the operating system (a command).
@@ -190,10 +192,10 @@ pub struct Engines {
     made: Mutex<Made>,
 }
 
-/// The engines that there are, and what is left of the machine's mappings for more.
+/// The engines that there are, and what is left of the machine for more.
 struct Made {
     engines: HashMap<EngineKey, Pooled>,
-    mappings: Mappings,
+    machine: Machine,
 }
 
 /// An engine, and the places in its pool.
@@ -214,7 +216,7 @@ impl Engines {
             pools,
             made: Mutex::new(Made {
                 engines: HashMap::new(),
-                mappings: Mappings::of_this_machine(),
+                machine: Machine::this(),
             }),
         }
     }
@@ -226,7 +228,7 @@ impl Engines {
 
     /// How many components may have their code mapped beside the pools made so far.
     pub fn room_for_code(&self) -> usize {
-        self.made().mappings.components() as usize
+        self.made().machine.components() as usize
     }
 
     /// The engine for a key, made on first use.
@@ -242,19 +244,30 @@ impl Engines {
         }
         let wanted = self.pools.instances;
         let size = match key.is_pooled() {
-            true => made.mappings.take(wanted),
+            true => made.machine.take(&self.pools),
             false => 0,
         };
+        if key.is_pooled() && size == 0 {
+            let what = "the address space that this process may have holds no more instances";
+            return Err(Error::yours(what).help("raise RLIMIT_AS: ulimit -v unlimited"));
+        }
         if key.is_pooled() && size < wanted {
+            let raise = pools::to_raise();
             tracing::warn!(
                 instances = size,
                 wanted,
-                max_map_count = made.mappings.most,
-                "a pool is smaller than wanted: raise vm.max_map_count"
+                "a pool is smaller than wanted: raise {raise}"
             );
         }
         let engine = Engine::new(&self.config(key, size)).map_err(|e| {
-            Error::ours("cannot make an engine on this machine").caused_by(format!("{e:#}"))
+            let error = Error::yours("this machine has no room for so many instances");
+            match key.pooled {
+                true => error
+                    .help("ask for fewer: --instances N")
+                    .help("or allow this process more memory addresses: ulimit -v unlimited"),
+                false => Error::ours("cannot make an engine on this machine"),
+            }
+            .caused_by(format!("{e:#}"))
         })?;
         if key.interruptible {
             crate::ticker::add(&engine);
@@ -301,6 +314,9 @@ impl Engines {
         config.consume_fuel(key.fuel);
         config.wasm_backtrace_details(wasmtime::WasmBacktraceDetails::Enable);
         config.memory_init_cow(true);
+        let stack = self.pools.stack(key.stack);
+        config.max_wasm_stack(stack);
+        config.async_stack_size(stack + self.pools.stack_of_host());
         // Reserve each instance's mappings from pools: RATIONALE.md has the figures.
         if key.is_pooled() {
             config.allocation_strategy(self.pools.pool(size));
@@ -324,6 +340,7 @@ fn features(on_demand: WasmFeatures) -> Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::STACK_BYTES;
 
     fn needed(wat: &str) -> std::result::Result<Vec<&'static str>, Invalid> {
         Proposals::needed_by(&wat::parse_str(wat).unwrap()).map(Proposals::names)
@@ -364,6 +381,7 @@ mod tests {
             concurrency: false,
             interruptible: true,
             fuel: false,
+            stack: STACK_BYTES,
             proposals: Proposals::default(),
             pooled: true,
         };

@@ -41,6 +41,7 @@ pub fn explain(error: wasmtime::Error, core: &mut Core) -> Ended {
         },
     };
     let mut fault = match limit {
+        Some(Limit::Stack) => over(Limit::Stack, core).help("or look for recursion without end"),
         Some(limit) => over(limit, core),
         None => trapped(&error, core),
     };
@@ -86,9 +87,6 @@ fn hint(trap: Trap) -> Option<&'static str> {
     Some(match trap {
         Trap::UnreachableCodeReached => {
             "a panic or an abort in the guest; its message, if it left one, is above"
-        }
-        Trap::StackOverflow => {
-            "recursion without end, or more stack than the engine gives (512 KiB)"
         }
         Trap::MemoryOutOfBounds => {
             "a bad pointer in the guest, or recursion beyond its own stack; debug info shows source lines"

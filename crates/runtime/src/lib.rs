@@ -3,6 +3,12 @@
 //! This is the only crate that makes a wasmtime `Engine`, `Store` or `Linker`. It is generic over
 //! the state of an instance ([`InstanceState`]): it knows no capability and no trigger.
 
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "Holm runs on Linux only: it maps its cache through /proc, reads the CPU clocks of threads, \
+     and opens static files with openat2"
+);
+
 pub mod artifact;
 pub mod call;
 pub mod core;
@@ -22,9 +28,10 @@ pub mod seam;
 pub mod snapshot;
 mod threads;
 pub mod ticker;
+pub mod trace;
 pub mod values;
 mod wall_clock;
 
-pub use crate::core::{Core, Denial, Denials, InstanceState, Watch};
+pub use crate::core::{Core, Denial, Denials, InstanceState, Stop, Watch};
 pub use crate::error::{Error, Kind, Result};
 pub use crate::link::{Host, Offer, PoolFull, PoolPermit, Prepared, Runtime};

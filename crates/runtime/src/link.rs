@@ -22,6 +22,13 @@ pub struct Offer {
     pub refuse_ungranted: bool,
 }
 
+impl Offer {
+    /// Whether one of the versions provided serves the wanted one.
+    fn serves(&self, wanted: &str) -> bool {
+        self.versions.iter().any(|v| compatible(v, wanted))
+    }
+}
+
 /// The state of an instance, and the host functions that work on it.
 pub trait Host: InstanceState + Sized {
     /// Links all WIT interfaces; those of 0.3 only where the engine has concurrency.
@@ -103,12 +110,14 @@ impl<S: Host> Runtime<S> {
         name: &str,
         granted: &dyn Fn(&str) -> bool,
     ) -> Result<Prepared<S>> {
-        check_grants::<S>(&artifact, name, granted)?;
+        let denials = ungranted::<S>(&artifact, granted);
         let pre = match &artifact.code {
             Code::Component(code) => {
                 let linker = self.component_linker(&artifact)?;
                 let pre = linker.instantiate_pre(code);
-                Pre::Component(pre.map_err(|e| unmatched::<S>(&artifact, &e))?)
+                Pre::Component(
+                    pre.map_err(|e| unmatched::<S>(&artifact, &e).with_denials(denials.clone()))?,
+                )
             }
             Code::Module(code) => {
                 let linker = self.module_linker(&artifact)?;
@@ -120,6 +129,9 @@ impl<S: Host> Runtime<S> {
                 }
             }
         };
+        if !denials.is_empty() {
+            return Err(refused(name, denials));
+        }
         let pooled = self.loader.engines().pooled(artifact.key)?;
         Ok(Prepared {
             artifact,
@@ -208,22 +220,19 @@ impl<S: 'static> Prepared<S> {
     }
 }
 
-/// Imports whose grant the component does not hold are found here, before anything runs.
-fn check_grants<S: Host>(
-    artifact: &Artifact,
-    name: &str,
-    granted: &dyn Fn(&str) -> bool,
-) -> Result<()> {
+/// Imports whose grant the component does not hold are found here, before anything runs. One that
+/// nobody provides is not among them: no grant would help.
+fn ungranted<S: Host>(artifact: &Artifact, granted: &dyn Fn(&str) -> bool) -> Vec<Denial> {
     if !matches!(artifact.code, Code::Component(_)) {
-        return Ok(());
+        return Vec::new();
     }
     let offers = S::offers();
     let mut denials: Vec<Denial> = Vec::new();
     for import in artifact.imports() {
-        let interface = import.split('@').next().unwrap_or(&import);
+        let (interface, version) = import.split_once('@').unwrap_or((&import, ""));
         let offer = offers
             .iter()
-            .find(|o| o.interface == interface && o.refuse_ungranted);
+            .find(|o| o.interface == interface && o.refuse_ungranted && o.serves(version));
         let Some(Offer {
             grant: Some((grant, line)),
             ..
@@ -240,18 +249,19 @@ fn check_grants<S: Host>(
             });
         }
     }
-    if denials.is_empty() {
-        return Ok(());
-    }
+    denials
+}
+
+fn refused(name: &str, denials: Vec<Denial>) -> Error {
     let asked: Vec<&str> = denials
         .iter()
         .map(|d| d.asked.trim_start_matches("import "))
         .collect();
-    Err(Error::denied(format!(
+    Error::denied(format!(
         "component `{name}` imports {} and was not granted it",
         asked.join(", ")
     ))
-    .with_denials(denials))
+    .with_denials(denials)
 }
 
 /// The first scope of an example line: `default` of `keyvalue = ["default"]`.
@@ -272,7 +282,7 @@ fn unmatched<S: Host>(artifact: &Artifact, error: &wasmtime::Error) -> Error {
                 .iter()
                 .any(|m| import.starts_with(m));
         match offers.iter().find(|o| o.interface == interface) {
-            Some(offer) if offer.versions.iter().any(|v| compatible(v, version)) => {}
+            Some(offer) if offer.serves(version) => {}
             Some(offer) => {
                 help.push(format!(
                     "provided: {interface}@{}",

@@ -5,7 +5,7 @@
 //! own table of open files: descriptors are not shared beyond the preopened ones.
 //! Source: the wasi-threads proposal (legacy; the engine has dropped its own support).
 
-use crate::call::{MakeState, metered, start_module};
+use crate::call::{MakeState, metered, start_module, stoppable};
 use crate::core::InstanceState;
 use crate::limits::Limit;
 use std::sync::Arc;
@@ -61,15 +61,21 @@ pub(crate) async fn run<S: InstanceState>(
         }
         Err(error) => return (Err(error), store.into_data()),
     };
-    let ended = main(store, module, linker, make);
-    let ended = match timeout {
-        None => ended.await,
-        Some(timeout) => match tokio::time::timeout(timeout, ended).await {
-            Ok(ended) => ended,
-            Err(_) => (Err(meter.reach(Limit::Timeout).into()), None),
-        },
+    let stop = store.data_mut().core().stop.clone();
+    let ended = async { Ok(main(store, module, linker, make).await) };
+    let ended = async {
+        let Some(timeout) = timeout else {
+            return ended.await;
+        };
+        let over = |_| Err(meter.reach(Limit::Timeout).into());
+        tokio::time::timeout(timeout, ended)
+            .await
+            .unwrap_or_else(over)
     };
-    (ended.0, ended.1.unwrap_or(left_behind))
+    match stoppable(stop, ended).await {
+        Ok((result, state)) => (result, state.unwrap_or(left_behind)),
+        Err(early) => (Err(early), left_behind),
+    }
 }
 
 /// The main thread, watched from outside of it: it may block in `memory.atomic.wait`, and limits

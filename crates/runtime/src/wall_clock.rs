@@ -82,13 +82,13 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn meter() -> std::sync::Arc<Meter> {
-        Budget::new(Allowance {
+        let budget = Budget::new(Allowance {
             timeout: Some(10 * SECOND),
             first_byte: Some(25 * SECOND),
             duration: Some(60 * SECOND),
             ..Allowance::UNLIMITED
-        })
-        .meter
+        });
+        budget.meter.clone()
     }
 
     #[test]

@@ -9,10 +9,10 @@ mod http;
 use http::{Answer, Request};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::time::{SystemTime, UNIX_EPOCH};
 use wasi::keyvalue::atomics::increment;
 use wasi::keyvalue::batch::get_many;
 use wasi::keyvalue::store::{self, Bucket};
+use wasip2::clocks::wall_clock;
 
 wit_bindgen::generate!({ path: "wit", world: "wasi:keyvalue/imports", generate_all });
 
@@ -101,9 +101,7 @@ fn add(request: &Request) -> Result<Answer, Refusal> {
     };
     let name = checked("name", &submission.name, LONGEST_NAME)?;
     let message = checked("message", &submission.message, LONGEST_MESSAGE)?;
-    let at = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |time| time.as_secs());
+    let at = wall_clock::now().seconds;
     let entry = serde_json::to_string(&Entry { name, message, at }).expect("plain data");
 
     let bucket = store::open("default")?;

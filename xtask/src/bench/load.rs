@@ -33,7 +33,7 @@ impl Load {
 }
 
 impl Load {
-    /// What was measured in some other way than by [`drive`]
+    /// What was measured in some other way than by [`drive_with`]
     pub fn of(mut latencies: Vec<u64>, wall: Duration) -> Result<Self> {
         ensure!(!latencies.is_empty(), "no request was answered");
         latencies.sort_unstable();
@@ -72,28 +72,53 @@ impl From<SocketAddr> for Target {
     }
 }
 
-/// Connects, calls `before`, sends requests for `time`, and calls `after`: the two calls bracket
-/// the requests without the connecting. All on the calling thread, hence on its core.
+/// Asks again and again on a connection of its own
+pub trait Client: Send + 'static {
+    /// Sends a request and makes sure that the answer is a good one.
+    fn ask(&mut self) -> impl Future<Output = Result<()>> + Send;
+}
+
+impl Client for (Sender, Target) {
+    async fn ask(&mut self) -> Result<()> {
+        request(&mut self.0, &self.1).await.map(drop)
+    }
+}
+
+/// Sends requests on so many connections for `time`; see [`drive_with`].
 pub fn drive<T>(
     target: impl Into<Target>,
     connections: usize,
     time: Duration,
-    mut sample: impl FnMut() -> Result<T>,
+    sample: impl FnMut() -> Result<T>,
 ) -> Result<(Load, T, T)> {
     let target = target.into();
+    let connect = async {
+        let mut clients = Vec::new();
+        for _ in 0..connections {
+            clients.push((connect(target.address).await?, target.clone()));
+        }
+        Ok(clients)
+    };
+    drive_with(connect, time, sample)
+}
+
+/// Connects, takes a sample, lets the clients ask for `time`, and takes another: the two samples
+/// bracket the requests without the connecting. All on the calling thread, hence on its core.
+pub fn drive_with<C: Client, T>(
+    connect: impl Future<Output = Result<Vec<C>>>,
+    time: Duration,
+    mut sample: impl FnMut() -> Result<T>,
+) -> Result<(Load, T, T)> {
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let mut senders = Vec::new();
-        for _ in 0..connections {
-            senders.push(connect(target.address).await?);
-        }
+        let clients = connect.await?;
         let before = sample()?;
         let start = Instant::now();
         let mut workers = JoinSet::new();
-        for sender in senders {
-            workers.spawn(work(sender, target.clone(), start + time));
+        for client in clients {
+            workers.spawn(work(client, start + time));
         }
         let mut latencies = Vec::new();
         while let Some(worker) = workers.join_next().await {
@@ -125,11 +150,11 @@ pub async fn connect(address: SocketAddr) -> Result<Sender> {
     Ok(sender)
 }
 
-async fn work(mut sender: Sender, target: Target, deadline: Instant) -> Result<Vec<u64>> {
+async fn work(mut client: impl Client, deadline: Instant) -> Result<Vec<u64>> {
     let mut latencies = Vec::new();
     let mut start = Instant::now();
     while start < deadline {
-        request(&mut sender, &target).await?;
+        client.ask().await?;
         let end = Instant::now();
         latencies.push(u64::try_from((end - start).as_nanos())?);
         start = end;

@@ -12,6 +12,8 @@ mod peer;
 mod report;
 mod requests;
 mod server;
+mod servers;
+mod shapes;
 mod spread;
 mod tenants;
 mod usage;
@@ -48,16 +50,20 @@ pub struct Args {
 /// A part of the bench
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// What a request costs, beside bare hyper and `wasmtime serve`
+    /// What a request costs, beside bare hyper and `wasmtime serve`; and all shapes
     Requests,
+    /// Bodies, headers, HTTP/2, idle connections: what they cost beside bare hyper
+    Shapes,
     /// What `holm run` takes from its start to its end
     Start,
     /// What making an instance costs
     Instances,
     /// What the key-value store takes
     Keyvalue,
-    /// A host of ten thousand apps (minutes)
+    /// A host of ten thousand apps, and what they feel of each other (minutes)
     Tenants,
+    /// A hundred thousand live instances, where `vm.max_map_count` was raised
+    Asleep,
     /// What a tenant feels of another one that computes without end (minutes)
     Neighbour,
 }
@@ -103,11 +109,16 @@ pub fn run(args: Args) -> Result<ExitCode> {
     };
     for part in parts {
         match part {
-            Part::Requests => report.sections.extend(requests::measure_all(&bench)),
+            Part::Requests => {
+                report.sections.extend(requests::measure_all(&bench));
+                report.sections.push(shapes::measure(&bench));
+            }
+            Part::Shapes => report.sections.push(shapes::measure(&bench)),
             Part::Start => report.sections.push(cold_start::measure(&bench)),
             Part::Instances => report.sections.push(instances::measure(&bench)),
             Part::Keyvalue => report.sections.push(keyvalue::measure(&bench)),
             Part::Tenants => report.sections.push(tenants::measure(&bench)),
+            Part::Asleep => report.sections.push(tenants::asleep::measure_more(&bench)),
             Part::Neighbour => report.sections.push(neighbour::measure(&bench)),
         }
     }

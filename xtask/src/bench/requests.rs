@@ -1,7 +1,6 @@
 //! Requests: what one costs the server, and how many and how fast they are answered.
 
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -9,19 +8,20 @@ use anyhow::{Result, ensure};
 use super::load::Target;
 use super::report::Section;
 use super::server::Server;
+use super::servers::{self, BARE, HOLM, PEER, Served, ratios};
+use super::spread::Spread;
 use super::tenants::lean::Lean;
-use super::{Bench, load};
+use super::tenants::{SHARE_OF_PEER_MAX, TIMES_BARE_MAX, lean_p3};
+use super::{Bench, load, paced};
+use crate::workspace;
 
 /// Enough that the server always has a request waiting.
 const CONNECTIONS: usize = 32;
 
-/// What a fresh instance per request may cost, as a share of what wasmtime's own server takes
-const SHARE_OF_PEER_MAX: f64 = 0.8;
+/// What p99 over p50 under half load may be, in bare hyper's own
+const TAIL_MAX: f64 = 2.0;
 
-const HOLM: &str = "holm up";
 const LOGGED: &str = "holm up, logging";
-const PEER: &str = "wasmtime serve";
-const BARE: &str = "bare hyper";
 
 /// One server's rounds, a value for each
 #[derive(Default)]
@@ -46,6 +46,12 @@ struct Case {
     times_bare: Option<f64>,
     /// What it should cost at most, in microseconds
     cpu_us: Option<f64>,
+    /// What it should cost at most, as a share of what wasmtime's own server takes
+    share_of_peer: Option<f64>,
+    /// Also with the access log
+    logged: bool,
+    /// Also the tail of its latency under half load
+    tail: bool,
 }
 
 impl Case {
@@ -58,11 +64,12 @@ impl Case {
             ask: ("/", 200),
             times_bare: None,
             cpu_us: None,
+            share_of_peer: None,
+            logged: false,
+            tail: false,
         }
     }
-}
 
-impl Case {
     fn target(&self, server: &Server) -> Target {
         Target {
             path: self.ask.0,
@@ -75,27 +82,50 @@ impl Case {
 
 /// Measures guests of several kinds under all servers that can be had.
 pub fn measure_all(bench: &Bench) -> Vec<Section> {
-    let lean = || -> Result<PathBuf> {
-        let lab = Bench::guest("http-lab.wasm").map_err(anyhow::Error::msg)?;
-        let path = bench.scratch.path().join("lean.wasm");
-        std::fs::write(&path, Lean::like(&lab)?.component("lean", 1, 0)?)?;
-        Ok(path)
+    let lean = |generation: fn(&Path) -> Result<Vec<u8>>, like: &str, name: &str| {
+        let like = Bench::guest(like)?;
+        let path = bench.scratch.path().join(name);
+        let made = generation(&like).and_then(|bytes| Ok(std::fs::write(&path, bytes)?));
+        made.map(|()| path).map_err(|error| format!("{error:#}"))
     };
     let cases = [
         Case {
-            times_bare: Some(4.0),
+            times_bare: Some(TIMES_BARE_MAX),
+            share_of_peer: Some(SHARE_OF_PEER_MAX),
+            logged: true,
+            tail: true,
             ..Case::of("http-hello.wasm", "WASI 0.2, plain Rust")
         },
         Case {
             title: "a hand-written component (WASI 0.2, lean)".to_owned(),
-            guest: lean().map_err(|error| format!("{error:#}")),
-            times_bare: Some(1.0 / 0.3),
+            guest: lean(
+                |like| Lean::like(like)?.component("lean", 1, 0),
+                "http-lab.wasm",
+                "lean.wasm",
+            ),
+            // 0.30 of its rate
+            times_bare: Some(3.33),
+            ..Case::of("http-hello.wasm", "")
+        },
+        Case {
+            title: "examples/hello (WASI 0.2, the same without the adapter of 0.1)".to_owned(),
+            guest: Ok(workspace::root().join("examples/hello/hello.wasm")),
+            times_bare: Some(TIMES_BARE_MAX),
+            share_of_peer: Some(SHARE_OF_PEER_MAX),
             ..Case::of("http-hello.wasm", "")
         },
         Case::of("http-hello-p3.wasm", "WASI 0.3, plain Rust"),
         Case {
             reuse: 128,
             ..Case::of("http-hello-p3.wasm", "WASI 0.3, 128 requests an instance")
+        },
+        Case {
+            title: "a hand-written component (WASI 0.3, lean, 128 requests an instance)".to_owned(),
+            guest: lean(lean_p3::component, "http-hello-p3.wasm", "lean-p3.wasm"),
+            reuse: 128,
+            // 0.35 of its rate
+            times_bare: Some(2.86),
+            ..Case::of("http-hello-p3.wasm", "")
         },
         Case {
             component: "grants = { keyvalue = [\"default\"] }",
@@ -111,14 +141,14 @@ pub fn measure_all(bench: &Bench) -> Vec<Section> {
 /// Measures one guest under all servers that can be had.
 fn measure(bench: &Bench, case: &Case) -> Section {
     let (rounds, time) = match bench.quick {
-        true => (3, Duration::from_secs(1)),
-        false => (7, Duration::from_secs(3)),
+        true => (2, Duration::from_millis(500)),
+        false => (5, Duration::from_millis(800)),
     };
     let mut section = Section::new(format!(
         "requests: {}, {} by an instance, {CONNECTIONS} connections, {rounds} rounds of {} s",
         case.title,
         case.reuse,
-        time.as_secs()
+        time.as_secs_f64()
     ));
     match &case.guest {
         Err(missing) => section.notes.push(missing.clone()),
@@ -192,11 +222,61 @@ fn fill(
         "CPU/request",
         &ratios(cpu(PEER), cpu(BARE)),
     );
+    let beside_peer = ratios(cpu(HOLM), cpu(PEER));
+    match case.share_of_peer {
+        Some(goal) => section.row_with_goal(
+            &format!("{HOLM} / {PEER}"),
+            "CPU/request",
+            &beside_peer,
+            goal,
+        ),
+        None => section.row(&format!("{HOLM} / {PEER}"), "CPU/request", &beside_peer),
+    }
+    if case.tail {
+        let half = |name| {
+            let found = servers.iter().position(|server| server.name == name)?;
+            let full = Spread::of(&measured[found].per_second)?.median;
+            Some((&servers[found], full / 2.0))
+        };
+        if let (Some(holm), Some(bare)) = (half(HOLM), half(BARE)) {
+            tails(bench, case, [holm, bare], rounds, time, section)?;
+        }
+    }
+    Ok(())
+}
+
+/// How much longer the slowest of a hundred requests takes than the middle one, for Holm and bare
+/// hyper, each asked half as often as it could answer.
+fn tails(
+    bench: &Bench,
+    case: &Case,
+    servers: [(&Server, f64); 2],
+    rounds: usize,
+    time: Duration,
+    section: &mut Section,
+) -> Result<()> {
+    let mut tails = [Vec::new(), Vec::new()];
+    let mut middles = [Vec::new(), Vec::new()];
+    for _ in 0..rounds {
+        for (((server, half), tails), middles) in servers.iter().zip(&mut tails).zip(&mut middles) {
+            let target = case.target(server);
+            let load = bench
+                .cores
+                .as_client(|| paced::drive(&target, *half, time))?;
+            tails.push(load.latency_us(0.99) / load.latency_us(0.5));
+            middles.push(load.latency_us(0.5));
+        }
+    }
+    for (((server, half), tails), middles) in servers.iter().zip(&tails).zip(&middles) {
+        let at = format!("at {half:.0} requests/s");
+        section.row(server.name, &format!("p50 {at}, µs"), middles);
+        section.row(server.name, &format!("p99 / p50 {at}"), tails);
+    }
     section.row_with_goal(
-        &format!("{HOLM} / {PEER}"),
-        "CPU/request",
-        &ratios(cpu(HOLM), cpu(PEER)),
-        SHARE_OF_PEER_MAX,
+        &format!("{HOLM} / {BARE}"),
+        "p99 / p50 under half load",
+        &ratios(&tails[0], &tails[1]),
+        TAIL_MAX,
     );
     Ok(())
 }
@@ -204,52 +284,22 @@ fn fill(
 /// Bare hyper always; the others where they are there and start.
 fn start(bench: &Bench, case: &Case, section: &mut Section) -> Result<Vec<Server>> {
     let guest = case.guest.as_ref().map_err(|e| anyhow::anyhow!("{e}"))?;
-    let app = bench.scratch.path().join("requests");
-    std::fs::create_dir_all(&app)?;
-    let manifest = format!(
-        "name = \"bench\"\n\n[component.web]\nsource = {guest:?}\nreuse = {}\n{}\n\n\
-         [[http]]\nroute = \"/...\"\ncomponent = \"web\"\n",
-        case.reuse, case.component
-    );
-    std::fs::write(app.join("holm.toml"), manifest)?;
-    let folder = bench.scratch.path();
-    let start = |name, command: &mut Command| {
-        bench
-            .cores
-            .as_server(|| Server::start(name, command.current_dir(folder)))
+    let served = Served {
+        component: case.component,
+        reuse: case.reuse,
+        ..Served::of(guest)
     };
     let mut servers = Vec::new();
-
+    let mut started = |server: Result<Server>| match server {
+        Ok(server) => servers.push(server),
+        Err(error) => section.notes.push(format!("{error:#}")),
+    };
+    started(served.holm(bench, HOLM, &["--quiet"]));
     // The peer keeps no access log, so neither does the row that is compared with it.
-    for (name, quiet) in [(HOLM, true), (LOGGED, false)] {
-        let mut holm = Command::new(&bench.holm);
-        holm.args(["up", "--listen", "127.0.0.1:0"]);
-        if quiet {
-            holm.arg("--quiet");
-        }
-        match start(name, holm.arg(&app)) {
-            Ok(server) => servers.push(server),
-            Err(error) => section.notes.push(format!("{name}: {error:#}")),
-        }
+    if case.logged {
+        started(served.holm(bench, LOGGED, &[]));
     }
-
-    match &bench.wasmtime {
-        Err(why) => section.notes.push(why.clone()),
-        Ok(wasmtime) => {
-            let mut serve = Command::new(wasmtime);
-            serve
-                .args(["serve", "-Wcomponent-model-async", "-Sp3", "-Scli"])
-                // Its default for 0.3 is to reuse an instance; Holm's is a fresh one each.
-                .args(["--max-instance-reuse-count", &case.reuse.to_string()])
-                .args(["--addr", "127.0.0.1:0"])
-                .arg(guest);
-            match start(PEER, &mut serve) {
-                Ok(server) => servers.push(server),
-                Err(error) => section.notes.push(format!("{PEER}: {error:#}")),
-            }
-        }
-    }
-
+    started(served.peer(bench));
     let bodies: Vec<_> = servers
         .iter()
         .map(|server| load::body(&case.target(server)))
@@ -258,20 +308,8 @@ fn start(bench: &Bench, case: &Case, section: &mut Section) -> Result<Vec<Server
         bodies.windows(2).all(|pair| pair[0] == pair[1]),
         "the servers' answers differ"
     );
-
-    let mut bare = Command::new(std::env::current_exe()?);
-    bare.arg("bare-hyper");
-    if let Some(body) = bodies.first() {
-        bare.arg("--body").arg(&*String::from_utf8_lossy(body));
-    }
-    servers.push(start(BARE, &mut bare)?);
+    let body = bodies.first().map(|body| String::from_utf8_lossy(body));
+    let body = body.unwrap_or("hello\n".into());
+    servers.push(servers::bare(bench, &["--body", &body])?);
     Ok(servers)
-}
-
-/// Round by round; empty where one of the two was not measured
-fn ratios(ours: &[f64], theirs: &[f64]) -> Vec<f64> {
-    ours.iter()
-        .zip(theirs)
-        .map(|(ours, theirs)| ours / theirs)
-        .collect()
 }

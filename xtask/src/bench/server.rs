@@ -67,7 +67,13 @@ impl Server {
             Ok(address) => Ok(server(address)),
             Err(what) => {
                 drop(server(SocketAddr::from(([0; 4], 0))));
-                bail!("{command:?} {what}; it said: {}", printed.join(" | "))
+                // What is wrong comes first; what follows may be a backtrace.
+                printed.truncate(3);
+                bail!(
+                    "{:?} {what}; it said: {}",
+                    command.get_program(),
+                    printed.join(" | ")
+                )
             }
         }
     }

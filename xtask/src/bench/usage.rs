@@ -1,5 +1,7 @@
-//! CPU time of other processes, user and system together, in nanoseconds rather than ticks.
+//! What other processes use: CPU time, user and system together, in nanoseconds rather than ticks;
+//! and memory.
 
+use std::fs;
 use std::io;
 use std::mem::MaybeUninit;
 use std::time::Duration;
@@ -26,6 +28,14 @@ pub fn of_process(pid: u32) -> Result<Duration> {
     let seconds = u64::try_from(time.tv_sec).context("a negative CPU time")?;
     let nanoseconds = u32::try_from(time.tv_nsec).context("a negative CPU time")?;
     Ok(Duration::new(seconds, nanoseconds))
+}
+
+/// The memory that a process holds, in kB; what it shares with others counts in part.
+pub fn memory_kb(pid: u32) -> Result<f64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok());
+    Ok(kib.context("no Pss in smaps_rollup")? * 1.024)
 }
 
 /// CPU time of all children that have ended and were waited for

@@ -364,6 +364,7 @@ fn files(function: &str) -> Option<&'static str> {
         | "[method]descriptor.remove-directory-at"
         | "[method]descriptor.symlink-at"
         | "[method]descriptor.unlink-file-at" => "watch::at => watch::changed",
+        "[method]descriptor.stat-at" => "watch::looking => watch::looked_at",
         // What libc asks of every granted folder before main is no use of it.
         "[method]descriptor.get-type" | "[method]descriptor.get-flags" => return None,
         _ if function.starts_with("[method]descriptor.") => "watch::at => watch::looked",

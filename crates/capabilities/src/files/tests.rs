@@ -106,7 +106,18 @@ fn the_flag() {
         ("/data", Some("/srv/x"), Access::Read)
     );
     assert_eq!(read(".:ro").unwrap().guest, ".");
-    for wrong in ["", "::", "a::", "::b", ":ro", "a:::ro"] {
+    for wrong in [
+        "",
+        "::",
+        "a::",
+        "::b",
+        ":ro",
+        "a:::ro",
+        "a:rw",
+        "a::/b:rw",
+        "a::/b::/c",
+        "a::/b:ro:ro",
+    ] {
         assert!(read(wrong).is_err(), "{wrong}");
     }
 }

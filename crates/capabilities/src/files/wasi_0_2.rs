@@ -45,7 +45,7 @@ pub fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         async fallible(types::Host::convert_error_code) "[method]descriptor.stat" =
             types::HostDescriptor::stat { a }, note watch::at => watch::looked;
         async fallible(types::Host::convert_error_code) "[method]descriptor.stat-at" =
-            types::HostDescriptor::stat_at { a, b, c }, note watch::at => watch::looked;
+            types::HostDescriptor::stat_at { a, b, c }, note watch::looking => watch::looked_at;
         async fallible(types::Host::convert_error_code) "[method]descriptor.set-times-at" =
             types::HostDescriptor::set_times_at { a, b, c, d, e }, note watch::at => watch::changed;
         async fallible(types::Host::convert_error_code) "[method]descriptor.link-at" =

@@ -40,7 +40,8 @@ pub fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         concurrent fallible(types::Host::convert_error_code) "[method]descriptor.stat" =
             types::HostDescriptorWithStore::stat { a }, note watch::at => watch::looked;
         concurrent fallible(types::Host::convert_error_code) "[method]descriptor.stat-at" =
-            types::HostDescriptorWithStore::stat_at { a, b, c }, note watch::at => watch::looked;
+            types::HostDescriptorWithStore::stat_at { a, b, c },
+            note watch::looking => watch::looked_at;
         concurrent fallible(types::Host::convert_error_code) "[method]descriptor.set-times-at" =
             types::HostDescriptorWithStore::set_times_at { a, b, c, d, e },
             note watch::at => watch::changed;

@@ -1,5 +1,5 @@
 //! What the rows of `wasi:filesystem` do beside the call: count bytes, note which granted folders
-//! were really used, and record what a read-only folder refused.
+//! were really used, and record what a read-only folder refused, and which paths lead out of one.
 
 use super::{Access, Dir};
 use crate::State;
@@ -13,6 +13,7 @@ use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::bindings::filesystem::types as types_0_2;
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError};
 use wasmtime_wasi::p3::bindings::filesystem::types as types_0_3;
+use wasmtime_wasi::p3::filesystem::FilesystemError;
 
 /// An instance's folders, and which of them each open descriptor lies in.
 pub struct Watch {
@@ -59,6 +60,43 @@ impl Watch {
 pub(crate) struct Touch {
     dirs: [Option<usize>; 2],
     writes: bool,
+}
+
+/// The same of a call with a path, which may lead out of the folder.
+pub(crate) struct Toward {
+    touch: Touch,
+    path: Box<str>,
+}
+
+impl Toward {
+    fn settle<T, E: Refusal>(&self, state: &mut State, result: &Result<T, E>) {
+        if matches!(result, Err(error) if error.is_not_permitted()) {
+            not_permitted(state, self.touch.dirs[0], self.touch.writes, &self.path);
+        }
+    }
+}
+
+/// The error of a call to the file system.
+pub(crate) trait Refusal {
+    fn is_not_permitted(&self) -> bool;
+}
+
+impl Refusal for FsError {
+    fn is_not_permitted(&self) -> bool {
+        matches!(
+            self.downcast_ref(),
+            Some(types_0_2::ErrorCode::NotPermitted)
+        )
+    }
+}
+
+impl Refusal for FilesystemError {
+    fn is_not_permitted(&self) -> bool {
+        matches!(
+            self.downcast_ref(),
+            Some(types_0_3::ErrorCode::NotPermitted)
+        )
+    }
 }
 
 /// The arguments of a method of `descriptor`.
@@ -126,32 +164,57 @@ macro_rules! opening {
         /// Before `open-at`.
         pub(crate) fn $name(
             state: &mut State,
-            (at, _, _, open, flags): (
+            (at, _, path, open, flags): (
                 &Resource<Descriptor>,
                 &$types::PathFlags,
                 &String,
                 &$types::OpenFlags,
                 &$types::DescriptorFlags,
             ),
-        ) -> Touch {
+        ) -> Toward {
             use $types::{DescriptorFlags, OpenFlags};
             let writes = open.contains(OpenFlags::CREATE)
                 || open.contains(OpenFlags::TRUNCATE)
                 || flags.contains(DescriptorFlags::WRITE);
-            touch(state, [Some(at.rep()), None], writes)
+            let touch = touch(state, [Some(at.rep()), None], writes);
+            let path = path.as_str().into();
+            Toward { touch, path }
         }
     };
 }
 opening!(opening_0_2, types_0_2);
 opening!(opening_0_3, types_0_3);
 
-/// After `open-at`: what was opened lies where its parent lies.
-pub(crate) fn opened<E>(
+/// Before `stat-at`.
+pub(crate) fn looking<F>(
     state: &mut State,
-    touch: Touch,
+    (at, _, path): (&Resource<Descriptor>, &F, &String),
+) -> Toward {
+    Toward {
+        touch: touch(state, [Some(at.rep()), None], false),
+        path: path.as_str().into(),
+    }
+}
+
+/// After `stat-at`.
+pub(crate) fn looked_at<T, E: Refusal>(
+    state: &mut State,
+    toward: Toward,
+    result: &mut Result<T, E>,
+) {
+    settle(state, toward.touch, result.is_ok());
+    toward.settle(state, result);
+}
+
+/// After `open-at`: what was opened lies where its parent lies.
+pub(crate) fn opened<E: Refusal>(
+    state: &mut State,
+    toward: Toward,
     result: &mut Result<Resource<Descriptor>, E>,
 ) {
+    let touch = toward.touch;
     settle(state, touch, result.is_ok());
+    toward.settle(state, result);
     if let (Ok(opened), Some(dir)) = (result, touch.dirs[0])
         && let Some(places) = &mut state.parts.files.places
     {
@@ -284,4 +347,30 @@ pub(super) fn settle_one(state: &mut State, dir: usize, writes: bool, done: bool
             flag,
         });
     }
+}
+
+/// The most of a path that a denial repeats, in characters.
+const PATH_SHOWN: usize = 200;
+
+/// The engine did not permit it: a path led out of its folder, by `..`, by a link, or because it is
+/// absolute. `dir` is the folder where it is known. A write into a read-only folder is not permitted
+/// either, and [`settle_one`] has told of it.
+pub(super) fn not_permitted(state: &mut State, dir: Option<usize>, writes: bool, path: &str) {
+    let dirs = state.parts.files.dirs.clone();
+    let dir = dir.and_then(|dir| dirs.get(dir));
+    let read_only = |dir: &Dir| dir.access == Access::Read;
+    if writes && dir.map_or_else(|| dirs.iter().any(read_only), read_only) {
+        return;
+    }
+    let path: String = path.chars().take(PATH_SHOWN).collect();
+    let asked = match dir {
+        Some(dir) => format!("leave the folder {} by {path}", dir.guest),
+        None => format!("leave a granted folder by {path}"),
+    };
+    state.core().denials.record(Denial {
+        asked,
+        grant: "dirs",
+        line: "dirs = { \"GUEST\" = \"HOST\" } # HOST: the folder that it leads to".into(),
+        flag: "--dir HOST::GUEST".into(),
+    });
 }

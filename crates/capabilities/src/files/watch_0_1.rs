@@ -1,6 +1,6 @@
 //! What the rows of `wasi_snapshot_preview1` do beside the call, where it is about files.
 
-use super::watch::settle_one;
+use super::watch::{not_permitted, settle_one};
 use crate::State;
 use crate::stdio::counted::Counter;
 use holm_runtime::InstanceState;
@@ -13,6 +13,10 @@ const FIRST: u32 = 3;
 /// `path_open`'s `oflags` that make or empty a file, and the right to write.
 const OFLAGS_CREAT_OR_TRUNC: i32 = 0b1001;
 const RIGHT_FD_WRITE: i64 = 1 << 6;
+
+/// What a call returns that did what it was asked to, and one that was not permitted to.
+const SUCCESS: i32 = 0;
+const PERM: i32 = 63;
 
 /// What is known of a 0.1 guest's file descriptors.
 pub(super) struct Fds {
@@ -68,13 +72,35 @@ of_fd!(A B C D E);
 of_fd!(A B C D E F);
 
 fn settle(state: &mut State, fd: i32, writes: bool, done: bool) {
+    if let Some(dir) = dir_of(state, fd) {
+        settle_one(state, dir, writes, done);
+    }
+}
+
+/// The folder that a descriptor lies in, if it is known.
+fn dir_of(state: &State, fd: i32) -> Option<usize> {
     let watch = &state.parts.files;
-    let dir = match &watch.fds.places {
+    match &watch.fds.places {
         Some(places) => places.get(&fd.cast_unsigned()).copied(),
         None => watch.only().filter(|_| watch.fds.is_file(fd)),
-    };
-    if let Some(dir) = dir {
-        settle_one(state, dir, writes, done);
+    }
+}
+
+/// The same for a call with a path, which lies in the guest's memory and may lead out of the folder.
+fn settle_path(
+    state: &mut State,
+    memory: &GuestMemory<'_>,
+    (fd, path, length): (i32, i32, i32),
+    writes: bool,
+    errno: i32,
+) {
+    settle(state, fd, writes, errno == SUCCESS);
+    let place = (path.cast_unsigned(), length.cast_unsigned());
+    if errno == PERM
+        && let Ok(path) = memory.as_cow_str(GuestPtr::<str>::new(place))
+    {
+        let dir = dir_of(state, fd);
+        not_permitted(state, dir, writes, &path);
     }
 }
 
@@ -86,13 +112,13 @@ fn result(memory: &GuestMemory<'_>, pointer: i32) -> Option<u32> {
 }
 
 /// After a call that only looks at its first argument.
-pub(crate) fn looked<A: OfFd>(state: &mut State, _: &GuestMemory<'_>, call: A, done: bool) {
-    settle(state, call.fd(), false, done);
+pub(crate) fn looked<A: OfFd>(state: &mut State, _: &GuestMemory<'_>, call: A, errno: i32) {
+    settle(state, call.fd(), false, errno == SUCCESS);
 }
 
 /// After a call that changes its first argument.
-pub(crate) fn changed<A: OfFd>(state: &mut State, _: &GuestMemory<'_>, call: A, done: bool) {
-    settle(state, call.fd(), true, done);
+pub(crate) fn changed<A: OfFd>(state: &mut State, _: &GuestMemory<'_>, call: A, errno: i32) {
+    settle(state, call.fd(), true, errno == SUCCESS);
 }
 
 fn moved(
@@ -121,9 +147,9 @@ pub(crate) fn read(
     state: &mut State,
     memory: &GuestMemory<'_>,
     (fd, _, _, size): (i32, i32, i32, i32),
-    done: bool,
+    errno: i32,
 ) {
-    moved(state, memory, fd, size, false, done);
+    moved(state, memory, fd, size, false, errno == SUCCESS);
 }
 
 /// After `fd_pread`.
@@ -131,9 +157,9 @@ pub(crate) fn pread(
     state: &mut State,
     memory: &GuestMemory<'_>,
     (fd, _, _, _, size): (i32, i32, i32, i64, i32),
-    done: bool,
+    errno: i32,
 ) {
-    moved(state, memory, fd, size, false, done);
+    moved(state, memory, fd, size, false, errno == SUCCESS);
 }
 
 /// After `fd_write`.
@@ -141,9 +167,9 @@ pub(crate) fn written(
     state: &mut State,
     memory: &GuestMemory<'_>,
     (fd, _, _, size): (i32, i32, i32, i32),
-    done: bool,
+    errno: i32,
 ) {
-    moved(state, memory, fd, size, true, done);
+    moved(state, memory, fd, size, true, errno == SUCCESS);
 }
 
 /// After `fd_pwrite`.
@@ -151,22 +177,32 @@ pub(crate) fn pwritten(
     state: &mut State,
     memory: &GuestMemory<'_>,
     (fd, _, _, _, size): (i32, i32, i32, i64, i32),
-    done: bool,
+    errno: i32,
 ) {
-    moved(state, memory, fd, size, true, done);
+    moved(state, memory, fd, size, true, errno == SUCCESS);
+}
+
+/// After `path_filestat_get`.
+pub(crate) fn looked_at(
+    state: &mut State,
+    memory: &GuestMemory<'_>,
+    (at, _, path, length, _): (i32, i32, i32, i32, i32),
+    errno: i32,
+) {
+    settle_path(state, memory, (at, path, length), false, errno);
 }
 
 /// After `path_open`: what was opened lies where its parent lies.
 pub(crate) fn opened(
     state: &mut State,
     memory: &GuestMemory<'_>,
-    (at, _, _, _, oflags, rights, _, _, fd): (i32, i32, i32, i32, i32, i64, i64, i32, i32),
-    done: bool,
+    (at, _, path, length, oflags, rights, _, _, fd): (i32, i32, i32, i32, i32, i64, i64, i32, i32),
+    errno: i32,
 ) {
     let writes = oflags & OFLAGS_CREAT_OR_TRUNC != 0 || rights & RIGHT_FD_WRITE != 0;
-    settle(state, at, writes, done);
+    settle_path(state, memory, (at, path, length), writes, errno);
     let fds = &mut state.parts.files.fds;
-    if let Some(fd) = result(memory, fd).filter(|_| done) {
+    if let Some(fd) = result(memory, fd).filter(|_| errno == SUCCESS) {
         fds.forget(fd);
         if let Some(places) = &mut fds.places
             && let Some(dir) = places.get(&at.cast_unsigned()).copied()
@@ -177,8 +213,8 @@ pub(crate) fn opened(
 }
 
 /// After `fd_close`.
-pub(crate) fn closed(state: &mut State, _: &GuestMemory<'_>, (fd,): (i32,), done: bool) {
-    if done {
+pub(crate) fn closed(state: &mut State, _: &GuestMemory<'_>, (fd,): (i32,), errno: i32) {
+    if errno == SUCCESS {
         state.parts.files.fds.forget(fd.cast_unsigned());
     }
 }
@@ -188,9 +224,9 @@ pub(crate) fn renumbered(
     state: &mut State,
     _: &GuestMemory<'_>,
     (from, to): (i32, i32),
-    done: bool,
+    errno: i32,
 ) {
-    if !done || from == to {
+    if errno != SUCCESS || from == to {
         return;
     }
     let (from, to) = (from.cast_unsigned(), to.cast_unsigned());
@@ -211,10 +247,10 @@ pub(crate) fn linked(
     state: &mut State,
     _: &GuestMemory<'_>,
     (from, _, _, _, to, _, _): (i32, i32, i32, i32, i32, i32, i32),
-    done: bool,
+    errno: i32,
 ) {
-    settle(state, from, true, done);
-    settle(state, to, true, done);
+    settle(state, from, true, errno == SUCCESS);
+    settle(state, to, true, errno == SUCCESS);
 }
 
 /// After `path_rename`, which touches two folders.
@@ -222,10 +258,10 @@ pub(crate) fn renamed(
     state: &mut State,
     _: &GuestMemory<'_>,
     (from, _, _, to, _, _): (i32, i32, i32, i32, i32, i32),
-    done: bool,
+    errno: i32,
 ) {
-    settle(state, from, true, done);
-    settle(state, to, true, done);
+    settle(state, from, true, errno == SUCCESS);
+    settle(state, to, true, errno == SUCCESS);
 }
 
 /// After `path_symlink`, whose folder comes third.
@@ -233,7 +269,7 @@ pub(crate) fn symlinked(
     state: &mut State,
     _: &GuestMemory<'_>,
     (_, _, at, _, _): (i32, i32, i32, i32, i32),
-    done: bool,
+    errno: i32,
 ) {
-    settle(state, at, true, done);
+    settle(state, at, true, errno == SUCCESS);
 }

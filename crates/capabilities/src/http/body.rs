@@ -45,6 +45,11 @@ pub struct Account {
 }
 
 impl Account {
+    /// The limit, where the code of an error has a place for it.
+    fn most(&self) -> Option<u64> {
+        Some(self.meter.allowance().outbound_bytes)
+    }
+
     fn room(&self, bytes: usize) -> bool {
         self.meter
             .room(Limit::OutboundBytes, &self.flows, bytes)
@@ -77,7 +82,7 @@ impl Body for RequestBody {
         if let Poll::Ready(Some(Ok(frame))) = &polled {
             if let Some(data) = frame.data_ref() {
                 if !self.account.room(data.len()) {
-                    return Poll::Ready(Some(Err(Error::HttpRequestBodySize(None))));
+                    return Poll::Ready(Some(Err(Error::HttpRequestBodySize(self.account.most()))));
                 }
                 Flows::add(&self.account.flows.http_out, data.len());
             }
@@ -171,7 +176,9 @@ impl Body for ResponseBody {
                 let size = frame.data_ref().map_or(0, Bytes::len);
                 if !body.account.room(size) {
                     body.lease = None;
-                    return Poll::Ready(Some(Err(Error::HttpResponseBodySize(None))));
+                    return Poll::Ready(Some(Err(Error::HttpResponseBodySize(
+                        body.account.most(),
+                    ))));
                 }
                 Flows::add(&body.account.flows.http_in, size);
                 if body.origin.is_end_stream() {

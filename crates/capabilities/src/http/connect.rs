@@ -73,9 +73,12 @@ impl Connector {
                 http2: false,
                 peer,
             }),
-            Scheme::Https => timeout_at(deadline, self.handshake(to, tcp, peer))
-                .await
-                .map_err(|_| Error::ConnectionTimeout)?,
+            Scheme::Https => {
+                let shaken = timeout_at(deadline, self.handshake(to, tcp, peer)).await;
+                shaken
+                    .unwrap_or(Err(Error::ConnectionTimeout))
+                    .map_err(|error| Fault::Beyond(peer, error))
+            }
         }
     }
 
@@ -108,7 +111,7 @@ impl Connector {
         to: &Destination,
         tcp: TcpStream,
         peer: IpAddr,
-    ) -> Result<Connection, Fault> {
+    ) -> Result<Connection, Error> {
         let name = match &to.target {
             Target::Ip(ip) => ServerName::from(*ip),
             Target::Name(name) => {
@@ -144,17 +147,18 @@ async fn dial(
     addresses: &[IpAddr],
     port: u16,
     deadline: Instant,
-) -> Result<(TcpStream, IpAddr), Error> {
-    let mut last = Error::DestinationNotFound;
+) -> Result<(TcpStream, IpAddr), Fault> {
+    let mut last = Fault::Error(Error::DestinationNotFound);
     for (index, &ip) in addresses.iter().enumerate() {
         let now = Instant::now();
         let left = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
         let share = now + deadline.saturating_duration_since(now) / left;
-        last = match timeout_at(share, TcpStream::connect(SocketAddr::new(ip, port))).await {
+        let error = match timeout_at(share, TcpStream::connect(SocketAddr::new(ip, port))).await {
             Ok(Ok(stream)) => return Ok((stream, ip)),
             Ok(Err(error)) => fault::of_dial(&error),
             Err(_) => Error::ConnectionTimeout,
         };
+        last = Fault::Beyond(ip, error);
     }
     Err(last)
 }

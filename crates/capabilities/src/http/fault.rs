@@ -11,6 +11,8 @@ use wasmtime_wasi_http::Error;
 pub enum Fault {
     /// All addresses of the name are in ranges that the grant does not open; one of them.
     Prohibited(IpAddr, Range),
+    /// This address was dialled, and then something went wrong.
+    Beyond(IpAddr, Error),
     /// Everything else.
     Error(Error),
 }
@@ -25,7 +27,7 @@ impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Prohibited(..) => Error::DestinationIpProhibited,
-            Fault::Error(error) => error,
+            Fault::Beyond(_, error) | Fault::Error(error) => error,
         }
     }
 }

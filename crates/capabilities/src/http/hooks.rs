@@ -4,13 +4,15 @@ use super::body::Account;
 use super::destination::Destination;
 use super::fault::Fault;
 use super::outbound::{Outbound, Patience, Peer, Slot};
+use super::trace;
 use crate::State;
 use crate::network::{PRIVATE, Range, Target, needs_private};
 use holm_runtime::limits::{Limit, Meter};
 use holm_runtime::receipt::Flows;
 use holm_runtime::seam::Uses;
+use holm_runtime::trace::Tracer;
 use holm_runtime::{Core, Denial, Denials, InstanceState as _};
-use http::{HeaderValue, Method, Request, Response};
+use http::{Method, Request, Response};
 use http_body_util::BodyExt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -28,8 +30,8 @@ pub struct Hooks {
     uses: Option<Uses>,
     /// Made with the first request: most instances send none.
     slots: Option<Arc<Semaphore>>,
-    /// The trace that the event is a part of.
-    traceparent: Option<HeaderValue>,
+    /// Who traces the event.
+    tracer: Tracer,
 }
 
 type Sent = Result<
@@ -50,13 +52,13 @@ impl Hooks {
             denials: core.denials.clone(),
             uses: core.seam.uses().cloned(),
             slots: None,
-            traceparent: None,
+            tracer: None,
         }
     }
 
-    /// What requests are marked with from now on.
-    pub(super) fn carry_trace(&mut self, traceparent: Option<HeaderValue>) {
-        self.traceparent = traceparent;
+    /// Who requests are told to from now on.
+    pub(super) fn trace(&mut self, tracer: Tracer) {
+        self.tracer = tracer;
     }
 
     /// Is this request granted, and is there room for it?
@@ -105,10 +107,10 @@ impl WasiHttpHooks for Hooks {
         _response_read: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Sent> + Send> {
         let admitted = self.admit(&request);
-        if let Some(traceparent) = &self.traceparent {
-            let own = request.headers_mut().entry("traceparent");
-            own.or_insert_with(|| traceparent.clone());
-        }
+        let span = admitted
+            .as_ref()
+            .ok()
+            .and_then(|(to, _)| trace::begin(&self.tracer, to, &mut request));
         let outbound = self.outbound.clone();
         let account = Account {
             flows: self.flows.clone(),
@@ -118,20 +120,26 @@ impl WasiHttpHooks for Hooks {
         Box::new(async move {
             let (to, slot) = admitted?;
             let patience = Patience::of(options);
-            match outbound
+            let sent = outbound
                 .send(to.clone(), request, patience, account, slot)
-                .await
-            {
+                .await;
+            trace::end(span, &sent);
+            match sent {
                 Ok(response) => {
-                    if let Some(uses) = &uses {
-                        note(uses, &to, response.extensions().get());
-                    }
+                    let peer = response.extensions().get();
+                    note(uses, &to, peer.map(|peer: &Peer| peer.0));
                     let response = response.map(BodyExt::boxed_unsync);
                     Ok((response, Box::new(std::future::ready(Ok(()))) as Box<_>))
                 }
                 Err(fault) => {
-                    if let Fault::Prohibited(ip, range) = fault {
-                        deny_address(&denials, &outbound, &to, ip, range);
+                    // What failed was granted all the same.
+                    match fault {
+                        Fault::Prohibited(ip, range) => {
+                            deny_address(&denials, &outbound, &to, ip, range);
+                        }
+                        Fault::Beyond(ip, _) => note(uses, &to, Some(ip)),
+                        Fault::Error(Error::HttpRequestDenied) => {}
+                        Fault::Error(_) => note(uses, &to, None),
                     }
                     Err(fault.into())
                 }
@@ -160,9 +168,10 @@ pub(super) fn grown<T>(
     }
 }
 
-fn note(uses: &Uses, to: &Destination, peer: Option<&Peer>) {
+fn note(uses: Option<Uses>, to: &Destination, peer: Option<IpAddr>) {
+    let Some(uses) = uses else { return };
     uses.note("http", to.to_string(), "");
-    if peer.is_some_and(|peer| needs_private(&to.target, peer.0)) {
+    if peer.is_some_and(|peer| needs_private(&to.target, peer)) {
         uses.note("http", PRIVATE, "");
     }
 }

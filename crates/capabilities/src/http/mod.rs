@@ -18,6 +18,7 @@ mod pool;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod trace;
 mod wasi_0_2;
 mod wasi_0_3;
 
@@ -25,6 +26,7 @@ use crate::network::{OriginPolicy, Resolve, System};
 use crate::{About, Capability, Era, Interface, Place, State};
 use connect::Connector;
 use holm_manifest::{Fragment, Problem, Value};
+use holm_runtime::trace::Tracer;
 use outbound::Outbound;
 use std::sync::Arc;
 use wasmtime::component::Linker;
@@ -44,9 +46,9 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// What its requests are marked with from now on.
-    pub(crate) fn carry_trace(&mut self, traceparent: Option<http::HeaderValue>) {
-        self.hooks.carry_trace(traceparent);
+    /// Who its requests are told to from now on.
+    pub(crate) fn trace(&mut self, tracer: Tracer) {
+        self.hooks.trace(tracer);
     }
 }
 

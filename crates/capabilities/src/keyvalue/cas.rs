@@ -59,7 +59,10 @@ impl atomics::Host for View<'_> {
         const RANGE: RangeInclusive<i128> = i64::MIN as i128..=i64::MAX as i128;
         let checked = limits::key(&key);
         let sum = async |store: Arc<dyn Provider>| store.increment(key, delta.into(), RANGE).await;
-        Ok(self.on(&bucket, checked, sum).await?.map(|sum| sum as i64))
+        Ok(self
+            .on("increment", &bucket, checked, sum)
+            .await?
+            .map(|sum| sum as i64))
     }
 
     async fn swap(
@@ -74,10 +77,14 @@ impl atomics::Host for View<'_> {
             current,
         } = self.release(cas)?;
         let bytes = value.len();
+        let span = self.part.begin("swap", &store);
         let swapped = match self.part.may_write(&value) {
             Ok(()) => provider.swap(key.clone(), current, value).await,
             Err(error) => Err(error),
         };
+        if let (Some(mut span), Err(_)) = (span, &swapped) {
+            span.failed("other".to_owned());
+        }
         Ok(match swapped {
             Ok(Swap::Done) => {
                 Flows::add(&self.part.flows.keyvalue_out, bytes);
@@ -108,7 +115,7 @@ impl atomics::HostCas for View<'_> {
     ) -> Result<Result<Resource<Cas>, Error>> {
         let asked = key.clone();
         let current = async |store: Arc<dyn Provider>| store.get(&asked).await;
-        let current = match self.on(&bucket, limits::key(&key), current).await? {
+        let current = match self.on("get", &bucket, limits::key(&key), current).await? {
             Ok(current) => current,
             Err(error) => return Ok(Err(error)),
         };

@@ -35,7 +35,7 @@ pub async fn list_keys(
         (_, before) => From::Skip(before),
     };
     let list = async |store: Arc<dyn Provider>| store.list_keys(from, PAGE_KEYS_MAX).await;
-    let page = match view.on(&bucket, Ok(()), list).await? {
+    let page = match view.on("list_keys", &bucket, Ok(()), list).await? {
         Ok(page) => page,
         Err(error) => return Ok(Err(error)),
     };
@@ -58,7 +58,10 @@ pub async fn increment(
     const RANGE: RangeInclusive<i128> = 0..=u64::MAX as i128;
     let checked = limits::key(&key);
     let sum = async |store: Arc<dyn Provider>| store.increment(key, delta.into(), RANGE).await;
-    Ok(view.on(&bucket, checked, sum).await?.map(|sum| sum as u64))
+    Ok(view
+        .on("increment", &bucket, checked, sum)
+        .await?
+        .map(|sum| sum as u64))
 }
 
 /// `get-many`

@@ -1,6 +1,7 @@
 //! The limits on keys, values and what an instance can make the host hold; always on.
 
 use super::provider::Error;
+use holm_runtime::limits::LimitHit;
 
 /// The longest key, in bytes.
 pub const KEY_BYTES_MAX: usize = 2048;
@@ -56,7 +57,12 @@ pub fn entries(batch: &[(String, Vec<u8>)]) -> Result<(), Error> {
     }
 }
 
-/// `a value of 17000000 bytes is over the limit of 16777216`.
+/// `a value of 17000000 bytes: the value_size limit of 16 MiB was reached`.
+pub(super) fn value_over(bytes: usize, hit: LimitHit) -> Error {
+    Error::new(format!("a value of {bytes} bytes: {hit}"))
+}
+
+/// `a key of 3000 bytes is over the limit of 2048`.
 pub(super) fn over(what: &str, bytes: usize, limit: usize) -> Error {
     Error::new(format!(
         "{what} of {bytes} bytes is over the limit of {limit}"

@@ -26,6 +26,7 @@ use holm_manifest::{Fragment, Problem, Spanned, Value};
 use holm_runtime::limits::{Limit, Meter};
 use holm_runtime::receipt::Flows;
 use holm_runtime::seam::Uses;
+use holm_runtime::trace::{self, Call, Span, Tracer};
 use holm_runtime::{Core, Denial, Denials};
 use limits::VALUE_BYTES_MAX;
 use std::collections::BTreeMap;
@@ -53,6 +54,8 @@ pub struct Instance {
     held: usize,
     /// The fault that was logged last.
     logged: Option<String>,
+    /// Who traces the event.
+    tracer: Tracer,
 }
 
 /// What the host functions work on.
@@ -121,6 +124,7 @@ impl Capability for KeyValue {
             handles: 0,
             held: 0,
             logged: None,
+            tracer: None,
         })
     }
 
@@ -131,14 +135,34 @@ impl Capability for KeyValue {
 }
 
 impl Instance {
+    /// Who calls are told to from now on.
+    pub(crate) fn trace(&mut self, tracer: Tracer) {
+        self.tracer = tracer;
+    }
+
+    /// Begins the span of a call of a store.
+    fn begin(&self, operation: &'static str, store: &str) -> Option<Box<dyn Span>> {
+        let tracer = self.tracer.as_ref()?;
+        let text = |text: &str| trace::Value::Text(text.to_owned());
+        tracer.begin(Call {
+            name: format!("{operation} {store}"),
+            remote: false,
+            is: vec![
+                ("db.system.name", text("wasi:keyvalue")),
+                ("db.namespace", text(store)),
+                ("db.operation.name", text(operation)),
+            ],
+        })
+    }
+
     /// Whether a value may be written: no larger than the component's limit, nor than any store keeps.
     fn may_write(&self, value: &[u8]) -> Result<(), provider::Error> {
         let limit = self.meter.allowance().value_size;
         let most =
             usize::try_from(limit).map_or(VALUE_BYTES_MAX, |limit| limit.min(VALUE_BYTES_MAX));
         if value.len() > most {
-            self.meter.hit(Limit::ValueSize);
-            return Err(limits::over("a value", value.len(), most));
+            let hit = self.meter.reach(Limit::ValueSize);
+            return Err(limits::value_over(value.len(), hit));
         }
         Ok(())
     }

@@ -214,7 +214,7 @@ async fn limits_are_told_and_nothing_is_written() {
         .unwrap_err();
     assert_eq!(
         other(error),
-        "a value of 16777217 bytes is over the limit of 16777216"
+        "a value of 16777217 bytes: the value_size limit of 16 MiB was reached"
     );
     let many = (0..1001).map(|n| n.to_string()).collect();
     let error = guest

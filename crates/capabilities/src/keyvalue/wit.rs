@@ -44,6 +44,7 @@ impl View<'_> {
     /// Runs one operation on a bucket, and tells the guest or the log what goes wrong.
     pub(super) async fn on<T, F>(
         &mut self,
+        operation: &'static str,
         bucket: &Resource<Bucket>,
         checked: Result<(), provider::Error>,
         f: impl FnOnce(Arc<dyn Provider>) -> F,
@@ -52,10 +53,14 @@ impl View<'_> {
         F: Future<Output = Result<T, provider::Error>>,
     {
         let (provider, store) = self.bucket(bucket)?;
+        let span = self.part.begin(operation, &store);
         let done = match checked {
             Ok(()) => f(provider).await,
             Err(error) => Err(error),
         };
+        if let (Some(mut span), Err(_)) = (span, &done) {
+            span.failed("other".to_owned());
+        }
         Ok(done.map_err(|error| self.part.tell(&store, error)))
     }
 }
@@ -130,7 +135,7 @@ impl store::HostBucket for View<'_> {
         key: String,
     ) -> Result<Result<Option<Vec<u8>>, Error>> {
         let value = self
-            .on(&bucket, limits::key(&key), async |store| {
+            .on("get", &bucket, limits::key(&key), async |store| {
                 store.get(&key).await
             })
             .await?;
@@ -151,7 +156,9 @@ impl store::HostBucket for View<'_> {
             limits::key(&key).and_then(|()| self.part.may_write(&value)),
         );
         let set = self
-            .on(&bucket, checked, async |store| store.set(key, value).await)
+            .on("set", &bucket, checked, async |store| {
+                store.set(key, value).await
+            })
             .await?;
         if set.is_ok() {
             Flows::add(&self.part.flows.keyvalue_out, bytes);
@@ -161,8 +168,10 @@ impl store::HostBucket for View<'_> {
 
     async fn delete(&mut self, bucket: Resource<Bucket>, key: String) -> Result<Result<(), Error>> {
         let checked = limits::key(&key);
-        self.on(&bucket, checked, async |store| store.delete(key).await)
-            .await
+        self.on("delete", &bucket, checked, async |store| {
+            store.delete(key).await
+        })
+        .await
     }
 
     async fn exists(
@@ -170,7 +179,7 @@ impl store::HostBucket for View<'_> {
         bucket: Resource<Bucket>,
         key: String,
     ) -> Result<Result<bool, Error>> {
-        self.on(&bucket, limits::key(&key), async |store| {
+        self.on("exists", &bucket, limits::key(&key), async |store| {
             store.exists(&key).await
         })
         .await
@@ -183,7 +192,7 @@ impl store::HostBucket for View<'_> {
     ) -> Result<Result<store::KeyResponse, Error>> {
         // The cursor is the last key of the page before.
         let from = cursor.map_or(From::Start, From::After);
-        let page = self.on(&bucket, Ok(()), async |store| {
+        let page = self.on("list_keys", &bucket, Ok(()), async |store| {
             store.list_keys(from, PAGE_KEYS_MAX).await
         });
         Ok(page.await?.map(|Page { keys, more }| store::KeyResponse {
@@ -208,7 +217,7 @@ impl batch::Host for View<'_> {
         let checked = limits::keys(keys.iter().map(String::as_str));
         let asked = keys.clone();
         let values = async |store: Arc<dyn Provider>| store.get_many(asked, BATCH_BYTES_MAX).await;
-        let values = self.on(&bucket, checked, values).await?;
+        let values = self.on("get_many", &bucket, checked, values).await?;
         if let Ok(values) = &values {
             let bytes = values.iter().flatten().map(Vec::len).sum();
             Flows::add(&self.part.flows.keyvalue_in, bytes);
@@ -227,7 +236,7 @@ impl batch::Host for View<'_> {
             .and_then(|()| limits::entries(&entries));
         let bytes = values().map(Vec::len).sum();
         let set = self
-            .on(&bucket, checked, async |store| {
+            .on("set_many", &bucket, checked, async |store| {
                 store.set_many(entries).await
             })
             .await?;
@@ -243,7 +252,7 @@ impl batch::Host for View<'_> {
         keys: Vec<String>,
     ) -> Result<Result<(), Error>> {
         let checked = limits::keys(keys.iter().map(String::as_str));
-        self.on(&bucket, checked, async |store| {
+        self.on("delete_many", &bucket, checked, async |store| {
             store.delete_many(keys).await
         })
         .await

@@ -32,7 +32,19 @@ impl FromStr for Pattern {
                 "`net` names a host and a port, `example.com:443`; origins belong under `http`",
             ));
         }
+        if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(BadPattern::new(
+                "a port without a host",
+                format!("write `127.0.0.1:{text}` for this machine, or `*:{text}` for any host"),
+            ));
+        }
         let (host, port) = split_port(text);
+        if host.is_empty() && port.is_some() {
+            return Err(BadPattern::new(
+                "no host before the port",
+                format!("write `127.0.0.1{text}` for this machine, or `*{text}` for any host"),
+            ));
+        }
         let host = Host::from_str(host)?;
         match port {
             Some(port) => Ok(Pattern {
@@ -106,10 +118,13 @@ impl NetPolicy {
         self.all || !self.listen.is_empty()
     }
 
-    /// May the name be looked up? Only if it could then be connected to at some port.
-    pub fn may_look_up(&self, name: &Name) -> bool {
+    /// May the name be looked up? Only if it could then be connected to at some port. The answer is
+    /// the port that the grant names, for the report of uses.
+    pub fn may_look_up(&self, name: &Name) -> Option<Port> {
         let target = Target::Name(name.clone());
-        self.all || self.connect.iter().any(|p| p.host.covers(&target))
+        let covers = |pattern: &&Pattern| pattern.host.covers(&target);
+        let own = self.connect.iter().find(covers).map(|pattern| pattern.port);
+        own.or(self.all.then_some(Port::Any))
     }
 
     /// Of what a name resolved to: could this address be connected to at some port?

@@ -257,7 +257,7 @@ fn nothing_is_granted_by_default() {
         Err(Refusal::NotNamed)
     );
     assert!(policy.may_listen(address("127.0.0.1:80")).is_none());
-    assert!(!policy.may_look_up(&name("localhost")));
+    assert_eq!(policy.may_look_up(&name("localhost")), None);
     assert!(!http(&[]).may_send(Scheme::Https, &Target::parse("a").unwrap(), 443));
 }
 
@@ -329,8 +329,8 @@ fn any_host_means_any_public_address() {
 fn a_name_opens_the_addresses_it_was_looked_up_to() {
     let db = name("db.internal");
     let policy = net(&["db.internal:5432"], &[]);
-    assert!(policy.may_look_up(&db));
-    assert!(!policy.may_look_up(&name("x.db.internal")));
+    assert_eq!(policy.may_look_up(&db), Some(Port::One(5432)));
+    assert_eq!(policy.may_look_up(&name("x.db.internal")), None);
     assert_eq!(
         policy.may_resolve_to(&db, ip("10.0.0.1")),
         Err(Range::Private)

@@ -171,7 +171,7 @@ impl Checks {
         true
     }
 
-    fn note(&self, scope: String, access: &'static str) {
+    pub(super) fn note(&self, scope: String, access: &'static str) {
         if let Some(uses) = &self.uses {
             uses.note("net", scope, access);
         }

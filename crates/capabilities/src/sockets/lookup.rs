@@ -6,7 +6,7 @@
 //! only the addresses that it may use, and the instance remembers under which name they came.
 
 use super::check::Checks;
-use crate::network::{Name, Target, look_up};
+use crate::network::{Name, PRIVATE, Target, look_up, needs_private};
 use crate::{Era, State};
 use holm_runtime::cross;
 use std::future::poll_fn;
@@ -24,6 +24,9 @@ use wasmtime_wasi::runtime::AbortOnDropJoinHandle;
 
 /// Look-ups of one instance that may be under way at once.
 const LOOK_UPS_MAX: usize = 64;
+
+/// The degree in which a look-up uses `net`; connecting to the name takes it in.
+pub const LOOK_UP: &str = "look up";
 
 /// Why there are no addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,11 +53,12 @@ impl Checks {
             Ok(ip) => Target::Ip(ip.into()),
             Err(_) => Target::parse(name).ok_or(Failure::Invalid)?,
         };
-        if let Target::Name(name) = &target
-            && !self.policy.may_look_up(name)
-        {
-            self.deny_with(format!("look up {name}"), &format!("{name}:*"));
-            return Err(Failure::Denied);
+        if let Target::Name(name) = &target {
+            let Some(port) = self.policy.may_look_up(name) else {
+                self.deny_with(format!("look up {name}"), &format!("{name}:*"));
+                return Err(Failure::Denied);
+            };
+            self.note(format!("{name}:{port}"), LOOK_UP);
         }
         if self.looking_up.fetch_add(1, Relaxed) >= LOOK_UPS_MAX {
             self.looking_up.fetch_sub(1, Relaxed);
@@ -91,7 +95,13 @@ impl Checks {
                 Err(Failure::Denied)
             }
             _ if addresses.is_empty() => Err(Failure::Unknown),
-            _ => Ok(addresses),
+            _ => {
+                let target = Target::Name(name.clone());
+                if addresses.iter().all(|&ip| needs_private(&target, ip)) {
+                    self.note(PRIVATE.to_owned(), "");
+                }
+                Ok(addresses)
+            }
         }
     }
 }

@@ -20,6 +20,8 @@ mod tests;
 mod wasi_0_2;
 mod wasi_0_3;
 
+pub use lookup::LOOK_UP;
+
 use crate::network::{NetPolicy, Resolve, System};
 use crate::{About, Capability, Era, Interface, Place, State};
 use check::Checks;

@@ -33,8 +33,8 @@ fn core() -> Core {
         ..Allowance::UNLIMITED
     };
     let watch = Watch {
-        times: false,
         uses: Some(Uses::default()),
+        ..Watch::default()
     };
     Core::new("web".into(), Budget::new(allowance), &watch)
 }
@@ -140,8 +140,14 @@ async fn the_report_of_uses_names_what_would_have_been_enough() {
     look_up(&checks, "db.test").await.unwrap();
     assert!(checks.check(at("10.0.0.1:5432"), SocketAddrUse::TcpConnect));
     let uses = core.seam.uses().unwrap().list();
-    let scopes: Vec<_> = uses.iter().map(|u| u.scope.as_str()).collect();
-    assert_eq!(scopes, ["10.0.0.2:5432", "db.test:5432", "private"]);
+    let uses: Vec<_> = uses.iter().map(|u| (u.scope.as_str(), u.access)).collect();
+    let expected = [
+        ("10.0.0.2:5432", "connect"),
+        ("db.test:5432", "connect"),
+        ("db.test:5432", LOOK_UP),
+        ("private", ""),
+    ];
+    assert_eq!(uses, expected);
 }
 
 async fn look_up(checks: &Arc<Checks>, name: &str) -> Result<Vec<IpAddr>, Failure> {
@@ -167,11 +173,9 @@ async fn a_name_is_looked_up_only_if_it_is_granted() {
     assert!(!checks.check(at("1.1.1.1:80"), SocketAddrUse::TcpConnect));
     assert!(!checks.check(at("10.0.0.1:5432"), SocketAddrUse::TcpConnect));
     let uses = core.seam.uses().unwrap().list();
-    assert_eq!(uses.len(), 1);
-    assert_eq!(
-        (uses[0].scope.as_str(), uses[0].access),
-        ("db.test:5432", "connect")
-    );
+    let uses: Vec<_> = uses.iter().map(|u| (u.scope.as_str(), u.access)).collect();
+    let expected = [("db.test:5432", "connect"), ("db.test:5432", LOOK_UP)];
+    assert_eq!(uses, expected);
     let last = core.denials.list().pop().unwrap();
     assert_eq!(last.flag, "--net 10.0.0.1:5432");
 }

@@ -12,7 +12,7 @@ use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1;
 use wiggle::GuestMemory;
 
 /// One function per row: its name, its WebAssembly parameters, and what happens after a call that
-/// did not trap: that gets the state, the guest's memory, the parameters, and whether it succeeded.
+/// did not trap: that gets the state, the guest's memory, the parameters, and what it returned.
 macro_rules! wasi_0_1 {
     ($linker:ident, $module:literal, $abi:path, $trait:ident; $($rest:tt)*) => {{
         use $abi as abi;
@@ -61,7 +61,7 @@ macro_rules! wasi_0_1 {
         let result = $abi::$name(ctx, &mut memory, $($arg),*)$($await)*;
         $(
             if let Ok(errno) = &result {
-                $then(state, &memory, $all, *errno == 0);
+                $then(state, &memory, $all, *errno);
             }
         )?
         state.core().seam.exit(crossing);
@@ -102,7 +102,7 @@ macro_rules! functions {
             sync fd_tell(a: i32, b: i32);
             async fd_write(a: i32, b: i32, c: i32, d: i32), then files::written;
             async path_create_directory(a: i32, b: i32, c: i32), then files::changed;
-            async path_filestat_get(a: i32, b: i32, c: i32, d: i32, e: i32), then files::looked;
+            async path_filestat_get(a: i32, b: i32, c: i32, d: i32, e: i32), then files::looked_at;
             async path_filestat_set_times(a: i32, b: i32, c: i32, d: i32, e: i64, f: i64, g: i32),
                 then files::changed;
             async path_link(a: i32, b: i32, c: i32, d: i32, e: i32, f: i32, g: i32), then files::linked;
@@ -163,6 +163,6 @@ fn link_unstable(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 }
 
 /// After `environ_get`.
-fn environ(state: &mut State, _: &GuestMemory<'_>, _: (i32, i32), _: bool) {
+fn environ(state: &mut State, _: &GuestMemory<'_>, _: (i32, i32), _: i32) {
     environment::noted(state, ());
 }

@@ -45,8 +45,8 @@ fn grants(base: &Path, grants: &[(&str, Value)]) -> Grants {
 fn watched() -> (Core, Uses) {
     let uses = Uses::default();
     let watch = Watch {
-        times: false,
         uses: Some(uses.clone()),
+        ..Watch::default()
     };
     (Core::new("test".into(), budget(), &watch), uses)
 }

@@ -4,7 +4,7 @@ use crate::grants::{GrantFlags, place_here};
 use crate::{exit, report};
 use holm_capabilities::State;
 use holm_runtime::artifact::LoadOptions;
-use holm_runtime::limits::{Allowance, Budget};
+use holm_runtime::limits::{Allowance, Budget, STACK_BYTES};
 use holm_runtime::pools::PoolSize;
 use holm_runtime::{Core, Error, Watch};
 use std::path::PathBuf;
@@ -42,6 +42,7 @@ async fn go(args: &Args) -> Result<(), Error> {
     let runtime = super::runtime(PoolSize::of_one_app());
     let options = LoadOptions {
         snapshot: Some(u64::MAX),
+        stack: STACK_BYTES,
         interruptible: true,
         fuel: false,
         pooled: true,

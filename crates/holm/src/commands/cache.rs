@@ -1,6 +1,6 @@
 //! `holm cache`: shows and clears the machine code that Holm keeps.
 
-use crate::{exit, report};
+use crate::{exit, out, report};
 use clap::Subcommand;
 use holm_manifest::ByteSize;
 use holm_runtime::artifact::Cache;
@@ -42,15 +42,19 @@ pub fn run(args: Args) -> ExitCode {
                 report::error(&holm_runtime::Error::yours(what).caused_by(error.to_string()));
                 return ExitCode::from(exit::YOURS);
             }
-            println!("removed {} files, {}", entries.len(), ByteSize(total));
+            out::line(format_args!(
+                "removed {} files, {}",
+                entries.len(),
+                ByteSize(total)
+            ));
         }
         None if args.json => {
             let value = serde_json::json!({ "folder": folder, "bytes": total, "entries": entries });
-            println!("{value:#}");
+            out::line(format_args!("{value:#}"));
         }
         None => {
             for entry in &entries {
-                println!(
+                out::line(format_args!(
                     "{}  {:<9}  {:>10}  {}",
                     &entry.digest[..19],
                     entry.form,
@@ -59,14 +63,14 @@ pub fn run(args: Args) -> ExitCode {
                         1 => "1 engine".to_owned(),
                         n => format!("{n} engines"),
                     }
-                );
+                ));
             }
-            println!(
+            out::line(format_args!(
                 "{} files, {} in {}",
                 entries.len(),
                 ByteSize(total),
                 folder.display()
-            );
+            ));
         }
     }
     ExitCode::SUCCESS

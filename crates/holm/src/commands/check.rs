@@ -1,13 +1,13 @@
 //! `holm check`: all that is wrong with an app, at once, before anything runs.
 
-use crate::{exit, report};
+use crate::{exit, out, report};
 use holm_host::apps::Apps;
 use holm_host::apps::folder::Folder;
 use holm_host::logs::GuestLog;
-use holm_host::setting::Setting;
+use holm_host::setting::{Setting, memory_of_this_machine};
 use holm_host::shelf::Shelf;
 use holm_host::triggers::http::AccessSink;
-use holm_manifest::Problems;
+use holm_manifest::{Parser, Problem, Problems, Span};
 use holm_runtime::Watch;
 use holm_runtime::lanes::Lanes;
 use holm_runtime::pools::PoolSize;
@@ -44,35 +44,62 @@ pub fn run(args: Args) -> ExitCode {
     if let Some(dir) = &args.apps {
         return all(dir, args.allow_precompiled);
     }
-    let checked = super::up::load_manifest(&args.app).and_then(|manifest| {
-        let warnings = Problems::new(manifest.source.clone(), manifest.warnings.clone());
-        let apps = Apps::new(Arc::new(setting(args.allow_precompiled)), AccessSink::off());
-        let app = apps.load(manifest, None)?;
-        Ok((app.components.len(), app.routes.len(), warnings))
-    });
-    match checked {
+    match one(&args.app, args.allow_precompiled) {
         Ok((components, routes, warnings)) => {
             if args.json {
-                println!("{}", warnings.to_json());
+                out::line(format_args!("{}", warnings.to_json()));
             } else {
                 if !warnings.list.is_empty() {
                     report::problems(&warnings);
                 }
-                println!(
+                out::line(format_args!(
                     "ok: {}, {}",
                     count(components, "component"),
                     count(routes, "route")
-                );
+                ));
             }
             ExitCode::SUCCESS
         }
         Err(problems) => {
             match args.json {
-                true => println!("{}", problems.to_json()),
+                true => out::line(format_args!("{}", problems.to_json())),
                 false => report::problems(&problems),
             }
             ExitCode::from(exit::YOURS)
         }
+    }
+}
+
+/// All that is wrong with an app: what the manifest says, and what it speaks of. How many components
+/// and routes it has, and what is only odd, where nothing is wrong.
+pub fn one(app: &Path, allow_precompiled: bool) -> Result<(usize, usize, Problems), Problems> {
+    let source = super::up::source_of(app)?;
+    let (manifest, written) = Parser::new(holm_host::vocabulary()).read(&source);
+    let Some(manifest) = manifest else {
+        return Err(written);
+    };
+    let apps = Apps::new(Arc::new(setting(allow_precompiled)), AccessSink::off());
+    let meant = match apps.load(manifest, None) {
+        Ok(app) if !written.has_errors() => {
+            return Ok((app.components.len(), app.routes.len(), written));
+        }
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.list,
+    };
+    // What is written wrong is read as if it were not there: what follows from that is no news.
+    let news = meant
+        .into_iter()
+        .filter(|found| found.span != Some(Span::default()))
+        .filter(|found| !written.list.iter().any(|known| overlap(known, found)));
+    let list = news.chain(written.list.iter().cloned()).collect();
+    Err(Problems::new(source, list))
+}
+
+/// Whether two problems are of one place.
+fn overlap(one: &Problem, other: &Problem) -> bool {
+    match (one.span, other.span) {
+        (Some(one), Some(other)) => one.start < other.end && other.start < one.end,
+        _ => false,
     }
 }
 
@@ -117,7 +144,7 @@ fn all(dir: &Path, allow_precompiled: bool) -> ExitCode {
     drop(progress);
     match wrong.into_inner() {
         0 => {
-            println!("ok: {}", count(list.len(), "app"));
+            out::line(format_args!("ok: {}", count(list.len(), "app")));
             ExitCode::SUCCESS
         }
         wrong => {
@@ -135,6 +162,7 @@ fn all(dir: &Path, allow_precompiled: bool) -> ExitCode {
 fn setting(allow_precompiled: bool) -> Setting {
     Setting {
         runtime: super::runtime(PoolSize::of_one_app()),
+        memory: memory_of_this_machine(),
         log: GuestLog::off(),
         allow_precompiled,
         watch: Watch::default(),

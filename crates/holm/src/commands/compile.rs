@@ -1,8 +1,9 @@
 //! `holm compile`: machine code ahead of time, into the cache or a file.
 
-use crate::{exit, report};
+use crate::{exit, out, report};
 use holm_manifest::ByteSize;
 use holm_runtime::artifact::LoadOptions;
+use holm_runtime::limits::STACK_BYTES;
 use holm_runtime::pools::PoolSize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ pub fn run(args: Args) -> ExitCode {
     for file in &args.files {
         let began = Instant::now();
         let options = LoadOptions {
+            stack: STACK_BYTES,
             interruptible: true,
             fuel: false,
             pooled: false,
@@ -74,7 +76,10 @@ pub fn run(args: Args) -> ExitCode {
             }
         };
         match compiled {
-            Ok(text) => println!("{text} in {:.1} s", began.elapsed().as_secs_f64()),
+            Ok(text) => out::line(format_args!(
+                "{text} in {:.1} s",
+                began.elapsed().as_secs_f64()
+            )),
             Err(error) => {
                 report::error(&error);
                 return exit::code(&error);

@@ -1,5 +1,6 @@
 //! `holm completions`: completion scripts for shells.
 
+use crate::out;
 use std::process::ExitCode;
 
 /// Print a completion script for a shell
@@ -14,11 +15,8 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: Args) -> ExitCode {
-    clap_complete::generate(
-        args.shell,
-        &mut crate::cli(),
-        "holm",
-        &mut std::io::stdout(),
-    );
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut crate::cli(), "holm", &mut script);
+    out::write(format_args!("{}", String::from_utf8_lossy(&script)));
     ExitCode::SUCCESS
 }

@@ -1,9 +1,10 @@
 //! `holm inspect`: what a file is, and which grants it needs.
 
-use crate::{exit, report};
+use crate::{exit, out, report};
 use holm_manifest::ByteSize;
 use holm_runtime::Error;
 use holm_runtime::artifact::{Artifact, Generation, Inspection, LoadOptions, inspect};
+use holm_runtime::limits::STACK_BYTES;
 use holm_runtime::pools::PoolSize;
 use serde_json::json;
 use std::path::PathBuf;
@@ -20,6 +21,9 @@ pub struct Args {
     /// As JSON
     #[arg(long)]
     json: bool,
+    /// A folder or file with its WIT, for docs that the binary does not have
+    #[arg(long, value_name = "PATH")]
+    wit: Option<PathBuf>,
     /// Map machine code that this user's Holm did not make
     #[arg(long)]
     allow_precompiled: bool,
@@ -41,6 +45,7 @@ fn look(args: &Args) -> Result<(), Error> {
     let options = LoadOptions {
         // As `up` loads it, so that it can be told how its instances begin.
         snapshot: Some(u64::MAX),
+        stack: STACK_BYTES,
         interruptible: true,
         fuel: false,
         pooled: false,
@@ -50,7 +55,7 @@ fn look(args: &Args) -> Result<(), Error> {
     let bytes = std::fs::read(&args.file).map_err(|e| {
         Error::yours(format!("cannot read {}", args.file.display())).caused_by(e.to_string())
     })?;
-    let inspection = inspect(&args.file, &bytes, &artifact)?;
+    let inspection = inspect(&args.file, &bytes, &artifact, args.wit.as_deref())?;
     let grants = grants(&inspection);
     let unmet = runtime.prepare(artifact.clone(), "it", &|_| true).err();
     if args.json {
@@ -69,7 +74,7 @@ fn look(args: &Args) -> Result<(), Error> {
                 "problem": unmet.as_ref().map(ToString::to_string),
             },
         });
-        println!("{value:#}");
+        out::line(format_args!("{value:#}"));
         return Ok(());
     }
     print(args, &artifact, &inspection, &grants, unmet.as_ref());
@@ -83,7 +88,9 @@ fn print(
     grants: &[&str],
     unmet: Option<&Error>,
 ) {
-    let row = |key: &str, value: String| println!("{key:<10} {}", report::printable(&value));
+    let row = |key: &str, value: String| {
+        out::line(format_args!("{key:<10} {}", report::printable(&value)))
+    };
     row("file", args.file.display().to_string());
     row("form", inspection.form.clone());
     row("size", ByteSize(artifact.size).to_string());
@@ -97,7 +104,7 @@ fn print(
     row(
         "runs as",
         match uses(artifact).as_slice() {
-            [] => "nothing by itself; call its functions with `holm run --invoke`".into(),
+            [] => "nothing by itself; call its functions with `holm call`".into(),
             uses => uses.join(", "),
         },
     );
@@ -125,23 +132,28 @@ fn print(
             },
         ),
     );
+    if unmet.is_some() {
+        row("provided", "not all that it imports: see below".into());
+    }
     match &inspection.wit {
-        Some(wit) => println!("\n{}", report::printable(wit.trim_end())),
+        Some(wit) => out::line(format_args!("\n{}", report::printable(wit.trim_end()))),
         None => {
             row("imports", inspection.imports.join(", "));
             row("exports", inspection.exports.join(", "));
         }
     }
-    println!("\n# grants for what it imports; narrow them to what it needs");
-    println!("[component.NAME.grants]");
+    out::line(format_args!(
+        "\n# grants for what it imports; narrow them to what it needs"
+    ));
+    out::line(format_args!("[component.NAME.grants]"));
     for line in grants {
-        println!("{line}");
+        out::line(format_args!("{line}"));
     }
     if grants.is_empty() {
-        println!("# none needed");
+        out::line(format_args!("# none needed"));
     }
     if let Some(error) = unmet {
-        println!();
+        out::line(format_args!(""));
         report::error(error);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::commands::up::{address, is_webassembly, load_manifest};
 use crate::grants::{GrantFlags, LimitFlags};
-use crate::{exit, report};
+use crate::{exit, out, report};
 use holm_host::admin::Token;
 use holm_host::apps::Apps;
 use holm_host::functions::Selection;
@@ -10,7 +10,7 @@ use holm_host::functions::pattern::BadPattern;
 use holm_host::log_writer::{Form, LogWriter};
 use holm_host::logs::GuestLog;
 use holm_host::server::{Limits as ServerLimits, Server};
-use holm_host::setting::Setting;
+use holm_host::setting::{Setting, memory_of_this_machine};
 use holm_host::shelf::Shelf;
 use holm_host::shutdown::Shutdown;
 use holm_host::slot::Slot;
@@ -24,7 +24,7 @@ use holm_manifest::{ByteSize, Limits, OrNone, Problems};
 use holm_runtime::lanes::Lanes;
 use holm_runtime::pools::PoolSize;
 use holm_runtime::{Error, Watch};
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -166,6 +166,7 @@ async fn go(args: &Args, lanes: &Arc<Lanes>) -> Result<(), Stop> {
         watch: Watch::default(),
         shelf: Shelf::of_this_machine(),
         lanes: lanes.clone(),
+        memory: memory_of_this_machine(),
         many: false,
     };
     let apps = Apps::new(Arc::new(setting), AccessSink::off());
@@ -353,8 +354,8 @@ async fn serve_http(args: &Args, listen: &str, server: McpServer) -> Result<(), 
         .map_err(|e| Error::ours("signals cannot be caught").caused_by(e.to_string()))?;
     let local = addr.ip().is_loopback();
     let handler = Slot::new(McpHandler::new(server, guard, local, &shutdown));
-    println!("Serving {scheme}://{}{PATH}", listener.local_addr());
-    let _ = std::io::stdout().flush();
+    let addr = listener.local_addr();
+    out::line(format_args!("Serving {scheme}://{addr}{PATH}"));
     listener.serve(handler, &shutdown).await;
     Ok(())
 }

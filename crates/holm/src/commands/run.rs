@@ -1,21 +1,23 @@
 //! `holm run`: any WASI program, like a native one, reaching only what it was granted.
 
-use crate::grants::{GrantFlags, LimitFlags, explain, place_here};
-use crate::{exit, report};
+use crate::ending::{Ending, Telling};
+use crate::grants::{GrantFlags, LimitFlags, place_here};
+use crate::{exit, out, report};
+use holm_capabilities::files;
 use holm_capabilities::stdio::Stdio;
 use holm_capabilities::{Grants, State};
 use holm_manifest::ByteSize;
 use holm_runtime::artifact::{Form, LoadOptions};
 use holm_runtime::call::MakeState;
-use holm_runtime::limits::{Allowance, Budget};
+use holm_runtime::limits::{Allowance, Budget, STACK_BYTES};
 use holm_runtime::pools::PoolSize;
 use holm_runtime::receipt::Receipt;
 use holm_runtime::seam::Uses;
-use holm_runtime::{Core, Error, Watch};
+use holm_runtime::{Core, Error, Kind, Watch};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use wasmtime_wasi::WasiCtxBuilder;
 
 /// A whole 32-bit memory: a command is its user's own program, and the machine is theirs.
@@ -43,10 +45,6 @@ Examples:
 
 Exit codes: the program's own; 134 it trapped; 124 --timeout; 152 --cpu; 126 denied; 2 bad usage.")]
 pub struct Args {
-    #[command(flatten)]
-    grants: GrantFlags,
-    #[command(flatten)]
-    limits: LimitFlags,
     /// Call an exported function instead, its arguments written in WAVE
     #[arg(long, value_name = "CALL")]
     invoke: Option<String>,
@@ -68,6 +66,11 @@ pub struct Args {
     /// The program, then its arguments: whatever follows FILE belongs to the program
     #[arg(value_names = ["FILE", "ARGS"], required = true, num_args = 1.., trailing_var_arg = true, allow_hyphen_values = true)]
     program: Vec<OsString>,
+    // Last: a heading holds for all that stands behind it.
+    #[command(flatten)]
+    grants: GrantFlags,
+    #[command(flatten)]
+    limits: LimitFlags,
 }
 
 impl Args {
@@ -105,7 +108,7 @@ async fn go(args: &Args) -> Result<i32, Error> {
     if let Some(flag) = args
         .file()
         .to_str()
-        .filter(|f| f.starts_with("--") && !args.file().exists())
+        .filter(|f| f.len() > 1 && f.starts_with('-') && !args.file().exists())
     {
         return Err(unknown(flag));
     }
@@ -122,10 +125,12 @@ async fn go(args: &Args) -> Result<i32, Error> {
     };
     let grants = Arc::new(wired(grants, args));
     let runtime = super::runtime(PoolSize::of_one_app());
-    let limited = args.limits.cpu.is_some() || args.limits.timeout.is_some();
+    // A receipt is told also of a run that a signal ends: the guest must hear of it.
+    let limited = args.limits.cpu.is_some() || args.limits.timeout.is_some() || args.receipt;
     let options = LoadOptions {
         // One start is all there is: an image would cost a second compilation and save nothing.
         snapshot: None,
+        stack: STACK_BYTES,
         interruptible: limited,
         fuel: false,
         pooled: false,
@@ -147,9 +152,20 @@ async fn go(args: &Args) -> Result<i32, Error> {
     let form = artifact.form();
     let prepared = runtime.prepare(artifact, &name, &granted)?;
     let uses = args.explain_grants.then(Uses::default);
+    let telling = Arc::new(Telling {
+        uses: uses.clone(),
+        name: name.clone(),
+        grants: grants.clone(),
+        flags: args.grants.clone(),
+        receipt: args.receipt,
+        told: Once::new(),
+    });
+    let ending = Ending::watch(&telling)
+        .map_err(|error| Error::ours("signals cannot be watched").caused_by(error.to_string()))?;
     let watch = Watch {
         times: args.receipt,
-        uses: uses.clone(),
+        uses,
+        stop: ending.as_ref().map(|ending| ending.stop.clone()),
     };
     let make = make_state(&name, grants.clone(), allowance(&args.limits), watch, form);
     // With sockets a broken connection must stay an error, not end the program.
@@ -160,22 +176,36 @@ async fn go(args: &Args) -> Result<i32, Error> {
         None => prepared.run(make).await,
         Some(call) => prepared.invoke(call, make).await.map(|text| {
             if !text.is_empty() {
-                println!("{text}");
+                out::line(format_args!("{text}"));
             }
             0
         }),
     };
+    let signal = ending.and_then(|ending| ending.signal());
     // A program that was refused something usually says so in its own words; here is the way out.
     if matches!(outcome.result, Ok(code) if code != 0) {
         report::denials(&outcome.denials);
     }
+    let mut result = outcome.result;
+    if outcome.denials.is_empty() && missed_folders(&grants, outcome.receipt.as_ref()) {
+        let help = "it was granted no folder; to let it use files: --dir HOST[::GUEST]";
+        match &mut result {
+            Ok(0) => {}
+            Ok(_) => report::help(help),
+            Err(error) if error.kind == Kind::Guest && error.limit.is_none() => {
+                error.help.push(help.into());
+            }
+            Err(_) => {}
+        }
+    }
     if let Some(receipt) = outcome.receipt.filter(|_| args.receipt) {
         tell(&receipt, args.json);
     }
-    if let Some(uses) = uses {
-        eprint!("{}", explain(&uses.list(), &name, &grants, &args.grants));
+    telling.grants();
+    if let Some(signal) = signal {
+        crate::end_by(signal);
     }
-    outcome.result
+    result
 }
 
 /// Grants as a program has them: the terminal's streams, arguments, files without a detour through
@@ -184,6 +214,7 @@ fn wired(mut grants: Grants, args: &Args) -> Grants {
     grants.stdio = Stdio::Inherit;
     // A blocked thread cannot be cut off: with a timeout, files and sleeps take the detour.
     grants.files.blocking = args.limits.timeout.is_none();
+    grants.files.sleep_apart = args.receipt;
     let program = args
         .file()
         .file_name()
@@ -225,6 +256,14 @@ fn allowance(limits: &LimitFlags) -> Allowance {
         outbound: OUTBOUND,
         ..Allowance::UNLIMITED
     }
+}
+
+/// Whether a program that failed seems to have wanted files, and was granted none.
+fn missed_folders(grants: &Grants, receipt: Option<&Receipt>) -> bool {
+    let arguments = grants.environment.arguments.get(1..).unwrap_or_default();
+    let base = std::env::current_dir().unwrap_or_default();
+    grants.files.dirs().is_empty()
+        && receipt.is_some_and(|receipt| files::missed(receipt, arguments, &base))
 }
 
 fn tell(receipt: &Receipt, json: bool) {

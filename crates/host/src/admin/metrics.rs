@@ -113,7 +113,7 @@ fn host(out: &mut Text, apps: &Apps, list: &[Arc<App>], others: usize) {
     let (loaded, bytes) = apps.setting().shelf.holds();
     let in_flight: usize = list.iter().map(|app| app.standing.in_flight()).sum();
     let drained = list.iter().filter(|app| app.standing.is_drained()).count();
-    let gauges: [(&str, &str, Option<&str>, u64); 6] = [
+    let gauges: [(&str, &str, Option<&str>, u64); 7] = [
         (
             "holm_apps",
             "Apps that are served.",
@@ -149,6 +149,12 @@ fn host(out: &mut Text, apps: &Apps, list: &[Arc<App>], others: usize) {
             "Memory of the code of loaded components.",
             Some("bytes"),
             bytes,
+        ),
+        (
+            "holm_memory_bytes",
+            "Linear memory of all instances.",
+            Some("bytes"),
+            apps.setting().memory.used(),
         ),
     ];
     for (name, help, unit, value) in gauges {

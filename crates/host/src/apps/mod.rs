@@ -86,8 +86,14 @@ impl Apps {
     /// Adds an app, or puts it in the place of the one of its name. A name or a route that is
     /// another's is refused, and nothing changes.
     pub fn put(&self, app: impl Into<Arc<App>>) -> Result<Option<Arc<App>>> {
+        let app = app.into();
         let mut all = self.all();
-        let old = all.put(app.into())?;
+        if let Some(old) = all.before(&app.manifest, self.setting.many)
+            && old.name != app.name
+        {
+            all.remove(&old.name);
+        }
+        let old = all.put(app)?;
         self.publish(&all);
         Ok(old)
     }
@@ -109,9 +115,7 @@ impl Apps {
     /// Removes an app; requests in flight finish.
     pub fn remove(&self, name: &str) -> Option<Arc<App>> {
         let mut all = self.all();
-        let old = all.apps.remove(name)?;
-        all.claims.release(&old);
-        all.stores.remove(name);
+        let old = all.remove(name)?;
         self.publish(&all);
         Some(old)
     }
@@ -127,7 +131,7 @@ impl Apps {
     }
 
     fn succession(&self, mut app: App) -> App {
-        if let Some(old) = self.get(&app.name) {
+        if let Some(old) = self.all().before(&app.manifest, self.setting.many) {
             app.succeed(&old);
         }
         app
@@ -143,7 +147,9 @@ impl Apps {
     }
 
     fn place(&self, manifest: &Manifest, state: Option<&Path>) -> Place {
-        let stores = self.all().stores.get(&*manifest.name).cloned();
+        let all = self.all();
+        let old = all.before(manifest, self.setting.many);
+        let stores = old.and_then(|old| all.stores.get(&old.name).cloned());
         Place {
             base: manifest.dir.clone(),
             state: state.map_or_else(|| manifest.dir.join(".holm"), Path::to_owned),
@@ -154,6 +160,24 @@ impl Apps {
 }
 
 impl All {
+    /// The version before: the app of that name, or, in a host of one app, the one that the manifest
+    /// gave another name.
+    fn before(&self, manifest: &Manifest, many: bool) -> Option<Arc<App>> {
+        let same = self.apps.get(&*manifest.name);
+        let renamed = || {
+            let mut all = self.apps.values();
+            all.find(|app| !many && app.manifest.source.path == manifest.source.path)
+        };
+        same.or_else(renamed).cloned()
+    }
+
+    fn remove(&mut self, name: &str) -> Option<Arc<App>> {
+        let old = self.apps.remove(name)?;
+        self.claims.release(&old);
+        self.stores.remove(name);
+        Some(old)
+    }
+
     fn put(&mut self, app: Arc<App>) -> Result<Option<Arc<App>>> {
         let old = self.apps.get(&app.name).cloned();
         if let Some(old) = &old

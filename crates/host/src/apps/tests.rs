@@ -14,6 +14,7 @@ fn apps() -> Apps {
     let cache = std::env::temp_dir().join("holm-apps-tests");
     let loader = Loader::new(Engines::new(PoolSize::of(8)), Cache::at(&cache));
     let setting = Setting {
+        memory: crate::setting::memory_of_this_machine(),
         runtime: Runtime::new(loader),
         log: GuestLog::off(),
         allow_precompiled: false,

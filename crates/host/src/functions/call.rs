@@ -98,7 +98,7 @@ async fn run<A: Account>(
     let Instance { store, place, .. } = instance;
     let mut session = loaded.session(store).map_err(Box::new)?;
     let state = session.store().data_mut();
-    state.carry_trace(account.traceparent());
+    state.trace(account.tracer());
     let core = state.core();
     let (meter, flows) = (core.budget.meter.clone(), core.flows.clone());
     if let Arguments::Text(text) = &arguments {
@@ -168,6 +168,7 @@ fn settle<A: Account, T>(
 ) -> Result<(T, Receipt), Box<Error>> {
     let core = store.data_mut().core();
     component.usage().event(core, began.elapsed());
+    account.reached(core.budget.meter.reached());
     account.denials(&core.denials.list());
     let receipt = close(store, began);
     if let Err(error) = &result {

@@ -2,6 +2,7 @@
 //! HTTP. Off unless the environment names a collector, by OpenTelemetry's own variables; then a
 //! request costs one branch.
 
+mod calls;
 mod client;
 mod span;
 

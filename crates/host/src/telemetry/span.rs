@@ -3,7 +3,7 @@
 use super::Telemetry;
 use crate::server::Peer;
 use crate::triggers::http::request_id::RequestId;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version};
+use http::{HeaderMap, Method, Request, Version};
 use opentelemetry::propagation::TextMapPropagator as _;
 use opentelemetry::trace::{
     Span as _, SpanBuilder, SpanKind, Status, TraceContextExt as _, Tracer as _,
@@ -14,15 +14,11 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::Span;
 use std::sync::Arc;
 
-/// Where the W3C's trace context travels.
-pub static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-
 /// The span of one request.
 pub struct RequestSpan {
     span: Span,
     /// Its name begins with it.
     method: Method,
-    traceparent: Option<HeaderValue>,
 }
 
 impl Telemetry {
@@ -60,15 +56,14 @@ impl Telemetry {
         Some(RequestSpan {
             span,
             method: request.method().clone(),
-            traceparent: request.headers().get(&TRACEPARENT).cloned(),
         })
     }
 }
 
 impl RequestSpan {
-    /// Where what the guest asks for belongs.
-    pub(crate) fn traceparent(&self) -> Option<HeaderValue> {
-        self.traceparent.clone()
+    /// The trace with this span in it.
+    pub(super) fn context(&self) -> Context {
+        Context::new().with_remote_span_context(self.span.span_context().clone())
     }
 
     /// By which route.

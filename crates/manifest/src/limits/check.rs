@@ -6,6 +6,14 @@ use crate::{ByteSize, Problem, Time, Value, ValueKind};
 // One page of WebAssembly memory; less cannot hold anything.
 const MEMORY_MIN: ByteSize = ByteSize::kib(64);
 
+// A stack is of the engine: each size has an engine and a pool of its own.
+const STACKS: [ByteSize; 4] = [
+    ByteSize::kib(128),
+    ByteSize::kib(512),
+    ByteSize::mib(2),
+    ByteSize::mib(8),
+];
+
 impl Limits {
     /// What the schema cannot say about a table of limits that passed it.
     pub(crate) fn check(value: &Value) -> Vec<Problem> {
@@ -50,6 +58,17 @@ impl Limits {
                     .at(written.span)
                     .label(format!("this is {}", limits.memory))
                     .help("one page of WebAssembly memory has 64 KiB; most guests need some MiB"),
+            );
+        }
+        if let Some(written) = table
+            .get("stack")
+            .filter(|_| !STACKS.contains(&limits.stack))
+        {
+            problems.push(
+                Problem::error("`stack` must be 128 KiB, 512 KiB, 2 MiB or 8 MiB")
+                    .at(written.span)
+                    .label(format!("this is {}", limits.stack))
+                    .help("each size has a pool of instances of its own, so there are only these"),
             );
         }
         let most = Self::default().value_size;
@@ -99,8 +118,13 @@ mod tests {
             ("cpu", Value::string("0 s")),
             ("duration", Value::string("0 s")),
             ("memory", Value::string("1 KiB")),
+            ("stack", Value::string("1 MiB")),
         ]);
-        assert_eq!(Limits::check(&zero).len(), 3);
+        assert_eq!(Limits::check(&zero).len(), 4);
+        for size in STACKS {
+            let stack = Value::table(vec![("stack", Value::string(size.to_string()))]);
+            assert_eq!(Limits::check(&stack).len(), 0, "{size}");
+        }
     }
 
     #[test]

@@ -27,6 +27,9 @@ const TABLES: u32 = 64;
 // A Python component with its native modules has some sixty; the most that a slot of the pool holds.
 const INSTANCES: u32 = 256;
 
+// Programs in languages of all kinds were fine with it; the engine's own default.
+const STACK: ByteSize = ByteSize::kib(512);
+
 // ---- time ----
 
 // A request that computes for longer is stuck; a batch job says so in its manifest.
@@ -121,6 +124,8 @@ pub struct Limits {
     /// Core instances that one instance is made of.
     #[schemars(range(min = 1, max = 256))]
     pub instances: u32,
+    /// Stack of the guest's calls: 128 KiB, 512 KiB, 2 MiB or 8 MiB.
+    pub stack: ByteSize,
     /// CPU time of one call, spent by the guest and by the host for it.
     pub cpu: OrNone<Time>,
     /// Fuel of one call, which counts what the guest computes, the same on every machine.
@@ -174,6 +179,7 @@ impl Default for Limits {
             table_elements: TABLE_ELEMENTS,
             tables: TABLES,
             instances: INSTANCES,
+            stack: STACK,
             cpu: CPU,
             fuel: FUEL,
             timeout: TIMEOUT,

@@ -14,6 +14,7 @@ use super::known::{self, Identity, Known, Register};
 use super::{Digest, Form};
 use crate::engines::{EngineKey, Proposals};
 use crate::error::{Error, Result};
+use crate::limits::STACK_BYTES;
 use crate::snapshot::{self, Start};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -111,7 +112,7 @@ impl Cache {
         match own_folder(&code) {
             Ok(()) => Cache { root: Some(code) },
             Err(error) => {
-                tracing::warn!(folder = %code.display(), %error, "compiled code is not cached");
+                tracing::warn!(folder = %code.display(), %error, "compiled code is not cached; HOLM_CACHE_DIR names another folder");
                 Cache { root: None }
             }
         }
@@ -402,6 +403,8 @@ impl Vouched {
             concurrency: self.concurrency,
             interruptible: self.interruptible,
             fuel: self.fuel,
+            // No part of the code.
+            stack: STACK_BYTES,
             proposals: Proposals::from_bits(self.proposals),
             pooled: false,
         }

@@ -10,6 +10,9 @@ use wasmtime::{Engine, Precompiled};
 /// of megabytes; compiling takes some hundred times the file's size in memory.
 pub const FILE_BYTES_MAX: u64 = 256 << 20;
 
+/// The operating system that the engine names in its machine code's ELF header.
+const ENGINES_ABI: u8 = 200;
+
 /// A file's content, once it is known what it is.
 #[derive(Debug)]
 pub enum Content<'a> {
@@ -48,6 +51,12 @@ pub fn detect<'a>(path: &Path, bytes: &'a [u8]) -> Result<Content<'a>> {
             _ => Form::Component,
         };
         return Ok(Content::Binary(form, Cow::Owned(binary)));
+    }
+    if bytes.starts_with(b"\x7fELF") && bytes.get(7) == Some(&ENGINES_ABI) {
+        return Err(Error::yours(format!(
+            "{shown} is machine code that is cut off or damaged"
+        ))
+        .help("compile it again from its .wasm: holm compile FILE.wasm -o FILE.cwasm"));
     }
     let what = looks_like(bytes);
     Err(Error::yours(format!("{shown} is not WebAssembly: {what}"))

@@ -2,9 +2,11 @@
 
 use super::{Artifact, Code, Content, Form, detect};
 use crate::error::{Error, Result};
+use crate::values::docs::AddedDocs;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
+use wit_component::DecodedWasm;
 
 /// What `holm inspect` tells of a file, besides what its [`Artifact`] says.
 #[derive(Clone, Debug, Serialize)]
@@ -27,8 +29,14 @@ pub struct Inspection {
     pub dwarf: bool,
 }
 
-/// Looks a file over. `bytes` are the file's own, `artifact` is what was made of them.
-pub fn inspect(path: &Path, bytes: &[u8], artifact: &Artifact) -> Result<Inspection> {
+/// Looks a file over. `bytes` are the file's own, `artifact` is what was made of them, `docs` is a
+/// folder or file of WIT whose docs the binary may lack.
+pub fn inspect(
+    path: &Path,
+    bytes: &[u8],
+    artifact: &Artifact,
+    docs: Option<&Path>,
+) -> Result<Inspection> {
     let (form, binary) = match detect(path, bytes)? {
         Content::Binary(form, binary) => (form, Some(binary)),
         Content::Precompiled(form) => (form, None),
@@ -55,7 +63,7 @@ pub fn inspect(path: &Path, bytes: &[u8], artifact: &Artifact) -> Result<Inspect
         metadata(&binary, &mut inspection);
         sections(&binary, &mut inspection);
         if matches!(artifact.code, Code::Component(_)) {
-            inspection.wit = Some(wit(&binary)?);
+            inspection.wit = Some(wit(&binary, docs)?);
         }
     }
     Ok(inspection)
@@ -90,21 +98,45 @@ fn metadata(binary: &[u8], inspection: &mut Inspection) {
     }
 }
 
+/// What the largest core module within carries: it is the program, the others are adapters.
 fn sections(binary: &[u8], inspection: &mut Inspection) {
+    let mut largest = 0;
+    let mut module = None;
     for payload in wasmparser::Parser::new(0).parse_all(binary).flatten() {
-        if let wasmparser::Payload::CustomSection(section) = payload {
-            match section.name() {
-                "name" | "component-name" => inspection.names = true,
-                ".debug_info" | ".debug_line" => inspection.dwarf = true,
-                _ => {}
+        match payload {
+            wasmparser::Payload::Version {
+                encoding: wasmparser::Encoding::Module,
+                ..
+            } if inspection.form.contains("module") => module = Some(binary),
+            wasmparser::Payload::ModuleSection {
+                unchecked_range, ..
+            } if unchecked_range.len() > largest => {
+                largest = unchecked_range.len();
+                module = binary.get(unchecked_range);
             }
+            _ => {}
+        }
+    }
+    for payload in wasmparser::Parser::new(0).parse_all(module.unwrap_or_default()) {
+        let Ok(wasmparser::Payload::CustomSection(section)) = payload else {
+            continue;
+        };
+        match section.as_known() {
+            wasmparser::KnownCustom::Name(names) => {
+                let functions = |name| matches!(name, Ok(wasmparser::Name::Function(_)));
+                inspection.names |= names.into_iter().any(functions);
+            }
+            _ => inspection.dwarf |= [".debug_info", ".debug_line"].contains(&section.name()),
         }
     }
 }
 
-fn wit(binary: &[u8]) -> Result<String> {
+fn wit(binary: &[u8], docs: Option<&Path>) -> Result<String> {
     let wrong = |e: String| Error::yours("its types cannot be shown as WIT").caused_by(e);
-    let decoded = wit_component::decode(binary).map_err(|e| wrong(format!("{e:#}")))?;
+    let mut decoded = wit_component::decode(binary).map_err(|e| wrong(format!("{e:#}")))?;
+    if let (Some(docs), DecodedWasm::Component(resolve, world)) = (docs, &mut decoded) {
+        AddedDocs::read(docs)?.add_to(resolve, *world);
+    }
     let mut printer = wit_component::WitPrinter::default();
     printer.emit_docs(true);
     printer

@@ -19,6 +19,8 @@ pub struct LoadOptions {
     pub interruptible: bool,
     /// The guest burns fuel, which is counted.
     pub fuel: bool,
+    /// Bytes of its stack.
+    pub stack: usize,
     /// Instances come from pools.
     pub pooled: bool,
     /// Map precompiled files that this user's cache does not vouch for.
@@ -130,21 +132,34 @@ impl Loader {
         let (form, binary) = match detect(path, &bytes)? {
             Content::Binary(form, binary) => (form, binary),
             Content::Precompiled(_) => {
-                return Err(Error::yours(format!(
-                    "{} is compiled already",
-                    path.display()
-                )));
+                return Err(
+                    Error::yours(format!("{} is compiled already", path.display()))
+                        .help("it runs as it is; -o takes the .wasm that it came from"),
+                );
             }
         };
         let key = key_for(path, form, &bytes, &binary, options)?;
         let code = compile(path, form, &self.engines.get(key)?, &binary)?;
         let wrong = |e: std::io::Error| {
-            Error::yours(format!("cannot write {}", output.display())).caused_by(e.to_string())
+            // The name that it has meanwhile is nobody's business.
+            let cause = e.to_string();
+            let cause = cause.split(" at path ").next().unwrap_or_default();
+            Error::yours(format!("cannot write {}", output.display())).caused_by(cause)
         };
         let folder = output
             .parent()
             .filter(|p| !p.as_os_str().is_empty())
             .unwrap_or(Path::new("."));
+        if !folder.is_dir() {
+            let what = format!("there is no folder {}", folder.display());
+            let help = format!("create it: mkdir -p {}", folder.display());
+            return Err(Error::yours(what).help(help));
+        }
+        if output.is_dir() {
+            let what = format!("{} is a folder", output.display());
+            let help = format!("name the file: -o {}/FILE.cwasm", output.display());
+            return Err(Error::yours(what).help(help));
+        }
         let mut file = tempfile::NamedTempFile::new_in(folder).map_err(wrong)?;
         std::io::Write::write_all(&mut file, &code).map_err(wrong)?;
         file.as_file().sync_all().map_err(wrong)?;
@@ -206,6 +221,7 @@ impl Loader {
             concurrency: about.concurrency,
             interruptible: options.interruptible,
             fuel: options.fuel,
+            stack: options.stack,
             proposals: Proposals::from_bits(about.proposals),
             pooled: options.pooled,
         };
@@ -242,6 +258,7 @@ impl Loader {
         if let Some(vouched) = self.cache.vouched(digest) {
             let key = EngineKey {
                 pooled: options.pooled,
+                stack: options.stack,
                 ..vouched.key()
             };
             let code = from_memory(&self.engines.get(key)?, form, bytes)
@@ -265,6 +282,7 @@ impl Loader {
                     concurrency,
                     interruptible,
                     fuel: options.fuel,
+                    stack: options.stack,
                     proposals,
                     pooled: options.pooled,
                 };
@@ -283,7 +301,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     let wrong = |e: std::io::Error| {
         let error = Error::yours(format!("cannot read {shown}")).caused_by(e.to_string());
         match e.kind() {
-            std::io::ErrorKind::NotFound => Error::yours(format!("{shown} does not exist")),
+            std::io::ErrorKind::NotFound => missing(path),
             _ => error,
         }
     };
@@ -298,7 +316,8 @@ fn read(path: &Path) -> Result<Vec<u8>> {
             "{shown} has {} MiB; files over {} MiB are not read as WebAssembly",
             meta.len() >> 20,
             FILE_BYTES_MAX >> 20
-        )));
+        ))
+        .help("a release build without debug information is a hundredth of that"));
     }
     let mut bytes = Vec::with_capacity(meta.len() as usize);
     // A pipe has no length beforehand: stop reading one byte past the limit.
@@ -307,6 +326,29 @@ fn read(path: &Path) -> Result<Vec<u8>> {
         .read_to_end(&mut bytes)
         .map_err(wrong)?;
     Ok(bytes)
+}
+
+/// A file that is not there, and the one that was meant.
+fn missing(path: &Path) -> Error {
+    let error = Error::yours(format!("{} does not exist", path.display()));
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+    let names: Vec<String> = std::fs::read_dir(folder.unwrap_or(Path::new(".")))
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    let wanted = path.file_name().and_then(|name| name.to_str());
+    let near = wanted.and_then(|n| holm_manifest::nearest(n, names.iter().map(String::as_str)));
+    match (near, folder) {
+        (Some(near), _) => error.help(format!(
+            "did you mean {}?",
+            folder.unwrap_or(Path::new("")).join(near).display()
+        )),
+        (None, Some(folder)) if !folder.is_dir() => {
+            error.help(format!("there is no folder {} either", folder.display()))
+        }
+        _ => error.help("is it built yet, and is the path right?"),
+    }
 }
 
 fn key_for(
@@ -336,6 +378,7 @@ fn key_for(
         concurrency: proposals.concurrency() || newer,
         interruptible: options.interruptible,
         fuel: options.fuel,
+        stack: options.stack,
         proposals,
         pooled: options.pooled,
     })

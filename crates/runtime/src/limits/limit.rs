@@ -4,6 +4,7 @@ use super::Allowance;
 use crate::error::Error;
 use holm_manifest::{ByteSize, Time};
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 /// How much a limit allows.
@@ -96,6 +97,8 @@ limits! {
     /// Core instances.
     Instances = "instances", "is made of more instances than its limit",
         |a| Amount::count(a.instances);
+    /// The stack of calls.
+    Stack = "stack", "called itself deeper than its stack", |a| Amount::bytes(a.stack as u64);
     /// CPU time.
     Cpu = "cpu", "used up its CPU time", |a| Amount::time(a.cpu);
     /// Fuel.
@@ -145,6 +148,46 @@ limits! {
     /// A value of a key-value store.
     ValueSize = "value_size", "wrote a larger value to a store than its limit",
         |a| Amount::bytes(a.value_size);
+    /// Lines of standard output and error in a second, all instances together.
+    LogRate = "log_rate", "printed more in a second than its limit", |a| Amount::bytes(a.log_rate);
+    /// The memory of all instances of the host; not a component's, but the operator's.
+    HostMemory = "host_memory", "wanted more memory than the host has left for its app",
+        |a| Amount::bytes(a.host_memory);
+}
+
+/// Some limits: those that an event has reached.
+#[derive(Debug, Default)]
+pub struct Reached(AtomicU32);
+
+// A bit for each.
+const _: () = assert!(Limit::ALL.len() <= u32::BITS as usize);
+
+impl Reached {
+    /// This one too.
+    pub fn note(&self, limit: Limit) {
+        self.0.fetch_or(1 << limit as u8, Relaxed);
+    }
+
+    /// These too.
+    pub fn note_all(&self, others: &Reached) {
+        let bits = others.0.load(Relaxed);
+        // Mostly there are none.
+        if bits != 0 {
+            self.0.fetch_or(bits, Relaxed);
+        }
+    }
+
+    /// None any more.
+    pub(super) fn clear(&self) {
+        self.0.store(0, Relaxed);
+    }
+
+    /// All of them.
+    pub fn list(&self) -> impl Iterator<Item = Limit> {
+        let bits = self.0.load(Relaxed);
+        let all = Limit::ALL.iter().copied();
+        all.filter(move |limit| bits & (1 << *limit as u8) != 0)
+    }
 }
 
 impl Limit {
@@ -173,10 +216,17 @@ impl Limit {
 
     /// The error of `who` that reached it.
     pub fn error(self, who: &str, amount: Amount) -> Error {
-        let mut error = Error::guest(format!("{who} {} ({amount})", self.words())).help(format!(
-            "raise it in the manifest: limits = {{ {} = … }}",
-            self.name()
-        ));
+        let what = format!("{who} {} ({amount})", self.words());
+        let mut error = match self {
+            // Nobody's fault but the settings'.
+            Limit::HostMemory => {
+                Error::yours(what).help("raise what all instances may have: holm up --memory …")
+            }
+            _ => Error::guest(what).help(format!(
+                "raise it in the manifest: limits = {{ {} = … }}",
+                self.name()
+            )),
+        };
         if let Some(flag) = self.flag() {
             error = error.help(format!("or for `holm run`: {flag}"));
         }
@@ -224,8 +274,10 @@ const ENGINES_WORDS: &[(&str, Limit)] = &[
 
 /// The limit that an error of the engine's is about.
 pub(crate) fn of_engine(error: &wasmtime::Error) -> Option<Limit> {
-    if let Some(wasmtime::Trap::OutOfFuel) = error.downcast_ref() {
-        return Some(Limit::Fuel);
+    match error.downcast_ref() {
+        Some(wasmtime::Trap::OutOfFuel) => return Some(Limit::Fuel),
+        Some(wasmtime::Trap::StackOverflow) => return Some(Limit::Stack),
+        _ => {}
     }
     let root = error.root_cause().to_string();
     let found = ENGINES_WORDS
@@ -245,9 +297,29 @@ mod tests {
         let names: BTreeSet<&str> = Limit::ALL.iter().map(|limit| limit.name()).collect();
         assert_eq!(names.len(), Limit::ALL.len());
         let manifest = Limits::default().table();
-        for name in names {
-            assert!(manifest.iter().any(|(known, ..)| known == name), "{name}");
+        for name in &names {
+            let known = manifest.iter().any(|(known, ..)| known == name);
+            assert!(known || *name == "host_memory", "{name}");
         }
+        // Nobody reaches the places of `concurrency`: who finds none waits.
+        for (name, ..) in &manifest {
+            assert!(names.contains(&**name) || name == "concurrency", "{name}");
+        }
+    }
+
+    #[test]
+    fn what_was_reached_is_remembered_once() {
+        let (one, other) = (Reached::default(), Reached::default());
+        assert_eq!(one.list().count(), 0);
+        for limit in [Limit::LogRate, Limit::Memory, Limit::LogRate] {
+            other.note(limit);
+        }
+        one.note(Limit::Stack);
+        one.note_all(&other);
+        let all: Vec<Limit> = one.list().collect();
+        assert_eq!(all, [Limit::Memory, Limit::Stack, Limit::LogRate]);
+        one.clear();
+        assert_eq!(one.list().count(), 0);
     }
 
     #[test]
@@ -268,6 +340,7 @@ mod tests {
             table_elements: 3,
             tables: 4,
             instances: 5,
+            stack: 128 << 10,
             cpu: Some(Duration::from_millis(50)),
             fuel: Some(6),
             timeout: second,
@@ -287,6 +360,8 @@ mod tests {
             open_files: 16,
             bytes_written: 17,
             value_size: 18,
+            log_rate: 19,
+            host_memory: 20,
         };
         for limit in Limit::ALL {
             let amount = limit.amount(&allowance);

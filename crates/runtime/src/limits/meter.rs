@@ -1,6 +1,6 @@
 //! The clock and the account of one event, shared by all who watch over it.
 
-use super::{Allowance, Limit, LimitHit};
+use super::{Allowance, Limit, LimitHit, Reached};
 use crate::error::Error;
 use crate::receipt::Flows;
 use crate::ticker;
@@ -19,6 +19,7 @@ pub struct Meter {
     fuel: AtomicU64,
     answered: AtomicBool,
     hit: AtomicU8,
+    reached: Reached,
 }
 
 impl Meter {
@@ -30,6 +31,7 @@ impl Meter {
             fuel: AtomicU64::new(0),
             answered: AtomicBool::new(false),
             hit: AtomicU8::new(0),
+            reached: Reached::default(),
             allowance,
         }
     }
@@ -108,12 +110,14 @@ impl Meter {
         self.fuel.store(0, Relaxed);
         self.answered.store(false, Relaxed);
         self.hit.store(0, Relaxed);
+        self.reached.clear();
     }
 
     /// Notes the limit that was reached; the latest wins, because a guest may survive a refused
     /// growth.
     pub fn hit(&self, limit: Limit) {
         self.hit.store(limit.code(), Relaxed);
+        self.reached.note(limit);
     }
 
     /// The same, with the error that says so.
@@ -146,6 +150,11 @@ impl Meter {
     /// The limit that was reached last, if any.
     pub fn limit_hit(&self) -> Option<Limit> {
         Limit::of_code(self.hit.load(Relaxed))
+    }
+
+    /// All that were reached.
+    pub fn reached(&self) -> &Reached {
+        &self.reached
     }
 }
 

@@ -3,16 +3,21 @@
 //! `holm-manifest` says; what each is called and what it means to reach it, [`Limit`] does.
 
 mod limit;
+mod memory;
 mod meter;
 
 pub(crate) use limit::of_engine;
-pub use limit::{Amount, Limit, LimitHit};
+pub use limit::{Amount, Limit, LimitHit, Reached};
+pub use memory::{HostMemory, TenantMemory};
 pub use meter::Meter;
 pub(crate) use meter::{take_metered, thread_cpu_ns};
 
 use std::sync::Arc;
 use std::time::Duration;
 use wasmtime::ResourceLimiter;
+
+/// The stack that a guest has unless somebody says otherwise.
+pub const STACK_BYTES: usize = 512 << 10;
 
 /// What an event and its instance may use. `None` and the largest number mean: unlimited.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +32,8 @@ pub struct Allowance {
     pub tables: usize,
     /// Core instances that it is made of.
     pub instances: usize,
+    /// Bytes of the stack of its calls; the engine must give it as many.
+    pub stack: usize,
     /// CPU time of one event.
     pub cpu: Option<Duration>,
     /// Fuel of one event; the engine must count it.
@@ -65,6 +72,10 @@ pub struct Allowance {
     pub bytes_written: u64,
     /// Bytes of a value in a key-value store.
     pub value_size: u64,
+    /// Bytes of printed lines in a second, all instances together.
+    pub log_rate: u64,
+    /// Linear memory of all instances of the host, of which this one's tenant has a share.
+    pub host_memory: u64,
 }
 
 impl Allowance {
@@ -75,6 +86,8 @@ impl Allowance {
         table_elements: usize::MAX,
         tables: usize::MAX,
         instances: usize::MAX,
+        // There is no end of it: the engine gives a default.
+        stack: STACK_BYTES,
         cpu: None,
         fuel: None,
         timeout: None,
@@ -95,6 +108,8 @@ impl Allowance {
         bytes_written: u64::MAX,
         // No store keeps a larger value.
         value_size: 16 << 20,
+        log_rate: u64::MAX,
+        host_memory: u64::MAX,
     };
 }
 
@@ -103,6 +118,8 @@ pub struct Budget {
     memory: u64,
     memory_peak: u64,
     table_elements: usize,
+    /// What its memory is taken from; nothing where nobody else wants any.
+    tenant: Option<Arc<TenantMemory>>,
     /// The clock that the epoch callback and the caller share.
     pub meter: Arc<Meter>,
 }
@@ -114,8 +131,15 @@ impl Budget {
             memory: 0,
             memory_peak: 0,
             table_elements: 0,
+            tenant: None,
             meter: Arc::new(Meter::new(allowance)),
         }
+    }
+
+    /// Takes its memory from its tenant's share; to be said before it has any.
+    pub fn of_tenant(mut self, tenant: Arc<TenantMemory>) -> Self {
+        self.tenant = Some(tenant);
+        self
     }
 
     /// What it may use.
@@ -136,11 +160,16 @@ impl ResourceLimiter for Budget {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let total = self
-            .memory
-            .saturating_add((desired as u64).saturating_sub(current as u64));
+        let more = (desired as u64).saturating_sub(current as u64);
+        let total = self.memory.saturating_add(more);
         if total > self.allowance().memory {
             self.meter.hit(Limit::Memory);
+            return Ok(false);
+        }
+        if let Some(tenant) = &self.tenant
+            && !tenant.take(more)
+        {
+            self.meter.hit(Limit::HostMemory);
             return Ok(false);
         }
         self.memory = total;
@@ -178,9 +207,36 @@ impl ResourceLimiter for Budget {
     }
 }
 
+impl Drop for Budget {
+    fn drop(&mut self) {
+        if let Some(tenant) = &self.tenant {
+            tenant.give_back(self.memory);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_instance_had_of_the_host_is_given_back() {
+        let host = HostMemory::of(100);
+        let tenant = TenantMemory::new(&host, false);
+        let take = |bytes| {
+            let mut budget = Budget::new(Allowance::UNLIMITED).of_tenant(tenant.clone());
+            let taken = budget.memory_growing(0, bytes, None).unwrap();
+            (taken, budget)
+        };
+        let (taken, first) = take(90);
+        assert!(taken);
+        let (taken, second) = take(20);
+        assert!(!taken);
+        assert_eq!(second.meter.limit_hit(), Some(Limit::HostMemory));
+        drop((first, second));
+        assert_eq!(host.used(), 0);
+        assert!(take(20).0);
+    }
 
     #[test]
     fn memories_share_one_allowance_and_the_peak_is_kept() {

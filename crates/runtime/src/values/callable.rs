@@ -2,6 +2,7 @@
 
 use super::signature::Signature;
 use super::ty::Type;
+use crate::error::Error;
 use std::collections::HashSet;
 
 /// What a surface can hold.
@@ -34,6 +35,20 @@ pub fn check(signature: &Signature, surface: Surface) -> Result<(), String> {
         }
         None => Ok(()),
     }
+}
+
+/// The same as an error for whoever asked for the call.
+///
+/// # Errors
+/// The surface cannot call it.
+pub fn ensure(signature: &Signature, surface: Surface) -> Result<(), Error> {
+    check(signature, surface).map_err(|why| {
+        let error = Error::yours(format!(
+            "`{}` cannot be called here: {why}",
+            signature.name()
+        ));
+        error.help(format!("its signature: {signature}"))
+    })
 }
 
 fn check_type(ty: &Type, surface: Surface, seen: &mut HashSet<usize>) -> Result<(), String> {

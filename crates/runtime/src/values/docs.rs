@@ -4,11 +4,11 @@ use super::signature::without_version;
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::path::Path;
-use wit_parser::{Resolve, TypeDefKind, WorldItem};
+use wit_parser::{Docs, InterfaceId, Resolve, TypeDef, TypeDefKind, TypeId, WorldId, WorldItem};
 
 /// Docs by what they are of.
 #[derive(Debug, Default)]
-pub(super) struct AddedDocs {
+pub(crate) struct AddedDocs {
     /// By interface without its version (empty for what a world defines), and a name within it:
     /// empty for the interface itself, `add` for a function, `order` for a type, `order/price` for
     /// a field or a case.
@@ -18,7 +18,7 @@ pub(super) struct AddedDocs {
 
 impl AddedDocs {
     /// Reads a folder of WIT, or a file.
-    pub(super) fn read(path: &Path) -> Result<AddedDocs> {
+    pub(crate) fn read(path: &Path) -> Result<AddedDocs> {
         let shown = path.display();
         if !path.exists() {
             return Err(Error::yours(format!("{shown} does not exist")).help(
@@ -59,38 +59,92 @@ impl AddedDocs {
         Ok(docs)
     }
 
-    fn add(&mut self, interface: &str, name: String, docs: &wit_parser::Docs) {
+    fn add(&mut self, interface: &str, name: String, docs: &Docs) {
         if let Some(text) = &docs.contents {
             let interface = without_version(interface).to_owned();
             self.items.insert((interface, name), text.clone());
         }
     }
 
-    fn add_type(&mut self, interface: &str, def: &wit_parser::TypeDef) {
+    fn add_type(&mut self, interface: &str, def: &TypeDef) {
         let Some(name) = &def.name else { return };
         self.add(interface, name.clone(), &def.docs);
-        let parts: Vec<(&String, &wit_parser::Docs)> = match &def.kind {
-            TypeDefKind::Record(of) => of.fields.iter().map(|f| (&f.name, &f.docs)).collect(),
-            TypeDefKind::Variant(of) => of.cases.iter().map(|c| (&c.name, &c.docs)).collect(),
-            TypeDefKind::Enum(of) => of.cases.iter().map(|c| (&c.name, &c.docs)).collect(),
-            TypeDefKind::Flags(of) => of.flags.iter().map(|f| (&f.name, &f.docs)).collect(),
-            _ => Vec::new(),
-        };
-        for (part, docs) in parts {
+        for (part, docs) in parts(&mut def.kind.clone()) {
             self.add(interface, format!("{name}/{part}"), docs);
         }
     }
 
-    /// The docs of an item; see [`AddedDocs::items`] for names.
-    pub(super) fn of(&self, interface: Option<&str>, name: &str) -> Option<&str> {
-        let interface = without_version(interface.unwrap_or_default()).to_owned();
-        self.items
-            .get(&(interface, name.to_owned()))
-            .map(String::as_str)
+    /// Adds them to what a binary says, where it has none of its own.
+    pub(crate) fn add_to(&self, resolve: &mut Resolve, world: WorldId) {
+        let interfaces: Vec<InterfaceId> = resolve.interfaces.iter().map(|(id, _)| id).collect();
+        for id in interfaces {
+            let name = resolve.id_of(id).unwrap_or_default();
+            let types: Vec<TypeId> = resolve.interfaces[id].types.values().copied().collect();
+            let interface = &mut resolve.interfaces[id];
+            self.fill(&name, "", &mut interface.docs);
+            for function in interface.functions.values_mut() {
+                self.fill(&name, &function.name, &mut function.docs);
+            }
+            for id in types {
+                self.fill_type(&name, &mut resolve.types[id]);
+            }
+        }
+        let mut types = Vec::new();
+        let world = &mut resolve.worlds[world];
+        if world.docs.contents.is_none() {
+            world.docs.contents = self.world.clone();
+        }
+        for item in world.imports.values_mut().chain(world.exports.values_mut()) {
+            match item {
+                WorldItem::Function(function) => self.fill("", &function.name, &mut function.docs),
+                WorldItem::Type { id, .. } => types.push(*id),
+                WorldItem::Interface { .. } => {}
+            }
+        }
+        for id in types {
+            self.fill_type("", &mut resolve.types[id]);
+        }
     }
 
-    /// The docs of the world.
-    pub(super) fn world(&self) -> Option<&str> {
-        self.world.as_deref()
+    fn fill(&self, interface: &str, name: &str, docs: &mut Docs) {
+        if docs.contents.is_none() {
+            let key = (without_version(interface).to_owned(), name.to_owned());
+            docs.contents = self.items.get(&key).cloned();
+        }
+    }
+
+    fn fill_type(&self, interface: &str, def: &mut TypeDef) {
+        let Some(name) = def.name.clone() else { return };
+        self.fill(interface, &name, &mut def.docs);
+        for (part, docs) in parts(&mut def.kind) {
+            self.fill(interface, &format!("{name}/{part}"), docs);
+        }
+    }
+}
+
+/// The fields or cases of a type.
+fn parts(kind: &mut TypeDefKind) -> Vec<(&str, &mut Docs)> {
+    match kind {
+        TypeDefKind::Record(of) => of
+            .fields
+            .iter_mut()
+            .map(|f| (f.name.as_str(), &mut f.docs))
+            .collect(),
+        TypeDefKind::Variant(of) => of
+            .cases
+            .iter_mut()
+            .map(|c| (c.name.as_str(), &mut c.docs))
+            .collect(),
+        TypeDefKind::Enum(of) => of
+            .cases
+            .iter_mut()
+            .map(|c| (c.name.as_str(), &mut c.docs))
+            .collect(),
+        TypeDefKind::Flags(of) => of
+            .flags
+            .iter_mut()
+            .map(|f| (f.name.as_str(), &mut f.docs))
+            .collect(),
+        _ => Vec::new(),
     }
 }

@@ -175,6 +175,11 @@ pub fn to_value(
     .map_err(|e| Mismatch::new(e.to_string()))
 }
 
+/// Whether text is JSON at all, whatever its type.
+pub fn is_json(text: &str) -> bool {
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+}
+
 /// Whether `null` stands for a value of a type: then an option of it has to be wrapped.
 fn can_be_null(ty: &Type) -> bool {
     matches!(ty, Type::Option(_))

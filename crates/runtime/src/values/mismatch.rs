@@ -30,6 +30,29 @@ impl Mismatch {
         Self::new(format!("expected {what}, got {got}"))
     }
 
+    /// The wrong number of arguments.
+    pub fn count(signature: &Signature, given: usize) -> Self {
+        let given = match given {
+            0 => "none were".into(),
+            1 => "1 was".into(),
+            n => format!("{n} were"),
+        };
+        Self::too_few_or_many(signature, &given)
+    }
+
+    /// The same; `given` says how many, as "2 were".
+    pub(crate) fn too_few_or_many(signature: &Signature, given: &str) -> Self {
+        let takes = match signature.params.len() {
+            0 => "no arguments".into(),
+            1 => "1 argument".into(),
+            n => format!("{n} arguments"),
+        };
+        Self::new(format!(
+            "`{}` takes {takes}, {given} given",
+            signature.local_name()
+        ))
+    }
+
     /// Adds what to do.
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
@@ -53,6 +76,20 @@ impl Mismatch {
             Some(_) => format!("[{index}].{}", self.path),
         };
         self
+    }
+}
+
+impl Mismatch {
+    /// The error of a call whose arguments do not fit.
+    pub fn of_arguments(self, signature: &Signature) -> Error {
+        let name = signature.name();
+        let error = Error::yours(format!("the arguments of `{name}` do not fit"))
+            .caused_by(self.to_string());
+        let error = match self.help {
+            Some(help) => error.help(help),
+            None => error,
+        };
+        error.help(format!("its signature: {signature}"))
     }
 }
 
@@ -105,25 +142,5 @@ pub(crate) fn unknown<'a>(
             Some(_) => format!("there are: {}", known.collect::<Vec<_>>().join(", ")),
             None => format!("it has no {word}s"),
         }),
-    }
-}
-
-/// The wrong number of arguments.
-pub(crate) fn wrong_count(signature: &Signature, got: &str) -> Mismatch {
-    let name = signature.local_name();
-    let takes = match signature.params.len() {
-        0 => "no arguments".into(),
-        1 => "1 argument".into(),
-        n => format!("{n} arguments"),
-    };
-    Mismatch::new(format!("`{name}` takes {takes}, {got} given"))
-}
-
-/// How many arguments were given, in front of "given".
-pub(crate) fn given(count: usize) -> String {
-    match count {
-        0 => "none were".into(),
-        1 => "1 was".into(),
-        n => format!("{n} were"),
     }
 }

@@ -9,9 +9,11 @@
 //! - [`Prepared::call`](crate::Prepared::call) makes one call in a fresh instance; a [`Session`]
 //!   keeps the instance, so that resources can live in it.
 
+mod abi;
 pub mod callable;
+mod check;
 mod convert;
-mod docs;
+pub(crate) mod docs;
 mod find;
 mod flow;
 pub mod json;
@@ -21,11 +23,15 @@ mod reflect;
 pub mod schema;
 mod session;
 mod signature;
+#[cfg(test)]
+mod tests;
 mod ty;
+mod unnamed;
 mod value;
 pub mod wave;
 
 pub use callable::Surface;
+pub use check::check;
 pub use convert::{from_val, to_val};
 pub use flow::{Flow, FlowSender, Pieces};
 pub use mismatch::Mismatch;

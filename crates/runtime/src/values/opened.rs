@@ -413,7 +413,7 @@ async fn whole(of: &Type, flow: &Flow, left: &AtomicUsize) -> Result<Value, Mism
 /// Counts what a piece takes, so that a stream without end is refused and not collected.
 fn spend(left: &AtomicUsize, piece: &Value) -> Result<(), Mismatch> {
     let bytes = match piece {
-        Value::Numbers(numbers) => 8 * numbers.len(),
+        Value::Numbers(numbers) => numbers.size() * numbers.len(),
         Value::List(list) => list
             .iter()
             .map(|v| size_of::<Value>() + if let Value::String(s) = v { s.len() } else { 0 })

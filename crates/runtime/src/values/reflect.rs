@@ -4,7 +4,7 @@
 use super::docs::AddedDocs;
 use super::signature::{FunctionKind, Interface, Param, Signature, Signatures};
 use super::ty::{Case, Docs, Enum, Field, Flags, Label, Record, Resource, Type, TypeName, Variant};
-use crate::artifact::{Artifact, Content, Digest, Form, detect};
+use crate::artifact::{Artifact, Code, Content, Digest, detect};
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::path::Path;
@@ -20,15 +20,16 @@ impl Signatures {
     /// WIT, whose docs stand in where the binary has none.
     ///
     /// # Errors
-    /// The file is no component, has changed since it was loaded, or is machine code alone.
+    /// The file is no component, or has changed since it was loaded. Machine code is no error, but
+    /// has neither names of types nor docs.
     pub fn of_artifact(artifact: &Artifact, wit: Option<&Path>) -> Result<Signatures> {
         let shown = artifact.path.display();
-        if artifact.form() == Form::Module {
+        let Code::Component(component) = &artifact.code else {
             return Err(Error::yours(format!(
                 "{shown} is a core module: its functions take and give numbers alone"
             ))
             .help("call one with `holm run --invoke 'name(1, 2)' FILE`"));
-        }
+        };
         let bytes = std::fs::read(&artifact.path)
             .map_err(|e| Error::yours(format!("cannot read {shown}")).caused_by(e.to_string()))?;
         if Digest::of(&bytes) != artifact.digest {
@@ -39,10 +40,7 @@ impl Signatures {
         }
         match detect(&artifact.path, &bytes)? {
             Content::Binary(_, binary) => Signatures::of_binary(&binary, wit),
-            Content::Precompiled(_) => Err(Error::yours(format!(
-                "{shown} is machine code, which does not tell the names of its types"
-            ))
-            .help("name the .wasm that it was compiled from; that is compiled once and cached")),
+            Content::Precompiled(_) => Ok(Signatures::of_component(component)),
         }
     }
 
@@ -53,26 +51,19 @@ impl Signatures {
     pub fn of_binary(binary: &[u8], wit: Option<&Path>) -> Result<Signatures> {
         let wrong = |cause: String| Error::yours("its types cannot be read").caused_by(cause);
         let decoded = wit_component::decode(binary).map_err(|e| wrong(format!("{e:#}")))?;
-        let DecodedWasm::Component(resolve, world) = decoded else {
+        let DecodedWasm::Component(mut resolve, world) = decoded else {
             return Err(wrong("it is a package of WIT, not a component".into()));
         };
-        let added = match wit {
-            Some(path) => AddedDocs::read(path)?,
-            None => AddedDocs::default(),
-        };
+        if let Some(path) = wit {
+            AddedDocs::read(path)?.add_to(&mut resolve, world);
+        }
         let mut reflector = Reflector {
             resolve: &resolve,
-            added: &added,
             types: HashMap::new(),
         };
         let world = &resolve.worlds[world];
         let mut signatures = Signatures {
-            docs: world
-                .docs
-                .contents
-                .as_deref()
-                .or(added.world())
-                .map(Arc::from),
+            docs: docs(&world.docs),
             ..Signatures::default()
         };
         signatures.imports = reflector.functions(world.imports.iter(), &mut Vec::new());
@@ -83,7 +74,6 @@ impl Signatures {
 
 struct Reflector<'a> {
     resolve: &'a Resolve,
-    added: &'a AddedDocs,
     types: HashMap<TypeId, Type>,
 }
 
@@ -104,7 +94,7 @@ impl<'a> Reflector<'a> {
                     let name: Arc<str> = self.resolve.name_world_key(key).into();
                     let interface = &self.resolve.interfaces[*id];
                     interfaces.push(Interface {
-                        docs: docs(&interface.docs, self.added.of(Some(&name), "")),
+                        docs: docs(&interface.docs),
                         name: name.clone(),
                     });
                     for function in interface.functions.values() {
@@ -143,10 +133,7 @@ impl<'a> Reflector<'a> {
             })
             .collect();
         Signature {
-            docs: docs(
-                &function.docs,
-                self.added.of(interface.as_deref(), &function.name),
-            ),
+            docs: docs(&function.docs),
             function: function.name.as_str().into(),
             kind,
             params,
@@ -202,51 +189,43 @@ impl<'a> Reflector<'a> {
             TypeDefKind::Handle(Handle::Borrow(of)) => Type::Borrow(self.resource(*of)),
             TypeDefKind::Resource => Type::Own(Arc::new(Resource {
                 name: self.name(id),
-                docs: self.type_docs(id),
+                docs: docs(&def.docs),
             })),
             TypeDefKind::Record(of) => Type::Record(Arc::new(Record {
                 name: self.name(id),
-                docs: self.type_docs(id),
+                docs: docs(&def.docs),
                 fields: of
                     .fields
                     .iter()
                     .map(|f| Field {
                         name: f.name.as_str().into(),
                         ty: self.ty(&f.ty),
-                        docs: docs(&f.docs, self.part(id, &f.name)),
+                        docs: docs(&f.docs),
                     })
                     .collect(),
             })),
             TypeDefKind::Variant(of) => Type::Variant(Arc::new(Variant {
                 name: self.name(id),
-                docs: self.type_docs(id),
+                docs: docs(&def.docs),
                 cases: of
                     .cases
                     .iter()
                     .map(|c| Case {
                         name: c.name.as_str().into(),
                         ty: c.ty.as_ref().map(|t| self.ty(t)),
-                        docs: docs(&c.docs, self.part(id, &c.name)),
+                        docs: docs(&c.docs),
                     })
                     .collect(),
             })),
             TypeDefKind::Enum(of) => Type::Enum(Arc::new(Enum {
                 name: self.name(id),
-                docs: self.type_docs(id),
-                cases: of
-                    .cases
-                    .iter()
-                    .map(|c| self.label(id, &c.name, &c.docs))
-                    .collect(),
+                docs: docs(&def.docs),
+                cases: of.cases.iter().map(|c| label(&c.name, &c.docs)).collect(),
             })),
             TypeDefKind::Flags(of) => Type::Flags(Arc::new(Flags {
                 name: self.name(id),
-                docs: self.type_docs(id),
-                flags: of
-                    .flags
-                    .iter()
-                    .map(|f| self.label(id, &f.name, &f.docs))
-                    .collect(),
+                docs: docs(&def.docs),
+                flags: of.flags.iter().map(|f| label(&f.name, &f.docs)).collect(),
             })),
             // Types of unknown structure exist while WIT is parsed, not in what a binary says.
             TypeDefKind::Unknown => Type::ErrorContext,
@@ -270,13 +249,6 @@ impl<'a> Reflector<'a> {
         }
     }
 
-    fn label(&self, id: TypeId, name: &str, own: &wit_parser::Docs) -> Label {
-        Label {
-            name: name.into(),
-            docs: docs(own, self.part(id, name)),
-        }
-    }
-
     fn interface_of(&self, id: TypeId) -> Option<String> {
         match self.resolve.types[id].owner {
             TypeOwner::Interface(interface) => self.resolve.id_of(interface),
@@ -294,28 +266,15 @@ impl<'a> Reflector<'a> {
                 .into(),
         }
     }
+}
 
-    fn type_docs(&self, id: TypeId) -> Docs {
-        let def = &self.resolve.types[id];
-        let added = def
-            .name
-            .as_deref()
-            .and_then(|name| self.added.of(self.interface_of(id).as_deref(), name));
-        docs(&def.docs, added)
-    }
-
-    /// The added docs of a field or case.
-    fn part(&self, id: TypeId, part: &str) -> Option<&'a str> {
-        let name = self.resolve.types[id].name.as_deref()?;
-        self.added
-            .of(self.interface_of(id).as_deref(), &format!("{name}/{part}"))
+fn label(name: &str, own: &wit_parser::Docs) -> Label {
+    Label {
+        name: name.into(),
+        docs: docs(own),
     }
 }
 
-/// The docs of the binary, else those that were added.
-fn docs(own: &wit_parser::Docs, added: Option<&str>) -> Docs {
-    own.contents
-        .as_deref()
-        .or(added)
-        .map(|text| text.trim().into())
+fn docs(docs: &wit_parser::Docs) -> Docs {
+    docs.contents.as_deref().map(|text| text.trim().into())
 }

@@ -114,6 +114,14 @@ impl Numbers {
         each_numbers!(self, list => list.len())
     }
 
+    /// The size of one of them in bytes.
+    pub fn size(&self) -> usize {
+        fn size<T>(_: &[T]) -> usize {
+            size_of::<T>()
+        }
+        each_numbers!(self, list => size(list))
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -33,10 +33,11 @@ pub fn from_str(ty: &Type, text: &str, handles: &mut dyn Handles) -> Result<Valu
 }
 
 /// Whether text is WAVE at all, whatever its type.
-///
-/// # Errors
-/// It is not, or too long.
-pub(crate) fn parse(text: &str) -> Result<UntypedValue<'_>, Mismatch> {
+pub fn is_wave(text: &str) -> bool {
+    parse(text).is_ok()
+}
+
+fn parse(text: &str) -> Result<UntypedValue<'_>, Mismatch> {
     short_enough(text)?;
     UntypedValue::parse(text).map_err(|e| syntax(text, &e))
 }

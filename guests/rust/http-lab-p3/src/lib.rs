@@ -23,6 +23,12 @@ impl wasip3::exports::http::handler::Guest for Lab {
             "/sink" => sink(request).await,
             "/sse" => sse(number(query, "n", 5), number(query, "ms", 50)),
             "/trailers" => trailers(),
+            "/request-trailers" => request_trailers(request).await,
+            "/status" => {
+                let status = number(query, "code", 200) as u16;
+                text(status, &format!("{status}\n"))
+            }
+            "/lie" => lie(number(query, "says", 5), number(query, "bytes", 10)),
             "/headers" => json(200, &headers_json(&request.get_headers())),
             "/sleep" => {
                 monotonic_clock::wait_for(number(query, "ms", 0) * 1_000_000).await;
@@ -186,6 +192,25 @@ fn trailers() -> Result<Response, ErrorCode> {
         let _ = result.write(Ok(Some(fields))).await;
     });
     respond(200, &[("trailer", "x-lab-trailer")], reader, trailers)
+}
+
+/// Reads the request's body, and answers with its trailers; `null` where there are none.
+async fn request_trailers(request: Request) -> Result<Response, ErrorCode> {
+    let (_done, result) = wit_future::new(|| Ok(()));
+    let (body, trailers) = Request::consume_body(request, result);
+    body.collect().await;
+    let trailers = trailers.await?;
+    json(200, &trailers.map_or(Value::Null, |fields| headers_json(&fields)))
+}
+
+/// Promises `says` bytes, and sends `bytes`, if it can.
+fn lie(says: u64, bytes: u64) -> Result<Response, ErrorCode> {
+    let (mut writer, reader) = wit_stream::new();
+    spawn_local(async move {
+        writer.write_all(vec![b'x'; bytes as usize]).await;
+    });
+    let says = says.to_string();
+    respond(200, &[("content-length", &says)], reader, no_trailers())
 }
 
 /// Panics: at once, or when a part of the response has been sent.

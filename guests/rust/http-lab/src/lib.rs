@@ -11,7 +11,7 @@ use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::{env, fs, hint, process};
 use wasip2::clocks::{monotonic_clock, wall_clock};
-use wasip2::http::types::{Fields, IncomingRequest, Method, ResponseOutparam};
+use wasip2::http::types::{Fields, IncomingBody, IncomingRequest, Method, ResponseOutparam};
 use wasip2::io::streams::StreamError;
 use wasip2::random::random::get_random_bytes;
 
@@ -44,6 +44,8 @@ impl wasip2::exports::http::incoming_handler::Guest for Lab {
             "/sink" => sink(request, reply),
             "/sse" => sse(&query, reply),
             "/trailers" => trailers(reply),
+            "/request-trailers" => request_trailers(request, reply),
+            "/lie" => lie(&query, reply),
             "/headers" => reply.json(200, &headers(&request.headers())),
             "/request" => reply.json(
                 200,
@@ -228,6 +230,33 @@ fn trailers(reply: Reply) {
     let trailers = Fields::new();
     trailers.set("x-lab-trailer", &[b"done".to_vec()]).unwrap();
     out.finish_with(Some(trailers));
+}
+
+/// Reads the request's body, and answers with its trailers; `null` where there are none.
+fn request_trailers(request: IncomingRequest, reply: Reply) {
+    let body = request.consume().unwrap();
+    let input = body.stream().unwrap();
+    while input.blocking_read(64 * 1024).is_ok() {}
+    drop(input);
+    let trailers = IncomingBody::finish(body);
+    trailers.subscribe().block();
+    match trailers.get() {
+        Some(Ok(Ok(Some(fields)))) => reply.json(200, &headers(&fields)),
+        Some(Ok(Ok(None))) => reply.json(200, &Value::Null),
+        other => reply.json(400, &json!({"error": format!("{other:?}")})),
+    }
+}
+
+/// Promises `says` bytes, and sends `bytes`, if it can.
+fn lie(query: &Query, reply: Reply) {
+    let headers = Fields::new();
+    let says = query.number("says", 5).to_string().into_bytes();
+    headers.set("content-length", &[says]).unwrap();
+    let mut out = reply.start(200, headers);
+    let bytes = vec![b'x'; query.number("bytes", 10) as usize];
+    if out.write_all(&bytes).and_then(|()| out.flush()).is_ok() {
+        out.finish();
+    }
 }
 
 /// Header names in lower case with their values, those of one name joined by a comma.

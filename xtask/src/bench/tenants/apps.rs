@@ -12,6 +12,9 @@ use crate::bench::Bench;
 /// How long a guest of the sleeper sleeps: longer than it takes to put ten thousand to sleep
 const SLEEP_MS: u64 = 20_000;
 
+/// The same for a hundred thousand
+const LONG_SLEEP_MS: u64 = 60_000;
+
 /// The apps that were made
 pub struct Made {
     /// Their folder
@@ -41,7 +44,7 @@ impl Made {
 /// Makes so many generated apps and so many real ones.
 pub fn make(scratch: &Path, generated: usize, real: usize) -> Result<Made> {
     let began = Instant::now();
-    let dir = scratch.join("apps");
+    let dir = scratch.join("tenants");
     let hello = Bench::guest("http-hello.wasm").map_err(anyhow::Error::msg)?;
     // Its world has all that a sleeper needs.
     let lab = Bench::guest("http-lab.wasm").map_err(anyhow::Error::msg)?;
@@ -56,8 +59,11 @@ pub fn make(scratch: &Path, generated: usize, real: usize) -> Result<Made> {
         took_ms: 0.0,
         dir,
     };
-    for (own, name) in (0..).zip(&made.generated) {
-        write(&made.dir, name, &lean.component(name, own, 0)?, "")?;
+    if let Some(first) = made.generated.first() {
+        let first = Numbered::new(lean.component(first, OWN, 0)?, first)?;
+        for (own, name) in (OWN..).zip(&made.generated) {
+            write(&made.dir, name, &first.with(name, own), "")?;
+        }
     }
     write(
         &made.dir,
@@ -65,9 +71,7 @@ pub fn make(scratch: &Path, generated: usize, real: usize) -> Result<Made> {
         &lean.component(&made.warm_up, u32::MAX, 0)?,
         "",
     )?;
-    let sleeper = lean.component(&made.sleeper, u32::MAX - 1, SLEEP_MS)?;
-    let limits = "limits = { concurrency = 100000, timeout = \"120 s\" }\n";
-    write(&made.dir, &made.sleeper, &sleeper, limits)?;
+    sleeper(&made.dir, &lean, &made.sleeper, SLEEP_MS)?;
     let hello = fs::read(&hello)?;
     for name in &made.real {
         write(
@@ -91,8 +95,8 @@ pub fn make(scratch: &Path, generated: usize, real: usize) -> Result<Made> {
     }
     let all = [&made.generated, &made.real, &made.large];
     made.names = all.into_iter().flatten().cloned().collect();
-    made.names
-        .extend([made.warm_up.clone(), made.sleeper.clone()]);
+    let more = [&made.warm_up, &made.sleeper];
+    made.names.extend(more.into_iter().cloned());
     made.took_ms = began.elapsed().as_secs_f64() * 1e3;
     Ok(made)
 }
@@ -106,6 +110,64 @@ fn write(dir: &Path, name: &str, component: &[u8], more: &str) -> Result<()> {
          [[http]]\nroute = \"/...\"\nhost = \"{name}.test\"\ncomponent = \"web\"\n"
     );
     Ok(fs::write(folder.join("holm.toml"), manifest)?)
+}
+
+/// Makes an app of this name alone, whose guests sleep for a minute.
+pub fn make_sleeper(dir: &Path, name: &str) -> Result<()> {
+    let lab = Bench::guest("http-lab.wasm").map_err(anyhow::Error::msg)?;
+    sleeper(dir, &Lean::like(&lab)?, name, LONG_SLEEP_MS)
+}
+
+fn sleeper(dir: &Path, lean: &Lean, name: &str, ms: u64) -> Result<()> {
+    let limits = "limits = { concurrency = 100000, timeout = \"120 s\" }\n";
+    write(dir, name, &lean.component(name, u32::MAX - 1, ms)?, limits)
+}
+
+/// The number in the first component's code; as long in its encoding as all that follow
+const OWN: u32 = 1 << 28;
+
+/// A generated component, and where its answer and its number stand: encoding each of ten thousand
+/// anew would take longer than all that is measured.
+struct Numbered {
+    component: Vec<u8>,
+    answer: usize,
+    own: usize,
+}
+
+impl Numbered {
+    fn new(component: Vec<u8>, answer: &str) -> Result<Self> {
+        let only = |bytes: &[u8]| {
+            let mut places = component.windows(bytes.len()).enumerate();
+            let at = places.find(|(_, window)| *window == bytes);
+            let again = places.any(|(_, window)| window == bytes);
+            let place = at.filter(|_| !again).map(|(at, _)| at);
+            place.context("the generated component is not as it was made")
+        };
+        Ok(Numbered {
+            answer: only(answer.as_bytes())?,
+            own: only(&leb128(OWN))?,
+            component,
+        })
+    }
+
+    fn with(&self, answer: &str, own: u32) -> Vec<u8> {
+        let mut component = self.component.clone();
+        component[self.answer..][..answer.len()].copy_from_slice(answer.as_bytes());
+        component[self.own..][..5].copy_from_slice(&leb128(own));
+        component
+    }
+}
+
+/// As an instruction holds a number of 29 bits.
+fn leb128(number: u32) -> [u8; 5] {
+    let seven = |shift: u32| (number >> shift) as u8 & 0x7f;
+    [
+        seven(0) | 0x80,
+        seven(7) | 0x80,
+        seven(14) | 0x80,
+        seven(21) | 0x80,
+        seven(28),
+    ]
 }
 
 /// The real hello with another text of the same length in the place of its own.

@@ -2,8 +2,10 @@
 //! and how many guests can be alive at once.
 
 mod apps;
+pub mod asleep;
 pub mod lean;
-mod raw;
+pub mod lean_p3;
+pub mod raw;
 
 use std::fs;
 use std::path::Path;
@@ -14,16 +16,19 @@ use anyhow::{Context, Result, ensure};
 
 use self::apps::Made;
 use self::raw::Connection;
-use super::Bench;
+use super::load::Target;
 use super::report::Section;
 use super::server::Server;
+use super::servers::{self, BARE, PEER, Served, ratios};
+use super::usage::memory_kb;
+use super::{Bench, load, neighbour};
 
 /// Generated apps, each with a component of its own
 const APPS: usize = 10_000;
 /// Copies of a component that a real toolchain built, each with bytes of its own
 const REAL: usize = 200;
-/// Guests asleep in a call at once
-const ASLEEP: usize = 10_000;
+/// Connections that ask one app as often as they can
+const CONNECTIONS: usize = 32;
 /// Apps whose first request is measured
 const FIRST: usize = 1_000;
 /// Requests to an app after its first one
@@ -35,6 +40,10 @@ const START_MS_MAX: f64 = 2_000.0;
 const FIRST_SMALL_MS_MAX: f64 = 1.0;
 /// The same for a component of 10 MB and more
 const FIRST_LARGE_MS_MAX: f64 = 10.0;
+/// What a request may cost, in requests to bare hyper: a quarter of its rate
+pub const TIMES_BARE_MAX: f64 = 4.0;
+/// What it may cost as a share of what wasmtime's own server takes
+pub const SHARE_OF_PEER_MAX: f64 = 0.5;
 
 /// Measures a host of many apps.
 pub fn measure(bench: &Bench) -> Section {
@@ -61,10 +70,10 @@ fn fill(bench: &Bench, count: usize, real: usize, section: &mut Section) -> Resu
 
     let none = bench.scratch.path().join("no-apps");
     fs::create_dir_all(&none)?;
-    let empty = memory_of(&start(bench, &none, &cache)?.0)?;
+    let empty = memory_kb(start(bench, &none, &cache, &[])?.0.pid())?;
     let mut starts = Vec::new();
     for _ in 0..if bench.quick { 1 } else { 3 } {
-        let (server, ms) = start(bench, &made.dir, &cache)?;
+        let (server, ms) = start(bench, &made.dir, &cache, &[])?;
         starts.push(ms);
         drop(server);
     }
@@ -75,18 +84,87 @@ fn fill(bench: &Bench, count: usize, real: usize, section: &mut Section) -> Resu
         START_MS_MAX * all / 10_000.0,
     );
 
-    let (server, _) = start(bench, &made.dir, &cache)?;
-    let idle = memory_of(&server)?;
+    let (server, _) = start(bench, &made.dir, &cache, &[])?;
+    let idle = memory_kb(server.pid())?;
     section.row("an app that nobody calls", "kB", &[(idle - empty) / all]);
     first_requests(&server, &made, section)?;
-    let loaded = memory_of(&server)?;
+    let loaded = memory_kb(server.pid())?;
     let called = FIRST.min(made.generated.len()) as f64;
     section.row(
         "an app that was called",
         "kB more",
         &[(loaded - idle) / called],
     );
-    asleep(bench, &server, &made, section)
+    asleep::measure(bench, &server, &made, section)?;
+    drop(server);
+    let (server, _) = bench
+        .cores
+        .as_server(|| start(bench, &made.dir, &cache, &[]))?;
+    throughput(bench, server, &made, section)?;
+    // In the same table, because it is the same question: what one tenant feels of the others.
+    let beside = neighbour::measure(bench);
+    section.rows.extend(beside.rows);
+    section.notes.push(beside.title);
+    section.notes.extend(beside.notes);
+    Ok(())
+}
+
+/// What a request to one of all these apps costs, beside a server that has only this guest, and
+/// beside one that has none.
+fn throughput(bench: &Bench, many: Server, made: &Made, section: &mut Section) -> Result<()> {
+    let (rounds, time) = match bench.quick {
+        true => (2, Duration::from_millis(500)),
+        false => (5, Duration::from_secs(1)),
+    };
+    let Some(name) = made.real.first() else {
+        return Ok(());
+    };
+    let guest = made.dir.join(name).join("app.wasm");
+    let mut all = vec![
+        many,
+        servers::bare(bench, &["--body", &format!("{name}\n")])?,
+    ];
+    match Served::of(&guest).peer(bench) {
+        Ok(peer) => all.push(peer),
+        Err(error) => section.notes.push(format!("{error:#}")),
+    }
+    let mut cpu = vec![Vec::new(); all.len()];
+    let mut rate = Vec::new();
+    for round in 0..=rounds {
+        for (index, server) in all.iter().enumerate() {
+            let target = Target {
+                host: format!("{name}.test"),
+                ..Target::from(server.address)
+            };
+            let (load, before, after) = bench
+                .cores
+                .as_client(|| load::drive(target, CONNECTIONS, time, || server.cpu()))
+                .context(server.name)?;
+            if round > 0 {
+                cpu[index].push((after - before).as_secs_f64() * 1e6 / load.requests as f64);
+                if index == 0 {
+                    rate.push(load.requests as f64 / load.wall.as_secs_f64());
+                }
+            }
+        }
+    }
+    section.row("one of all these apps", "CPU/request, µs", &cpu[0]);
+    section.row("one of all these apps", "requests/s", &rate);
+    section.row_with_goal(
+        &format!("one of all these apps / {BARE}"),
+        "CPU/request",
+        &ratios(&cpu[0], &cpu[1]),
+        TIMES_BARE_MAX,
+    );
+    if let Some(peer) = cpu.get(2) {
+        section.row_with_goal(
+            &format!("one of all these apps / {PEER}"),
+            "CPU/request",
+            &ratios(&cpu[0], peer),
+            SHARE_OF_PEER_MAX,
+        );
+    }
+    Ok(())
 }
 
 /// Compiles everything into the cache; gives the milliseconds that it took.
@@ -106,12 +184,13 @@ fn prepare(bench: &Bench, dir: &Path, cache: &Path) -> Result<f64> {
 }
 
 /// Starts a host of the apps in a folder; gives the milliseconds until it served.
-fn start(bench: &Bench, dir: &Path, cache: &Path) -> Result<(Server, f64)> {
+fn start(bench: &Bench, dir: &Path, cache: &Path, flags: &[&str]) -> Result<(Server, f64)> {
     let began = Instant::now();
     let mut command = Command::new(&bench.holm);
     command
         .args(["up", "--quiet", "--listen", "127.0.0.1:0", "--apps"])
         .arg(dir)
+        .args(flags)
         .env("HOLM_CACHE_DIR", cache)
         .current_dir(bench.scratch.path());
     let server = Server::start("holm up --apps", &mut command)?;
@@ -169,71 +248,6 @@ fn first_requests(server: &Server, made: &Made, section: &mut Section) -> Result
         );
     }
     Ok(())
-}
-
-/// Guests that are alive at once, asleep in a call.
-fn asleep(bench: &Bench, server: &Server, made: &Made, section: &mut Section) -> Result<()> {
-    let wanted = if bench.quick { ASLEEP / 10 } else { ASLEEP };
-    let mut awake = Connection::open(server.address)?;
-    awake.ask(&made.warm_up, &made.warm_up)?;
-    let before = memory_of(server)?;
-    let mut connections = Vec::with_capacity(wanted);
-    for _ in 0..wanted {
-        let mut connection = Connection::open(server.address)?;
-        connection.ask(&made.warm_up, &made.warm_up)?;
-        connections.push(connection);
-    }
-    let idle = memory_of(server)?;
-    section.row(
-        "idle keep-alive connections",
-        "kB each",
-        &[(idle - before) / wanted as f64],
-    );
-    let (before, maps) = (idle, maps_of(server)?);
-    for connection in &mut connections {
-        connection.send(&made.sleeper)?;
-    }
-    // All have been sent; give the last of them time to fall asleep.
-    std::thread::sleep(Duration::from_secs(1));
-    section.row(
-        "guests asleep",
-        "kB each",
-        &[(memory_of(server)? - before) / wanted as f64],
-    );
-    section.row(
-        "guests asleep",
-        "mappings each",
-        &[(maps_of(server)? - maps) / wanted as f64],
-    );
-    let meanwhile: Vec<f64> = (0..100)
-        .map(|_| awake.ask(&made.warm_up, &made.warm_up))
-        .collect::<Result<_>>()?;
-    section.row("a request meanwhile", "ms", &meanwhile);
-    let answered = connections
-        .iter_mut()
-        .map(|connection| connection.answer(&made.sleeper))
-        .filter(Result::is_ok)
-        .count();
-    section.row("guests asleep", "woke and answered", &[answered as f64]);
-    ensure!(
-        answered == wanted,
-        "{} of {wanted} did not answer",
-        wanted - answered
-    );
-    Ok(())
-}
-
-/// The memory that a server holds, in kB; what it shares with others counts in part.
-fn memory_of(server: &Server) -> Result<f64> {
-    let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", server.pid()))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok());
-    Ok(kib.context("no Pss in smaps_rollup")? * 1.024)
-}
-
-fn maps_of(server: &Server) -> Result<f64> {
-    let text = fs::read_to_string(format!("/proc/{}/maps", server.pid()))?;
-    Ok(text.lines().count() as f64)
 }
 
 fn percentile(values: &mut [f64], share: f64) -> f64 {

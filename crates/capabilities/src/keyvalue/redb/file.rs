@@ -2,12 +2,12 @@
 
 use crate::keyvalue::provider::Error;
 use redb::{Database, ReadOnlyTable, ReadableDatabase, TableDefinition, TableError};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 /// Keys and values.
@@ -51,6 +51,13 @@ impl<E: Into<redb::Error>> From<E> for Trouble {
 /// and the new version of an app use it side by side while one takes over from the other.
 static OPEN: Mutex<BTreeMap<PathBuf, Arc<Mutex<Weak<File>>>>> = Mutex::new(BTreeMap::new());
 
+/// Files that another process holds, and the log has it: once, however often guests try.
+static HELD: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+fn held() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    HELD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Opens the file, or shares it with whoever has it open in this process.
 pub(super) fn open(name: &str, path: &Path, limit: u64) -> Result<Arc<File>, Error> {
     let path = settle(path).map_err(|e| explain(name, path, &redb::Error::Io(e)))?;
@@ -63,6 +70,7 @@ pub(super) fn open(name: &str, path: &Path, limit: u64) -> Result<Arc<File>, Err
         return Ok(file);
     }
     let db = open_database(name, &path)?;
+    held().remove(&path);
     let file = Arc::new(File {
         name: name.to_owned(),
         path,
@@ -163,7 +171,12 @@ fn settle(path: &Path) -> std::io::Result<PathBuf> {
 }
 
 fn open_database(name: &str, path: &Path) -> Result<Database, Error> {
-    let is_new = !path.exists();
+    if !path.exists() {
+        contain(|| make(path)).map_err(|trouble| match trouble {
+            Trouble::Told(error) => error,
+            Trouble::Fault(fault) => explain(name, path, &fault),
+        })?;
+    }
     let mut tries = 0;
     let db = loop {
         let opened = contain(|| {
@@ -188,16 +201,32 @@ fn open_database(name: &str, path: &Path) -> Result<Database, Error> {
             Err(Trouble::Fault(fault)) => return Err(explain(name, path, &fault)),
         }
     };
-    if is_new && let Some(folder) = path.parent() {
-        // The data is synced by redb; that the file exists is the folder's to remember.
-        std::fs::File::open(folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(|e| explain(name, path, &redb::Error::Io(e)))?;
-    }
     if let Err(error) = std::fs::write(pid_file(path), std::process::id().to_string()) {
         tracing::debug!(path = %path.display(), %error, "the PID of a store's holder is not noted");
     }
     Ok(db)
+}
+
+/// Makes an empty store under another name, and gives it its own when it is whole: a process that
+/// is killed half way leaves no file that looks like a damaged store.
+fn make(path: &Path) -> Result<(), Trouble> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let whole = tempfile::Builder::new()
+        .prefix(".new-")
+        .tempfile_in(folder)
+        .map_err(redb::Error::Io)?;
+    drop(Database::builder().create(whole.path())?);
+    match whole.persist_noclobber(path) {
+        // Another process was quicker.
+        Err(e) if e.error.kind() == ErrorKind::AlreadyExists => {}
+        Err(e) => return Err(redb::Error::Io(e.error).into()),
+        Ok(_) => {}
+    }
+    // The data is synced by redb; that the file exists is the folder's to remember.
+    std::fs::File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(redb::Error::Io)?;
+    Ok(())
 }
 
 /// Beside the store: who has it open. Only ever read when the store's own lock is taken.
@@ -230,10 +259,16 @@ fn contain<R>(f: impl FnOnce() -> Result<R, Trouble>) -> Result<R, Trouble> {
 fn explain(name: &str, path: &Path, fault: &redb::Error) -> Error {
     let at = path.display();
     match fault {
-        redb::Error::DatabaseAlreadyOpen => Error::new(match holder(path) {
-            Some(pid) => format!("store {name:?} is in use by process {pid}"),
-            None => format!("store {name:?} is in use by another process"),
-        }),
+        redb::Error::DatabaseAlreadyOpen => {
+            let told = match holder(path) {
+                Some(pid) => format!("store {name:?} is in use by process {pid}"),
+                None => format!("store {name:?} is in use by another process"),
+            };
+            if held().insert(path.to_owned()) {
+                tracing::warn!(path = %at, "{told}; end that process, or keep other state: --state DIR");
+            }
+            Error::new(told)
+        }
         redb::Error::Corrupted(_) | redb::Error::RepairAborted => damaged(name, path, fault),
         redb::Error::Io(e)
             if matches!(e.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) =>
@@ -250,6 +285,17 @@ fn explain(name: &str, path: &Path, fault: &redb::Error) -> Error {
             Error::with_detail(
                 format!("store {name:?} has no space left on its disk"),
                 format!("{at}: {e}"),
+            )
+        }
+        redb::Error::Io(e)
+            if matches!(
+                e.kind(),
+                ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::NotFound
+            ) =>
+        {
+            Error::with_detail(
+                format!("store {name:?} cannot be written"),
+                format!("{at}: {e}; --state DIR names another folder for stores"),
             )
         }
         other => Error::with_detail(format!("store {name:?} failed"), format!("{at}: {other}")),

@@ -9,7 +9,6 @@ use client::{Client, Failed};
 use holm_manifest::Time;
 use http::Method;
 use serde_json::Value;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -157,9 +156,8 @@ fn call(args: &Args) -> Result<ExitCode, Failed> {
     }
 }
 
-/// Whoever reads it may have read enough.
 fn print(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    crate::out::write(format_args!("{text}"));
 }
 
 fn path(name: &str, rest: &str) -> String {

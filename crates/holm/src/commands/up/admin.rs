@@ -1,10 +1,10 @@
 //! `--admin`: the socket or port that `holm apps` calls.
 
 use super::Args;
+use crate::out;
 use holm_host::admin::{Address, Admin, Listener, TOKEN_VARIABLE, Token};
 use holm_runtime::Result;
 use std::convert::Infallible;
-use std::io::Write as _;
 use std::sync::Arc;
 
 /// Listens where it was asked for, and says where that is.
@@ -20,8 +20,7 @@ pub(super) async fn listen(args: &Args) -> Result<Option<Listener>> {
     let token = token.map(|text| Token::new(&text)).transpose()?;
     let listener = Listener::bind(&address, token).await?;
     // For programs that wait for it, as the line of the server itself is.
-    println!("Admin {}", listener.address());
-    let _ = std::io::stdout().flush();
+    out::line(format_args!("Admin {}", listener.address()));
     Ok(Some(listener))
 }
 

@@ -1,6 +1,7 @@
 //! `--apps DIR`: a host of many apps.
 
-use super::{Args, Stop, admin, ended, serve};
+use super::serving::{bind, serve};
+use super::{Args, Stop, admin, ended};
 use crate::report;
 use holm_host::admin::Admin;
 use holm_host::apps::Apps;
@@ -20,13 +21,13 @@ pub(super) async fn serve_folder(
     shutdown: &Shutdown,
 ) -> Result<usize, Stop> {
     let began = Instant::now();
+    let files = args.tls_cert.clone().zip(args.tls_key.clone());
+    let bound = bind(args, files, args.listen.as_deref(), Patience::default())?;
     let mut folder = Folder::new(dir);
     let changes = folder.open(apps)?;
     refusals(&changes);
-    let files = args.tls_cert.clone().zip(args.tls_key.clone());
-    let listen = args.listen.as_deref();
     let callers = admin::listen(args).await?;
-    let serving = serve(args, apps, files, listen, Patience::default(), shutdown)?;
+    let serving = serve(args, bound, apps, shutdown);
     eprintln!(
         "{} apps, read in {:.0} ms",
         changes.added.len(),

@@ -2,7 +2,7 @@
 //! have.
 
 use super::Args;
-use crate::grants::GrantFlags;
+use crate::grants::place_here;
 use holm_manifest::{
     Component, ComponentSource, Limits, Manifest, Problem, Problems, Serve, Source, Span, Spanned,
     Trigger, Value,
@@ -12,7 +12,7 @@ use std::path::Path;
 /// The manifest of what the user named: a folder, a file, or a single component.
 pub(super) fn manifest_of(args: &Args) -> Result<Manifest, Problems> {
     if is_webassembly(&args.app) {
-        return alone(&args.app, &args.grants).map_err(Problem::alone);
+        return alone(&args.app, args);
     }
     let manifest = load_manifest(&args.app)?;
     match args.grants.grants() {
@@ -36,13 +36,19 @@ pub fn is_webassembly(path: &Path) -> bool {
 
 /// Reads and checks a manifest.
 pub fn load_manifest(app: &Path) -> Result<Manifest, Problems> {
+    holm_manifest::parse(&source_of(app)?, &holm_host::vocabulary())
+}
+
+/// The text of an app's manifest.
+pub fn source_of(app: &Path) -> Result<Source, Problems> {
     let path = holm_manifest::find(app).map_err(Problem::alone)?;
-    let source = Source::read(&path).map_err(Problem::alone)?;
-    holm_manifest::parse(&source, &holm_host::vocabulary())
+    Source::read(&path).map_err(Problem::alone)
 }
 
 /// The manifest that a single file would have.
-fn alone(file: &Path, grants: &GrantFlags) -> Result<Manifest, Problem> {
+fn alone(file: &Path, args: &Args) -> Result<Manifest, Problems> {
+    let grants = &args.grants;
+    grants.resolve(&place_here(args.state.clone()))?;
     let here = std::env::current_dir().unwrap_or_default();
     let nowhere = Span::default();
     let route = Value::table(vec![
@@ -64,11 +70,12 @@ fn alone(file: &Path, grants: &GrantFlags) -> Result<Manifest, Problem> {
                 span: nowhere,
             },
             description: None,
-            grants: grants.grants()?,
+            grants: grants.grants().map_err(Problem::alone)?,
             grants_span: None,
             limits: Limits::default(),
             reuse: 1,
             snapshot: true,
+            wit: None,
             build: None,
         }],
         triggers: vec![Trigger {

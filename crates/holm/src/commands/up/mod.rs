@@ -4,10 +4,13 @@ mod admin;
 mod folder;
 mod manifest;
 mod reload;
+mod serving;
 
 pub use folder::refusals;
-pub use manifest::{is_webassembly, load_manifest};
+pub use manifest::{is_webassembly, load_manifest, source_of};
+pub use serving::address;
 
+use super::check;
 use crate::grants::GrantFlags;
 use crate::{exit, report};
 use holm_host::admin::Admin;
@@ -15,28 +18,24 @@ use holm_host::apps::Apps;
 use holm_host::log_writer::{Form, LogWriter};
 use holm_host::logs::GuestLog;
 use holm_host::patience::Patience;
-use holm_host::server::{Limits, Server};
-use holm_host::setting::Setting;
+use holm_host::setting::{Setting, memory_of_this_machine};
 use holm_host::shelf::Shelf;
 use holm_host::shutdown::{Phase, Shutdown};
 use holm_host::telemetry::Telemetry;
-use holm_host::tls::Tls;
 use holm_host::triggers::http::AccessSink;
 use holm_host::{App, building};
 use holm_manifest::{ByteSize, Manifest, Problems, Trigger, Value};
 use holm_runtime::lanes::Lanes;
+use holm_runtime::limits::HostMemory;
 use holm_runtime::pools::PoolSize;
 use holm_runtime::{Error, Watch};
 use manifest::manifest_of;
-use std::io::{IsTerminal as _, Write as _};
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use serving::{bind, serve};
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Where the server listens unless told otherwise.
-const LISTEN: &str = "127.0.0.1:3000";
 
 /// After so many steps of tasks a thread looks for what has arrived. A guest in a loop takes a whole
 /// tick for each of its steps: with one on every thread, signals and requests wait so many ticks.
@@ -93,6 +92,9 @@ pub struct Args {
     /// [default: a quarter of the machine's]
     #[arg(long, value_name = "SIZE")]
     code_memory: Option<ByteSize>,
+    /// Memory of all instances together [default: three quarters of the machine's]
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<ByteSize>,
     /// The log as JSON, also on a terminal
     #[arg(long)]
     json: bool,
@@ -143,6 +145,7 @@ pub fn run(args: Args) -> ExitCode {
             report::error(&error);
             exit::code(&error)
         }
+        Err(Stop::Interrupted) => ExitCode::from(exit::CUT),
     }
 }
 
@@ -150,6 +153,8 @@ pub fn run(args: Args) -> ExitCode {
 enum Stop {
     Problems(Problems),
     Error(Error),
+    /// It was asked to end before it served.
+    Interrupted,
 }
 
 impl From<Error> for Stop {
@@ -185,6 +190,9 @@ async fn go(args: &Args, lanes: &Arc<Lanes>) -> Result<usize, Stop> {
     setting.log = setting.log.with_telemetry(telemetry.clone());
     let apps = Arc::new(Apps::new(Arc::new(setting), access));
     let shutdown = Shutdown::new();
+    shutdown
+        .on_signals()
+        .map_err(|e| Error::ours("signals cannot be caught").caused_by(e.to_string()))?;
     let cut = match &args.apps {
         Some(dir) => folder::serve_folder(args, dir, &apps, &shutdown).await?,
         None => one(args, &apps, &shutdown).await?,
@@ -235,32 +243,49 @@ fn setting(args: &Args, writer: &LogWriter, lanes: &Arc<Lanes>) -> Setting {
             None => Shelf::of_this_machine(),
         },
         lanes: lanes.clone(),
+        memory: match args.memory {
+            Some(bytes) => HostMemory::of(bytes.0),
+            None => memory_of_this_machine(),
+        },
         many,
     }
 }
 
 /// Serves one app until the server ends; gives the number of requests that were cut.
 async fn one(args: &Args, apps: &Arc<Apps>, shutdown: &Shutdown) -> Result<usize, Stop> {
-    let mut manifest = manifest_of(args)?;
-    if args.build {
-        build(&manifest).await?;
-    }
-    // Before anything is loaded: what changes from here on will be noticed.
-    let watcher = args
-        .watch
-        .then(|| reload::watching(&manifest))
-        .transpose()?;
-    replace(apps, &manifest, args).await?;
-    show_warnings(&manifest);
+    // What `holm check` would say, so that it need not be asked.
+    let all = |problems| {
+        check::one(&args.app, args.allow_precompiled)
+            .err()
+            .unwrap_or(problems)
+    };
+    let mut manifest = match is_webassembly(&args.app) {
+        true => manifest_of(args)?,
+        false => manifest_of(args).map_err(all)?,
+    };
     let files = match (&args.tls_cert, &args.tls_key, &manifest.serve.tls) {
         (Some(cert), Some(key), _) => Some((cert.clone(), key.clone())),
         (_, _, Some(tls)) => Some((manifest.dir.join(&tls.cert), manifest.dir.join(&tls.key))),
         _ => None,
     };
     let listen = args.listen.as_deref().or(manifest.serve.listen.as_deref());
-    let patience = Patience::from(&manifest.serve);
+    let bound = bind(args, files, listen, Patience::from(&manifest.serve))?;
+    let prepared = async {
+        if args.build {
+            build(&manifest).await?;
+        }
+        // Before anything is loaded: what changes from here on will be noticed.
+        let watcher = args.watch.then(|| reload::watching(&manifest));
+        replace(apps, &manifest, args).await?;
+        watcher.transpose()
+    };
+    let watcher = tokio::select! {
+        watcher = prepared => watcher?,
+        () = shutdown.draining() => return Err(Stop::Interrupted),
+    };
+    show_warnings(&manifest);
     let callers = admin::listen(args).await?;
-    let serving = serve(args, apps, files, listen, patience, shutdown)?;
+    let serving = serve(args, bound, apps, shutdown);
     routes(&manifest);
     let admin = admin::answer(callers, || Admin::new(apps.clone()));
     let reload = async {
@@ -277,54 +302,20 @@ async fn one(args: &Args, apps: &Arc<Apps>, shutdown: &Shutdown) -> Result<usize
 }
 
 /// Loads the app anew and puts it in the old one's place, if it is healthy.
-async fn replace(apps: &Apps, manifest: &Manifest, args: &Args) -> Result<(), Stop> {
-    let app: App = apps.load(manifest.clone(), args.state.as_deref())?;
+async fn replace(apps: &Arc<Apps>, manifest: &Manifest, args: &Args) -> Result<(), Stop> {
+    let (loading, manifest, state) = (apps.clone(), manifest.clone(), args.state.clone());
+    // Compiling takes a thread for seconds; whoever waits for it may want to stop.
+    let loaded = tokio::task::spawn_blocking(move || loading.load(manifest, state.as_deref()));
+    let app: App = loaded
+        .await
+        .map_err(|e| Error::ours("loading the app failed").caused_by(e.to_string()))??;
     let app = Arc::new(app);
     // Before there is an old one there is nothing that could go on serving.
-    if apps.get(&app.name).is_some() {
+    if !apps.list().is_empty() {
         apps.check_health(&app).await?;
     }
     apps.put(app)?;
     Ok(())
-}
-
-/// A server at work; it ends with the number of requests that were cut.
-type Serving = tokio::task::JoinHandle<usize>;
-
-/// Starts the server and says that it is ready.
-fn serve(
-    args: &Args,
-    apps: &Apps,
-    tls: Option<(PathBuf, PathBuf)>,
-    listen: Option<&str>,
-    patience: Patience,
-    shutdown: &Shutdown,
-) -> Result<Serving, Stop> {
-    let tls = tls
-        .map(|(cert, key)| Tls::open(cert, key))
-        .transpose()
-        .map_err(|e| Error::yours(e.to_string()))?;
-    let scheme = if tls.is_some() { "https" } else { "http" };
-    let server = Server::bind(address(listen)?, tls).map_err(|e| {
-        let error = Error::yours(e.message());
-        e.help().into_iter().fold(error, Error::help)
-    })?;
-    let server = server.with_limits(Limits {
-        patience,
-        grace: args.grace.0,
-        ..Limits::default()
-    });
-    shutdown
-        .on_signals()
-        .map_err(|e| Error::ours("signals cannot be caught").caused_by(e.to_string()))?;
-    // The line is for programs that wait for it.
-    println!("Serving {scheme}://{}", server.local_addr());
-    let _ = std::io::stdout().flush();
-    let (handler, shutdown) = (apps.handler(), shutdown.clone());
-    // A task of its own: compiling for a reload holds a thread up, and connections must not wait.
-    Ok(tokio::spawn(async move {
-        server.serve(handler, &shutdown).await
-    }))
 }
 
 fn ended(served: Result<usize, tokio::task::JoinError>) -> Result<usize, Stop> {
@@ -365,6 +356,16 @@ async fn build(manifest: &Manifest) -> Result<(), Stop> {
             building::build(&component.name, build, &manifest.dir)
                 .await
                 .map_err(build_failed)?;
+            let made = component.source.value.resolve(&manifest.dir);
+            if !made.exists() {
+                return Err(Error::yours(format!(
+                    "the build of `{}` ended well, but made no {}",
+                    component.name,
+                    made.display()
+                ))
+                .help("`source` names the file that the build makes")
+                .into());
+            }
         }
     }
     Ok(())
@@ -372,22 +373,6 @@ async fn build(manifest: &Manifest) -> Result<(), Stop> {
 
 fn build_failed(error: building::BuildError) -> Stop {
     Error::yours(error.to_string()).into()
-}
-
-/// The address that somebody wrote, or where the server listens without it.
-pub fn address(listen: Option<&str>) -> Result<SocketAddr, Error> {
-    let text = listen.unwrap_or(LISTEN);
-    text.to_socket_addrs()
-        .map_err(|e| e.to_string())
-        .and_then(|mut all| {
-            all.next()
-                .ok_or_else(|| "it resolves to nothing".to_owned())
-        })
-        .map_err(|e| {
-            Error::yours(format!("`{text}` is not an address to listen on"))
-                .caused_by(e)
-                .help("write HOST:PORT: --listen 127.0.0.1:3000")
-        })
 }
 
 fn show_warnings(manifest: &Manifest) {

@@ -10,6 +10,7 @@ use holm_manifest::Manifest;
 use holm_runtime::Error;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
+use std::sync::Arc;
 
 /// How often in a row a build is repeated because sources changed while it ran.
 const ROUNDS_MAX: u32 = 3;
@@ -19,7 +20,7 @@ pub(super) async fn reload(
     args: &Args,
     manifest: &mut Manifest,
     mut watcher: Watcher,
-    apps: &Apps,
+    apps: &Arc<Apps>,
 ) -> Infallible {
     let mut meanwhile = BTreeSet::new();
     let mut in_a_row = 0;
@@ -60,6 +61,7 @@ fn stays(stop: &Stop) {
     match stop {
         Stop::Problems(problems) => report::problems(problems),
         Stop::Error(error) => report::error(error),
+        Stop::Interrupted => {}
     }
     eprintln!("the old version goes on serving");
 }
@@ -108,7 +110,7 @@ fn watched(manifest: &Manifest) -> Vec<Watched> {
 async fn again(
     args: &Args,
     manifest: &Manifest,
-    apps: &Apps,
+    apps: &Arc<Apps>,
     changed: &BTreeSet<Changed>,
 ) -> Result<(), Stop> {
     let began = std::time::Instant::now();

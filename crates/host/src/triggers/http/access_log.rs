@@ -11,9 +11,11 @@ use crate::standing::InFlight;
 use crate::telemetry::{RequestSpan, Telemetry};
 use crate::usage::{Cause, Usage};
 use bytes::Bytes;
+use holm_runtime::limits::Reached;
 use holm_runtime::receipt::Receipt;
+use holm_runtime::trace::Tracer;
 use holm_runtime::{Denial, Error};
-use http::{HeaderValue, Method, Request, Response, Version};
+use http::{Method, Request, Response, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use std::net::SocketAddr;
@@ -77,6 +79,8 @@ struct Inner {
     tally: OnceLock<Tally>,
     /// The last [`Cause`] that was told; 0 is none.
     cause: AtomicU8,
+    /// The limits that it met, before a guest had it or in one.
+    limits: Reached,
     /// 0 before there is an answer.
     status: AtomicU16,
     span: OnceLock<Mutex<RequestSpan>>,
@@ -168,6 +172,7 @@ impl AccessRecord {
             entry: Mutex::new(entry),
             tally: OnceLock::new(),
             cause: AtomicU8::new(0),
+            limits: Reached::default(),
             status: AtomicU16::new(0),
             span: OnceLock::new(),
         }))
@@ -287,10 +292,11 @@ impl AccessRecord {
 }
 
 impl Account for AccessRecord {
-    fn traceparent(&self) -> Option<HeaderValue> {
+    fn tracer(&self) -> Tracer {
+        let telemetry = self.0.sink.telemetry.as_ref()?;
         let span = self.0.span.get()?;
         let span = span.lock().unwrap_or_else(PoisonError::into_inner);
-        span.traceparent()
+        telemetry.calls_of(&span)
     }
 
     fn is_kept(&self) -> bool {
@@ -301,8 +307,15 @@ impl Account for AccessRecord {
         self.set(|entry| entry.denials.extend_from_slice(denials));
     }
 
+    fn reached(&self, limits: &Reached) {
+        self.0.limits.note_all(limits);
+    }
+
     fn error(&self, error: &Error) {
         self.failed(error.kind.into());
+        if let Some(limit) = error.limit {
+            self.0.limits.note(limit);
+        }
         self.set(|entry| entry.fault = Some(AccessFault::Error(Box::new(error.clone()))));
     }
 
@@ -324,6 +337,11 @@ impl Drop for Inner {
         let cause = told.or((status == 0).then_some(Cause::Left));
         if let (Some(tally), Some(cause)) = (self.tally.get(), cause) {
             tally.usage.failed(cause);
+        }
+        if let Some(tally) = self.tally.get() {
+            self.limits
+                .list()
+                .for_each(|limit| tally.usage.limit(limit));
         }
         if let Some(span) = self.span.take() {
             let span = span.into_inner().unwrap_or_else(PoisonError::into_inner);

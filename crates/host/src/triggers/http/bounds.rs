@@ -242,7 +242,8 @@ mod tests {
 
     #[test]
     fn a_request_ends_with_an_error_and_nothing_after_it() {
-        let (flows, meter) = (Arc::new(Flows::default()), Budget::new(allowance()).meter);
+        let budget = Budget::new(allowance());
+        let (flows, meter) = (Arc::new(Flows::default()), budget.meter.clone());
         let mut received = Received::new(body(0), flows.clone(), meter.clone());
         for _ in 0..2 {
             assert!(block_on(received.frame()).unwrap().is_ok());

@@ -15,7 +15,7 @@ use holm_runtime::limits::{Amount, Limit};
 use holm_runtime::receipt::{Flows, Receipt};
 use holm_runtime::{Error, InstanceState as _};
 use http::uri::Authority;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -38,6 +38,8 @@ const TIMING_GRACE: Duration = Duration::from_millis(5);
 struct Answer {
     response: Result<Response<WasiBody>, String>,
     flows: Arc<Flows>,
+    /// The limit that the event had reached by then.
+    limit: Option<Limit>,
 }
 
 /// Calls a component's handler. The answer is there as soon as its head is; the body streams on
@@ -89,17 +91,25 @@ pub async fn call(
         broken: broken.clone(),
     }));
     let (response, flows) = match head.await {
+        // Whatever it says, it speaks of half a request.
         Ok(Answer {
-            response: Ok(response),
-            flows,
-        }) => (response, flows),
-        // It may only pass on what it met in the request's body.
-        Ok(Answer {
-            response: Err(_), ..
-        }) if meter.limit_hit() == Some(Limit::RequestBody) => {
+            limit: Some(Limit::RequestBody),
+            ..
+        }) => {
             let error = meter.error(Limit::RequestBody, &component.name);
             return Err(Failure::Error(Box::new(error)));
         }
+        Ok(Answer {
+            response: Ok(response),
+            ..
+        }) if response.status().is_informational() => {
+            return Err(not_final(&component.name, response.status()));
+        }
+        Ok(Answer {
+            response: Ok(response),
+            flows,
+            ..
+        }) => (response, flows),
         Ok(Answer {
             response: Err(code),
             ..
@@ -133,6 +143,17 @@ pub async fn call(
     }
     let response = response.map(|body| Sent::new(body, flows, most, broken, sent));
     Ok(respond(response, receipt, timing).await)
+}
+
+/// An informational status comes before an answer; with nothing behind it, a client waits for more.
+fn not_final(name: &str, status: StatusCode) -> Failure {
+    let what = format!(
+        "{name} answered with status {}, which is not a final answer",
+        status.as_u16()
+    );
+    Failure::NoAnswer(Box::new(
+        Error::guest(what).help("an answer has a status of 200 or above"),
+    ))
 }
 
 /// All that one event needs.
@@ -174,7 +195,7 @@ async fn run(event: Event) -> Result<(), Box<Error>> {
     let core = instance.store.data_mut().core();
     let (flows, meter) = (core.flows.clone(), core.budget.meter.clone());
     // Of a reused instance also where there is none: it has the one of the request before.
-    instance.store.data_mut().carry_trace(record.traceparent());
+    instance.store.data_mut().trace(record.tracer());
     let request = request.map(|body| Received::new(body, flows.clone(), meter.clone()));
     let answer = Arc::new(Mutex::new(Some(answer)));
     let result = tokio::select! {
@@ -189,6 +210,7 @@ async fn run(event: Event) -> Result<(), Box<Error>> {
             fault(error, &component.name, instance.store.data_mut().core()).map(|()| false)
         }
     };
+    record.reached(meter.reached());
     component
         .usage()
         .event(instance.store.data_mut().core(), began.elapsed());
@@ -262,6 +284,7 @@ async fn event_of(
                         let _ = answer.send(Answer {
                             response,
                             flows: counters,
+                            limit: answered.limit_hit(),
                         });
                     }
                 })?;
@@ -306,13 +329,17 @@ async fn handle(
         }
         Err(code) => Err(format!("{code:?}")),
     };
-    let flows = accessor.with(|mut store| {
+    let (flows, limit) = accessor.with(|mut store| {
         let core = store.data_mut().core();
         core.budget.meter.answered();
-        core.flows.clone()
+        (core.flows.clone(), core.budget.meter.limit_hit())
     });
     if let Some(answer) = take(&answer) {
-        let _ = answer.send(Answer { response, flows });
+        let _ = answer.send(Answer {
+            response,
+            flows,
+            limit,
+        });
     }
     poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
     Ok(())

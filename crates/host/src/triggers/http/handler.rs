@@ -196,6 +196,9 @@ impl HttpHandler {
             }
             Failure::Error(error) => {
                 record.error(&error);
+                if error.limit == Some(Limit::HostMemory) {
+                    record.failed(Cause::Full);
+                }
                 blame(&error)
             }
         }
@@ -204,9 +207,9 @@ impl HttpHandler {
 
 /// What the log says when the pool is full, and what to do about it.
 fn full(instances: u32) -> String {
+    let raise = holm_runtime::pools::to_raise();
     format!(
-        "all {instances} instances that the pool holds are at work; \
-         raise --instances, and vm.max_map_count to six times that"
+        "all {instances} instances that the pool holds are at work; raise --instances, and {raise}"
     )
 }
 
@@ -233,6 +236,9 @@ impl Handler for HttpHandler {
 fn blame(error: &Error) -> Fault {
     match (error.kind, error.limit) {
         (_, Some(Limit::RequestBody)) => Fault::TooLarge,
+        (_, Some(Limit::HostMemory)) => Fault::Busy {
+            retry_after_seconds: RETRY_AFTER_SECONDS,
+        },
         (
             _,
             Some(Limit::Cpu | Limit::Fuel | Limit::Timeout | Limit::FirstByte | Limit::Duration),

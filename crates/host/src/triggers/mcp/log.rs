@@ -4,9 +4,10 @@ use crate::clock;
 use crate::event::Account;
 use crate::log_writer::{Entry, Form, LogWriter};
 use crate::printable;
+use holm_runtime::limits::Reached;
 use holm_runtime::receipt::Receipt;
+use holm_runtime::trace::Tracer;
 use holm_runtime::{Denial, Error};
-use http::HeaderValue;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -78,9 +79,12 @@ impl ToolCall {
 }
 
 impl Account for ToolCall {
-    fn traceparent(&self) -> Option<HeaderValue> {
+    fn tracer(&self) -> Tracer {
         None
     }
+
+    // The receipt has the last of them, and that is all that the log tells.
+    fn reached(&self, _: &Reached) {}
 
     fn is_kept(&self) -> bool {
         self.0.log.0.is_some()

@@ -250,6 +250,7 @@ pub fn loose(app: &str, files: Vec<(String, PathBuf, Vec<Grant>, Limits)>) -> Ma
             limits,
             reuse: 1,
             snapshot: true,
+            wit: None,
             build: None,
         });
     Manifest {

@@ -1,7 +1,7 @@
 //! Values from WAVE.
 
 use crate::values::json::Handles;
-use crate::values::mismatch::{given, shown, unknown, wrong_count};
+use crate::values::mismatch::{shown, unknown};
 use crate::values::value::{length, repeated_key};
 use crate::values::{Label, Mismatch, Numbers, Signature, Type, Value};
 use std::cell::RefCell;
@@ -24,14 +24,14 @@ impl Reading<'_, '_> {
     ) -> Result<Vec<Value>, Mismatch> {
         let params = &signature.params;
         if nodes.len() > params.len() {
-            return Err(wrong_count(signature, &given(nodes.len())));
+            return Err(Mismatch::count(signature, nodes.len()));
         }
         let mut values = Vec::with_capacity(params.len());
         for (at, param) in params.iter().enumerate() {
             values.push(match (nodes.get(at), &param.ty) {
                 (Some(node), ty) => self.value(ty, node).map_err(|m| m.within(&param.name))?,
                 (None, Type::Option(_)) => Value::Option(None),
-                (None, _) => return Err(wrong_count(signature, &given(nodes.len()))),
+                (None, _) => return Err(Mismatch::count(signature, nodes.len())),
             });
         }
         Ok(values)

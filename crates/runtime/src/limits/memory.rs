@@ -1,0 +1,109 @@
+//! The memory of all instances of a host, and the share of it that each tenant may take.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Linear memory of all instances of a host together. It is counted as it is promised, not as it is
+/// touched, because what was promised can be touched at any time.
+#[derive(Debug)]
+pub struct HostMemory {
+    most: u64,
+    used: AtomicU64,
+}
+
+impl HostMemory {
+    /// So many bytes for all.
+    pub fn of(most: u64) -> Arc<Self> {
+        Arc::new(HostMemory {
+            most,
+            used: AtomicU64::new(0),
+        })
+    }
+
+    /// How much there is, in bytes.
+    pub fn most(&self) -> u64 {
+        self.most
+    }
+
+    /// How much of it instances have.
+    pub fn used(&self) -> u64 {
+        self.used.load(Relaxed)
+    }
+}
+
+/// What one tenant has of it.
+#[derive(Debug)]
+pub struct TenantMemory {
+    host: Arc<HostMemory>,
+    used: AtomicU64,
+    /// Others want some too.
+    shared: bool,
+}
+
+impl TenantMemory {
+    /// A tenant of a host that has others (`shared`), or of one that has not.
+    pub fn new(host: &Arc<HostMemory>, shared: bool) -> Arc<Self> {
+        Arc::new(TenantMemory {
+            host: host.clone(),
+            used: AtomicU64::new(0),
+            shared,
+        })
+    }
+
+    /// How much there is for all, in bytes.
+    pub fn most(&self) -> u64 {
+        self.host.most
+    }
+
+    /// Takes so many bytes, unless there are not as many; or unless the tenant would then have more
+    /// than it leaves to others. So one has half of all at most, two have a third each, and somebody
+    /// who comes late always finds some.
+    pub(super) fn take(&self, bytes: u64) -> bool {
+        let of_all = self
+            .host
+            .used
+            .fetch_add(bytes, Relaxed)
+            .saturating_add(bytes);
+        let own = self.used.fetch_add(bytes, Relaxed).saturating_add(bytes);
+        let left = self.host.most.checked_sub(of_all);
+        let fits = left.is_some_and(|left| !self.shared || own <= left);
+        if !fits {
+            self.give_back(bytes);
+        }
+        fits
+    }
+
+    pub(super) fn give_back(&self, bytes: u64) {
+        self.used.fetch_sub(bytes, Relaxed);
+        self.host.used.fetch_sub(bytes, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenant_leaves_as_much_as_it_has() {
+        let host = HostMemory::of(1200);
+        let [one, two, late] = [(); 3].map(|()| TenantMemory::new(&host, true));
+        let all_of = |tenant: &TenantMemory| (0..1200).filter(|_| tenant.take(1)).count();
+        assert_eq!(all_of(&one), 600);
+        assert_eq!(all_of(&two), 300);
+        assert_eq!(all_of(&late), 150);
+        one.give_back(600);
+        two.give_back(300);
+        late.give_back(150);
+        assert_eq!(host.used(), 0);
+    }
+
+    #[test]
+    fn who_is_alone_may_have_all() {
+        let host = HostMemory::of(100);
+        let tenant = TenantMemory::new(&host, false);
+        assert!(tenant.take(60));
+        assert!(!tenant.take(41));
+        assert!(tenant.take(40));
+        assert_eq!(host.used(), 100);
+    }
+}

@@ -1,0 +1,223 @@
+//! Values out of a guest: from a register, and from its memory.
+
+use super::{misfit, numbers_of};
+use crate::values::{Numbers, Value};
+use wasmtime::component::__internal::{InterfaceType, LiftContext};
+use wasmtime::component::{Lift as _, ResourceAny};
+use wasmtime::{Error, Result, ValRaw};
+
+/// A piece of memory, if all of it is there.
+pub(super) fn within(memory: &[u8], start: usize, length: usize) -> Result<&[u8]> {
+    let bytes = start
+        .checked_add(length)
+        .and_then(|end| memory.get(start..end));
+    bytes.ok_or_else(|| Error::msg("an address is out of the bounds of memory"))
+}
+
+/// What one register says.
+pub(super) fn flat(cx: &mut LiftContext<'_>, ty: InterfaceType, from: &ValRaw) -> Result<Value> {
+    use InterfaceType as I;
+    let types = cx.types;
+    Ok(match ty {
+        I::Bool => Value::Bool(bool::linear_lift_from_flat(cx, ty, from)?),
+        I::S8 => Value::S8(i8::linear_lift_from_flat(cx, ty, from)?),
+        I::U8 => Value::U8(u8::linear_lift_from_flat(cx, ty, from)?),
+        I::S16 => Value::S16(i16::linear_lift_from_flat(cx, ty, from)?),
+        I::U16 => Value::U16(u16::linear_lift_from_flat(cx, ty, from)?),
+        I::S32 => Value::S32(i32::linear_lift_from_flat(cx, ty, from)?),
+        I::U32 => Value::U32(u32::linear_lift_from_flat(cx, ty, from)?),
+        I::S64 => Value::S64(i64::linear_lift_from_flat(cx, ty, from)?),
+        I::U64 => Value::U64(u64::linear_lift_from_flat(cx, ty, from)?),
+        I::Float32 => Value::F32(f32::linear_lift_from_flat(cx, ty, from)?),
+        I::Float64 => Value::F64(f64::linear_lift_from_flat(cx, ty, from)?),
+        I::Char => Value::Char(char::linear_lift_from_flat(cx, ty, from)?),
+        I::Own(_) | I::Borrow(_) => {
+            Value::Resource(ResourceAny::linear_lift_from_flat(cx, ty, from)?)
+        }
+        I::Record(record) => match &*types[record].fields {
+            [field] => Value::Record(vec![flat(cx, field.ty, from)?]),
+            _ => return Err(misfit()),
+        },
+        I::Tuple(tuple) => match &*types[tuple].types {
+            [ty] => Value::Tuple(vec![flat(cx, *ty, from)?]),
+            _ => return Err(misfit()),
+        },
+        I::Flags(flags) => Value::Flags(known_flags(from.get_u32(), types[flags].names.len())),
+        // Of types with cases, those alone are so short that carry nothing.
+        _ => lift_case(cx, ty, from.get_u32(), None)?,
+    })
+}
+
+/// Without what a guest sets beyond the flags that there are.
+fn known_flags(bits: u32, count: usize) -> u32 {
+    match count {
+        0 => 0,
+        1..=31 => bits & ((1 << count) - 1),
+        _ => bits,
+    }
+}
+
+/// A case by its discriminant; `bytes` are all of the value, where it lies in memory.
+fn lift_case(
+    cx: &mut LiftContext<'_>,
+    ty: InterfaceType,
+    discriminant: u32,
+    bytes: Option<&[u8]>,
+) -> Result<Value> {
+    use InterfaceType as I;
+    let types = cx.types;
+    let out_of_range = || Error::msg(format!("there is no case {discriminant}"));
+    let mut payload = |of: Option<InterfaceType>, offset: u32| -> Result<Option<Box<Value>>> {
+        let Some(ty) = of else { return Ok(None) };
+        let bytes = bytes.ok_or_else(misfit)?;
+        let size = types.canonical_abi(&ty).size32 as usize;
+        cx.consume_fuel(size_of::<Value>())?;
+        let bytes = within(bytes, offset as usize, size)?;
+        load(cx, ty, bytes).map(|value| Some(Box::new(value)))
+    };
+    Ok(match ty {
+        I::Variant(variant) => {
+            let variant = &types[variant];
+            let of = variant
+                .cases
+                .values()
+                .nth(discriminant as usize)
+                .ok_or_else(out_of_range)?;
+            Value::Variant(discriminant, payload(*of, variant.info.payload_offset32)?)
+        }
+        I::Enum(of) if (discriminant as usize) < types[of].names.len() => Value::Enum(discriminant),
+        I::Option(option) => {
+            let option = &types[option];
+            let offset = option.info.payload_offset32;
+            match discriminant {
+                0 => Value::Option(None),
+                1 => Value::Option(payload(Some(option.ty), offset)?),
+                _ => return Err(out_of_range()),
+            }
+        }
+        I::Result(result) => {
+            let result = &types[result];
+            let offset = result.info.payload_offset32;
+            match discriminant {
+                0 => Value::Result(Ok(payload(result.ok, offset)?)),
+                1 => Value::Result(Err(payload(result.err, offset)?)),
+                _ => return Err(out_of_range()),
+            }
+        }
+        I::Enum(_) => return Err(out_of_range()),
+        _ => return Err(misfit()),
+    })
+}
+
+/// Reads a value from the bytes that it has in memory.
+pub(super) fn load(cx: &mut LiftContext<'_>, ty: InterfaceType, bytes: &[u8]) -> Result<Value> {
+    use InterfaceType as I;
+    let types = cx.types;
+    let size = |ty: &InterfaceType| types.canonical_abi(ty).size32 as usize;
+    Ok(match ty {
+        I::Bool => Value::Bool(bool::linear_lift_from_memory(cx, ty, bytes)?),
+        I::S8 => Value::S8(i8::linear_lift_from_memory(cx, ty, bytes)?),
+        I::U8 => Value::U8(u8::linear_lift_from_memory(cx, ty, bytes)?),
+        I::S16 => Value::S16(i16::linear_lift_from_memory(cx, ty, bytes)?),
+        I::U16 => Value::U16(u16::linear_lift_from_memory(cx, ty, bytes)?),
+        I::S32 => Value::S32(i32::linear_lift_from_memory(cx, ty, bytes)?),
+        I::U32 => Value::U32(u32::linear_lift_from_memory(cx, ty, bytes)?),
+        I::S64 => Value::S64(i64::linear_lift_from_memory(cx, ty, bytes)?),
+        I::U64 => Value::U64(u64::linear_lift_from_memory(cx, ty, bytes)?),
+        I::Float32 => Value::F32(f32::linear_lift_from_memory(cx, ty, bytes)?),
+        I::Float64 => Value::F64(f64::linear_lift_from_memory(cx, ty, bytes)?),
+        I::Char => Value::Char(char::linear_lift_from_memory(cx, ty, bytes)?),
+        I::String => Value::String(String::linear_lift_from_memory(cx, ty, bytes)?),
+        I::Own(_) | I::Borrow(_) => {
+            Value::Resource(ResourceAny::linear_lift_from_memory(cx, ty, bytes)?)
+        }
+        I::List(list) => match numbers_of(types[list].element) {
+            Some(numbers) => Value::Numbers(load_numbers(cx, ty, &numbers, bytes)?),
+            None => load_list(cx, types[list].element, bytes)?,
+        },
+        I::Record(record) => {
+            let fields = &types[record].fields;
+            cx.consume_fuel_array(fields.len(), size_of::<Value>())?;
+            let mut next = 0;
+            let values = fields.iter().map(|field| {
+                let at = types.canonical_abi(&field.ty).next_field32_size(&mut next);
+                load(cx, field.ty, within(bytes, at, size(&field.ty))?)
+            });
+            Value::Record(values.collect::<Result<_>>()?)
+        }
+        I::Tuple(tuple) => {
+            let parts = &types[tuple].types;
+            cx.consume_fuel_array(parts.len(), size_of::<Value>())?;
+            let mut next = 0;
+            let values = parts.iter().map(|ty| {
+                let at = types.canonical_abi(ty).next_field32_size(&mut next);
+                load(cx, *ty, within(bytes, at, size(ty))?)
+            });
+            Value::Tuple(values.collect::<Result<_>>()?)
+        }
+        I::Flags(flags) => {
+            let bits = bits(bytes, types[flags].abi.size32)?;
+            Value::Flags(known_flags(bits, types[flags].names.len()))
+        }
+        I::Variant(variant) => {
+            let discriminant = bits(bytes, u32::from(types[variant].info.size))?;
+            lift_case(cx, ty, discriminant, Some(bytes))?
+        }
+        I::Enum(of) => {
+            let discriminant = bits(bytes, u32::from(types[of].info.size))?;
+            lift_case(cx, ty, discriminant, Some(bytes))?
+        }
+        I::Option(_) | I::Result(_) => lift_case(cx, ty, bits(bytes, 1)?, Some(bytes))?,
+        _ => return Err(misfit()),
+    })
+}
+
+/// A number of so many bytes: 1, 2 or 4, or none.
+fn bits(bytes: &[u8], size: u32) -> Result<u32> {
+    let bytes = within(bytes, 0, size as usize)?;
+    let mut whole = [0; 4];
+    whole
+        .get_mut(..bytes.len())
+        .ok_or_else(misfit)?
+        .copy_from_slice(bytes);
+    Ok(u32::from_le_bytes(whole))
+}
+
+fn load_numbers(
+    cx: &mut LiftContext<'_>,
+    ty: InterfaceType,
+    of: &Numbers,
+    bytes: &[u8],
+) -> Result<Numbers> {
+    Ok(match of {
+        Numbers::S8(_) => Numbers::S8(Vec::linear_lift_from_memory(cx, ty, bytes)?),
+        Numbers::U8(_) => Numbers::U8(Vec::linear_lift_from_memory(cx, ty, bytes)?),
+        Numbers::S16(_) => Numbers::S16(Vec::linear_lift_from_memory(cx, ty, bytes)?),
+        Numbers::U16(_) => Numbers::U16(Vec::linear_lift_from_memory(cx, ty, bytes)?),
+        Numbers::S32(_) => Numbers::S32(Vec::linear_lift_from_memory(cx, ty, bytes)?),
+        Numbers::U32(_) => Numbers::U32(Vec::linear_lift_from_memory(cx, ty, bytes)?),
+        Numbers::S64(_) => Numbers::S64(Vec::linear_lift_from_memory(cx, ty, bytes)?),
+        Numbers::U64(_) => Numbers::U64(Vec::linear_lift_from_memory(cx, ty, bytes)?),
+        Numbers::F32(_) => Numbers::F32(Vec::linear_lift_from_memory(cx, ty, bytes)?),
+        Numbers::F64(_) => Numbers::F64(Vec::linear_lift_from_memory(cx, ty, bytes)?),
+    })
+}
+
+fn load_list(cx: &mut LiftContext<'_>, of: InterfaceType, pair: &[u8]) -> Result<Value> {
+    let start = bits(pair, 4)? as usize;
+    let length = bits(within(pair, 4, 4)?, 4)? as usize;
+    let types = cx.types;
+    let abi = types.canonical_abi(&of);
+    let size = abi.size32 as usize;
+    if !start.is_multiple_of(abi.align32 as usize) {
+        return Err(Error::msg("the address of a list is not aligned"));
+    }
+    let all = length.checked_mul(size).ok_or_else(misfit)?;
+    let memory = within(cx.memory(), start, all)?;
+    cx.consume_fuel_array(length, size_of::<Value>())?;
+    let mut values = Vec::with_capacity(length);
+    for at in 0..length {
+        values.push(load(cx, of, within(memory, at * size, size)?)?);
+    }
+    Ok(Value::List(values))
+}
