@@ -276,3 +276,51 @@ fn a_form_without_a_script() {
             .any(|line| line["status"] == 303)
     );
 }
+
+#[test]
+fn functions_in_a_page() {
+    let _alone = alone();
+    let manifest = "name = \"lab\"\n\n[component.lab]\nsource = \"lab.wasm\"\n\n\
+                    [[call]]\nroute = \"/api/...\"\ncomponent = \"lab\"\nfunctions = [\"*\"]\n";
+    let server = App::new(manifest).guest("lab.wasm", "call-lab").up();
+    let browser = Browser::open();
+    browser.go(&format!("http://{}/api/", server.addr()));
+    browser.shows("return document.title", "lab".into());
+    let id = "function-example-lab-tools-1-0-0-price";
+    browser.click(&format!("#{id} summary"));
+    // The form begins with arguments that have the right shape.
+    let body = "body-example-lab-tools-1-0-0-price";
+    browser.shows(
+        &format!("return JSON.parse(document.getElementById('{body}').value)"),
+        json!({"order": {"items": []}}),
+    );
+    browser.click(&format!("#{id} button"));
+    let status = format!("return document.querySelector('#{id} [role=status]').dataset.is");
+    let answer = |member: &str| {
+        format!(
+            "return JSON.parse(document.querySelector('#{id} form > pre:last-of-type').textContent){member}"
+        )
+    };
+    browser.shows(&status, "bad".into());
+    browser.shows(&answer(".error"), "empty".into());
+    browser.script(&format!(
+        "document.getElementById('{body}').value = '{{\"order\": {{\"items\": [{{\"name\": \"tea\", \"count\": 2}}]}}}}'"
+    ));
+    browser.click(&format!("#{id} button"));
+    browser.shows(&status, "good".into());
+    browser.shows(&answer(""), 500.into());
+    // Every field has a label, and what cannot be called is listed.
+    browser.shows(
+        "return [...document.querySelectorAll('textarea')].every(t => t.labels.length == 1)",
+        true.into(),
+    );
+    browser.shows(
+        "return document.querySelectorAll('#functions ul li').length",
+        2.into(),
+    );
+    // The policy let its own style and script through.
+    browser.shows(
+        "return document.styleSheets[0].cssRules.length > 5",
+        true.into(),
+    );
+}

@@ -6,6 +6,7 @@
 mod app;
 mod client;
 mod origin;
+mod python;
 mod support;
 
 mod bad_input;
@@ -35,7 +36,10 @@ mod apps_swap;
 mod browser;
 mod examples;
 mod guestbook;
+mod mcp;
+mod mcp_http;
 mod up_apps;
+mod up_calls;
 mod up_capabilities;
 mod up_drain;
 mod up_limits;

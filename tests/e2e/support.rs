@@ -40,7 +40,8 @@ pub fn shared_cache() -> PathBuf {
     DIR.clone()
 }
 
-fn user_cache() -> PathBuf {
+/// Where the user keeps what can be made again.
+pub fn user_cache() -> PathBuf {
     std::env::var_os("XDG_CACHE_HOME").map_or_else(
         || PathBuf::from(std::env::var_os("HOME").expect("HOME is not set")).join(".cache"),
         PathBuf::from,
@@ -273,6 +274,16 @@ impl Command {
     }
 }
 
+/// Writes all that a process is to read, and collects what it writes.
+pub fn feed(child: &mut Child, input: &[u8]) -> (JoinHandle<Vec<u8>>, JoinHandle<Vec<u8>>) {
+    let (mut stdin, bytes) = (child.stdin.take().unwrap(), input.to_vec());
+    std::thread::spawn(move || {
+        // A program need not read all that it is given.
+        let _ = stdin.write_all(&bytes);
+    });
+    (collect(child.stdout.take()), collect(child.stderr.take()))
+}
+
 fn collect(stream: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
     let mut stream = stream.unwrap();
     std::thread::spawn(move || {
@@ -434,10 +445,7 @@ impl Server {
         let (tls, addr) = loop {
             let found = stdout.lock().unwrap().iter().find_map(|line| {
                 let (scheme, addr) = line.strip_prefix("Serving ")?.split_once("://")?;
-                Some((
-                    scheme == "https",
-                    addr.trim_end_matches('/').parse().unwrap(),
-                ))
+                Some((scheme == "https", addr.split('/').next()?.parse().unwrap()))
             });
             if let Some(found) = found {
                 break found;

@@ -40,6 +40,7 @@ enum Command {
     Call(commands::call::Args),
     Up(commands::up::Args),
     Apps(commands::apps::Args),
+    Mcp(commands::mcp::Args),
     Check(commands::check::Args),
     Inspect(commands::inspect::Args),
     Compile(commands::compile::Args),
@@ -65,7 +66,7 @@ fn command() -> ExitCode {
     // These write to sockets, or may: there a broken connection is an error, not the end.
     let network = matches!(
         command,
-        Command::Run(_) | Command::Call(_) | Command::Up(_) | Command::Apps(_)
+        Command::Run(_) | Command::Call(_) | Command::Up(_) | Command::Apps(_) | Command::Mcp(_)
     );
     if !network {
         restore_sigpipe();
@@ -75,6 +76,7 @@ fn command() -> ExitCode {
         Command::Call(args) => commands::call::run(args),
         Command::Up(args) => commands::up::run(args),
         Command::Apps(args) => commands::apps::run(args),
+        Command::Mcp(args) => commands::mcp::run(args),
         Command::Check(args) => commands::check::run(args),
         Command::Inspect(args) => commands::inspect::run(args),
         Command::Compile(args) => commands::compile::run(args),

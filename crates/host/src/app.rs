@@ -1,14 +1,15 @@
 //! An app: its components and what answers its routes. It is immutable, and swapped whole.
 
-use crate::component::Component;
+use crate::component::{Component, Loaded};
 use crate::setting::Setting;
 use crate::stall::Pace;
 use crate::standing::Standing;
+use crate::triggers::call::{CallRoute, Calls};
 use crate::triggers::http::{HttpRoute, RouteError, RouteTable, StaticFiles};
 use crate::usage::Sum;
 use holm_capabilities::Place;
 use holm_capabilities::keyvalue::Stores;
-use holm_manifest::{Manifest, Problem, Problems, Span, Vocabulary};
+use holm_manifest::{Manifest, Problem, Problems, Span, Trigger, Vocabulary};
 use holm_runtime::Error;
 use holm_runtime::limits::TenantMemory;
 use std::path::Path;
@@ -62,6 +63,8 @@ pub enum Answer {
     Component(Arc<Component>),
     /// Static files.
     Files(StaticFiles),
+    /// Functions of a component.
+    Calls(Arc<Calls>),
 }
 
 impl App {
@@ -162,12 +165,25 @@ impl App {
         let mut problems = Vec::new();
         for component in &self.components {
             match component.load() {
-                Ok(loaded) if loaded.serves_http() => {}
-                Ok(_) => problems.extend(self.routes_to(component).map(handles_no_http)),
+                Ok(loaded) => {
+                    if !loaded.serves_http() {
+                        problems.extend(self.routes_to(component).map(handles_no_http));
+                    }
+                    problems.extend(self.check_calls(component, &loaded));
+                }
                 Err(found) => problems.extend(found),
             }
         }
         problems
+    }
+
+    /// What is wrong with the functions that are called of a component.
+    fn check_calls(&self, component: &Arc<Component>, loaded: &Arc<Loaded>) -> Vec<Problem> {
+        let calls = self.routes.iter().filter_map(|route| match &route.answer {
+            Answer::Calls(calls) if Arc::ptr_eq(&calls.component, component) => Some(calls),
+            _ => None,
+        });
+        calls.flat_map(|calls| calls.check(loaded)).collect()
     }
 
     fn routes_to(&self, component: &Arc<Component>) -> impl Iterator<Item = (&str, Span)> {
@@ -194,20 +210,15 @@ fn routes(
     problems: &mut Vec<Problem>,
 ) -> Vec<Route> {
     let mut routes = Vec::new();
-    for trigger in manifest.triggers.iter().filter(|t| t.kind == "http") {
-        let answered = trigger.value.parse().and_then(|route: HttpRoute| {
-            let answer = answer(&route, &manifest.dir, components, trigger.span)?;
-            Ok((route, answer))
-        });
-        match answered {
-            Ok((route, Some(answer))) => routes.push(Route {
-                pattern: route.route,
-                host: route.host,
-                answer,
-                span: trigger.span,
-            }),
+    for trigger in &manifest.triggers {
+        let route = match &*trigger.kind {
+            "http" => http_route(trigger, manifest, components),
+            "call" => call_route(trigger, components),
+            _ => Ok(None),
+        };
+        match route {
             // A name that no component has: the manifest's own check has said so.
-            Ok((_, None)) => {}
+            Ok(route) => routes.extend(route),
             Err(problem) => problems.push(problem),
         }
     }
@@ -227,6 +238,35 @@ fn routes(
         );
     }
     routes
+}
+
+fn http_route(
+    trigger: &Trigger,
+    manifest: &Manifest,
+    components: &[Arc<Component>],
+) -> Result<Option<Route>, Problem> {
+    let route: HttpRoute = trigger.value.parse()?;
+    let answer = answer(&route, &manifest.dir, components, trigger.span)?;
+    Ok(answer.map(|answer| Route {
+        pattern: route.route,
+        host: route.host,
+        answer,
+        span: trigger.span,
+    }))
+}
+
+fn call_route(trigger: &Trigger, components: &[Arc<Component>]) -> Result<Option<Route>, Problem> {
+    let route: CallRoute = trigger.value.parse()?;
+    let Some(component) = components.iter().find(|c| *c.name == *route.component) else {
+        return Ok(None);
+    };
+    let calls = Calls::new(&route, component, &trigger.value)?;
+    Ok(Some(Route {
+        pattern: route.route,
+        host: route.host,
+        answer: Answer::Calls(calls),
+        span: trigger.span,
+    }))
 }
 
 fn answer(

@@ -12,7 +12,9 @@ use holm_runtime::artifact::{Generation, LoadOptions};
 use holm_runtime::call::renew;
 use holm_runtime::lanes::Tenant;
 use holm_runtime::limits::{Allowance, Budget, Limit, TenantMemory};
+use holm_runtime::values::{Session, Signatures};
 use holm_runtime::{Core, Error, PoolFull, PoolPermit, Prepared};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -63,6 +65,10 @@ pub struct Loaded {
     prepared: Prepared<State>,
     service: Option<Service>,
     idle: Mutex<Vec<Instance>>,
+    /// WIT beside it, which has the docs that its binary may lack.
+    wit: Option<PathBuf>,
+    /// What its functions take and give; reflected when somebody asks.
+    signatures: OnceLock<Result<Arc<Signatures>, Box<Error>>>,
 }
 
 /// The typed handler of a component that serves HTTP.
@@ -81,7 +87,8 @@ pub struct Instance {
     pub proxy: Option<Proxy>,
     /// Requests it has served.
     pub served: u32,
-    _place: PoolPermit,
+    /// Its place in the pool, to be held for as long as the store lives.
+    pub place: PoolPermit,
 }
 
 /// A live instance's typed handler.
@@ -147,8 +154,18 @@ impl Component {
         (self.limits.concurrency as usize).saturating_sub(self.queue.free())
     }
 
+    /// What it is, in one line, as the manifest says.
+    pub fn description(&self) -> Option<&str> {
+        self.written().description.as_deref()
+    }
+
+    /// The version of its app.
+    pub fn app_version(&self) -> Option<&str> {
+        self.manifest.version.as_deref()
+    }
+
     /// Where its code is.
-    pub fn path(&self) -> std::path::PathBuf {
+    pub fn path(&self) -> PathBuf {
         self.written().source.value.resolve(&self.manifest.dir)
     }
 
@@ -231,9 +248,18 @@ impl Component {
         loaded: &Loaded,
         turn: &Turn,
     ) -> Result<wasmtime::Result<Instance>, PoolFull> {
-        if let Some(idle) = loaded.take_idle(self.reuse()) {
-            return Ok(Ok(idle));
+        match loaded.take_idle(self.reuse()) {
+            Some(idle) => Ok(Ok(idle)),
+            None => self.take_fresh(loaded, turn).await,
         }
+    }
+
+    /// The same, but never one that has served before.
+    pub async fn take_fresh(
+        &self,
+        loaded: &Loaded,
+        turn: &Turn,
+    ) -> Result<wasmtime::Result<Instance>, PoolFull> {
         let place = loaded.prepared.place().or_else(|_| {
             self.setting.shelf.drop_idle();
             loaded.prepared.place()
@@ -259,7 +285,7 @@ impl Component {
             store: loaded.prepared.store(state)?,
             proxy: None,
             served: 0,
-            _place: place,
+            place,
         })
     }
 
@@ -369,7 +395,23 @@ impl Loaded {
             prepared,
             service,
             idle: Mutex::default(),
+            wit: component.wit.as_ref().map(|wit| of.manifest.dir.join(wit)),
+            signatures: OnceLock::new(),
         })
+    }
+
+    /// What its functions take and give.
+    pub fn signatures(&self) -> Result<Arc<Signatures>, Box<Error>> {
+        let reflect = || {
+            let signatures = Signatures::of_artifact(&self.prepared.artifact, self.wit.as_deref());
+            signatures.map(Arc::new).map_err(Box::new)
+        };
+        self.signatures.get_or_init(reflect).clone()
+    }
+
+    /// An instance's store as one that functions are called in.
+    pub fn session(&self, store: Store<State>) -> Result<Session<State>, Error> {
+        self.prepared.session_in(store)
     }
 
     /// Whether it handles HTTP.

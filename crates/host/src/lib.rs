@@ -3,6 +3,8 @@
 pub mod app;
 pub mod apps;
 pub mod component;
+pub mod event;
+pub mod functions;
 mod health;
 pub mod setting;
 pub mod shelf;

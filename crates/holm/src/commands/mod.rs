@@ -9,6 +9,7 @@ pub mod check;
 pub mod compile;
 pub mod completions;
 pub mod inspect;
+pub mod mcp;
 pub mod run;
 pub mod schema;
 pub mod up;

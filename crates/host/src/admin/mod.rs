@@ -17,4 +17,4 @@ mod versions;
 pub use address::Address;
 pub use calls::Admin;
 pub use listener::Listener;
-pub use token::Token;
+pub use token::{Token, VARIABLE as TOKEN_VARIABLE};

@@ -5,7 +5,7 @@ use holm_runtime::{Error, Result};
 use sha2::{Digest as _, Sha256};
 use std::path::Path;
 
-/// The environment's name for it.
+/// The environment's name for the admin API's.
 pub const VARIABLE: &str = "HOLM_ADMIN_TOKEN";
 
 /// Shorter ones can be guessed.
@@ -15,14 +15,15 @@ const BYTES_MIN: usize = 16;
 pub struct Token([u8; 32]);
 
 impl Token {
-    /// The token's text, from a file, or else from the environment; none where there is neither.
-    pub fn text(file: Option<&Path>) -> Result<Option<String>> {
+    /// The token's text, from a file, or else from a variable of the environment; none where there is
+    /// neither.
+    pub fn text(file: Option<&Path>, variable: &str) -> Result<Option<String>> {
         let text = match file {
             Some(file) => std::fs::read_to_string(file).map_err(|error| {
-                Error::yours(format!("cannot read the admin token in {}", file.display()))
+                Error::yours(format!("cannot read the token in {}", file.display()))
                     .caused_by(error.to_string())
             })?,
-            None => match std::env::var(VARIABLE) {
+            None => match std::env::var(variable) {
                 Ok(text) => text,
                 Err(_) => return Ok(None),
             },
@@ -35,7 +36,7 @@ impl Token {
         let good = text.bytes().all(|byte| byte.is_ascii_graphic());
         if text.len() < BYTES_MIN || !good {
             return Err(Error::yours(format!(
-                "the admin token must have {BYTES_MIN} or more characters of printable ASCII"
+                "a token must have {BYTES_MIN} or more characters of printable ASCII"
             ))
             .help("make one: openssl rand -hex 32 > FILE"));
         }
@@ -85,8 +86,8 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let file = temp.path().join("token");
         std::fs::write(&file, "0123456789abcdef\n").unwrap();
-        let text = Token::text(Some(&file)).unwrap().unwrap();
+        let text = Token::text(Some(&file), VARIABLE).unwrap().unwrap();
         assert_eq!(text, "0123456789abcdef");
-        assert!(Token::text(Some(&temp.path().join("none"))).is_err());
+        assert!(Token::text(Some(&temp.path().join("none")), VARIABLE).is_err());
     }
 }

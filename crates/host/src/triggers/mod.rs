@@ -1,10 +1,16 @@
 //! Sources of events that call components. To add one: a folder here, and a line in the list.
 
+pub mod call;
 pub mod http;
+pub mod mcp;
 
 use holm_manifest::Fragment;
 
 /// What the triggers add to the manifest: one table each.
 pub fn fragments() -> Vec<Fragment> {
-    vec![http::config::fragment()]
+    vec![
+        http::config::fragment(),
+        call::config::fragment(),
+        mcp::config::fragment(),
+    ]
 }

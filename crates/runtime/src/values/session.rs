@@ -54,18 +54,16 @@ impl<S: InstanceState> Prepared<S> {
         }
     }
 
-    /// Makes ready an instance to be kept; the first call makes it.
+    /// A session over a store of the caller's, who keeps its clocks and its account and so makes its
+    /// calls by [`Session::call_only`].
     ///
     /// # Errors
-    /// It is no component, or no store can be made.
-    pub fn session(&self, make: &MakeState<S>) -> Result<Session<S>> {
+    /// It is no component.
+    pub fn session_in(&self, store: Store<S>) -> Result<Session<S>> {
         let Pre::Component(pre) = &self.pre else {
             return Err(Error::yours("a core module has no typed functions")
                 .help("call one with `holm run --invoke 'name(1, 2)' FILE`"));
         };
-        let store = make()
-            .and_then(|state| self.store(state))
-            .map_err(|e| cannot_start(&e))?;
         Ok(Session {
             store,
             pre: pre.clone(),
@@ -77,10 +75,21 @@ impl<S: InstanceState> Prepared<S> {
             over: false,
         })
     }
+
+    /// Makes ready an instance to be kept; the first call makes it.
+    ///
+    /// # Errors
+    /// It is no component, or no store can be made.
+    pub fn session(&self, make: &MakeState<S>) -> Result<Session<S>> {
+        let store = make()
+            .and_then(|state| self.store(state))
+            .map_err(|e| cannot_start(&e))?;
+        self.session_in(store)
+    }
 }
 
 /// What a call came to: what it gave, or why it was not made.
-type Called<T> = wasmtime::Result<std::result::Result<T, Mismatch>>;
+pub type Called<T> = wasmtime::Result<std::result::Result<T, Mismatch>>;
 
 impl<S: InstanceState> Session<S> {
     /// Calls an exported function; `signature` is one of this component's exports. Streams and
@@ -112,6 +121,38 @@ impl<S: InstanceState> Session<S> {
             },
             (_, value) => outcome.map(|()| value.ok().flatten()),
         }
+    }
+
+    /// The same on clocks and an account that are the caller's.
+    pub async fn call_only(
+        &mut self,
+        signature: &Signature,
+        arguments: Vec<Value>,
+    ) -> Called<Option<Value>> {
+        let Some(function) = self.function(signature).await? else {
+            return Ok(Err(Mismatch::new("there is no such function")));
+        };
+        let Some(result) = signature.result.as_ref().filter(|ty| opened::flows(ty)) else {
+            return self.dispatch(function, signature, arguments).await;
+        };
+        let left = AtomicUsize::new(COLLECTED_BYTES_MAX);
+        let (send, receive) = futures::channel::oneshot::channel();
+        let drive = self.dispatch_open(function, signature, arguments, |value| {
+            let _ = send.send(value);
+        });
+        let collect = async {
+            match receive.await {
+                Ok(Some(value)) => opened::collected(result, value, &left).await.map(Some),
+                _ => Ok(None),
+            }
+        };
+        let (driven, value) = futures::join!(drive, collect);
+        Ok(driven?.and(value))
+    }
+
+    /// Its store.
+    pub fn store(&mut self) -> &mut Store<S> {
+        &mut self.store
     }
 
     /// Calls an exported function and hands its result on at once, its streams and futures open

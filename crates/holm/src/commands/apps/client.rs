@@ -1,7 +1,7 @@
 //! The caller's side of the admin API.
 
 use bytes::Bytes;
-use holm_host::admin::{Address, Token};
+use holm_host::admin::{Address, TOKEN_VARIABLE, Token};
 use holm_manifest::Problems;
 use holm_runtime::{Error, Result};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
@@ -58,7 +58,7 @@ impl Client {
         let address = Address::parse(address)?;
         let token = match address {
             Address::Unix(_) => None,
-            Address::Port(_) => Token::text(token_file)?,
+            Address::Port(_) => Token::text(token_file, TOKEN_VARIABLE)?,
         };
         Ok(Client { address, token })
     }

@@ -2,7 +2,7 @@
 
 use super::Args;
 use crate::out;
-use holm_host::admin::{Address, Admin, Listener, Token};
+use holm_host::admin::{Address, Admin, Listener, TOKEN_VARIABLE, Token};
 use holm_runtime::Result;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ pub(super) async fn listen(args: &Args) -> Result<Option<Listener>> {
     let address = Address::parse(text)?;
     let token = match address {
         Address::Unix(_) => None,
-        Address::Port(_) => Token::text(args.admin_token_file.as_deref())?,
+        Address::Port(_) => Token::text(args.admin_token_file.as_deref(), TOKEN_VARIABLE)?,
     };
     let token = token.map(|text| Token::new(&text)).transpose()?;
     let listener = Listener::bind(&address, token).await?;

@@ -26,7 +26,7 @@ pub(super) fn manifest_of(args: &Args) -> Result<Manifest, Problems> {
 
 /// A component rather than a manifest, found by looking at it; text is known by its name alone,
 /// because a manifest is text too.
-pub(super) fn is_webassembly(path: &Path) -> bool {
+pub fn is_webassembly(path: &Path) -> bool {
     let mut head = [0; 4];
     let read = std::fs::File::open(path)
         .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut head));

@@ -7,7 +7,8 @@ mod reload;
 mod serving;
 
 pub use folder::refusals;
-pub use manifest::{load_manifest, source_of};
+pub use manifest::{is_webassembly, load_manifest, source_of};
+pub use serving::address;
 
 use super::check;
 use crate::grants::GrantFlags;
@@ -23,12 +24,12 @@ use holm_host::shutdown::{Phase, Shutdown};
 use holm_host::telemetry::Telemetry;
 use holm_host::triggers::http::AccessSink;
 use holm_host::{App, building};
-use holm_manifest::{ByteSize, Manifest, Problems, Value};
+use holm_manifest::{ByteSize, Manifest, Problems, Trigger, Value};
 use holm_runtime::lanes::Lanes;
 use holm_runtime::limits::HostMemory;
 use holm_runtime::pools::PoolSize;
 use holm_runtime::{Error, Watch};
-use manifest::{is_webassembly, manifest_of};
+use manifest::manifest_of;
 use serving::{bind, serve};
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -326,7 +327,8 @@ fn routes(manifest: &Manifest) {
     if !std::io::stderr().is_terminal() {
         return;
     }
-    for trigger in manifest.triggers.iter().filter(|t| t.kind == "http") {
+    let routes = |t: &&Trigger| t.kind == "http" || t.kind == "call";
+    for trigger in manifest.triggers.iter().filter(routes) {
         let text = |key: &str| {
             trigger
                 .value

@@ -75,7 +75,8 @@ async fn tell_drain(grace: holm_manifest::Time, apps: Arc<Apps>, shutdown: Shutd
     }
 }
 
-fn address(listen: Option<&str>) -> Result<SocketAddr, Error> {
+/// The address that somebody wrote, or where the server listens without it.
+pub fn address(listen: Option<&str>) -> Result<SocketAddr, Error> {
     let text = listen.unwrap_or(LISTEN);
     text.to_socket_addrs()
         .map_err(|e| e.to_string())

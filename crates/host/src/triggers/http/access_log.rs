@@ -4,6 +4,7 @@
 use super::access_line::AccessLine;
 use super::request_id::RequestId;
 use crate::body::{Body, BoxError};
+use crate::event::Account;
 use crate::log_writer::LogWriter;
 use crate::server::Peer;
 use crate::standing::InFlight;
@@ -186,14 +187,6 @@ impl AccessRecord {
         }
     }
 
-    /// Who the guest's calls to the outside are told to.
-    pub fn tracer(&self) -> Tracer {
-        let telemetry = self.0.sink.telemetry.as_ref()?;
-        let span = self.0.span.get()?;
-        let span = span.lock().unwrap_or_else(PoisonError::into_inner);
-        telemetry.calls_of(&span)
-    }
-
     fn span(&self, note: impl FnOnce(&mut RequestSpan)) {
         if let Some(span) = self.0.span.get() {
             note(&mut span.lock().unwrap_or_else(PoisonError::into_inner));
@@ -218,11 +211,6 @@ impl AccessRecord {
         self.0.id
     }
 
-    /// Whether somebody will read it.
-    pub fn is_kept(&self) -> bool {
-        self.0.sink.writer.is_some()
-    }
-
     /// Whose route it is; noted where there are many apps.
     pub fn app(&self, name: &Arc<str>) {
         self.span(|span| span.app(name));
@@ -243,33 +231,9 @@ impl AccessRecord {
         self.set(|entry| entry.route = Some(pattern.into()));
     }
 
-    /// What it cost.
-    pub fn receipt(&self, receipt: Receipt) {
-        self.set(|entry| entry.receipt = Some(receipt));
-    }
-
     /// What went wrong, in words; `kind` is `yours`, `guest`, `denied` or `ours`.
     pub fn fault(&self, kind: &'static str, text: impl Into<String>) {
         self.set(|entry| entry.fault = Some(AccessFault::Said(kind, text.into())));
-    }
-
-    /// Which limits it met.
-    pub fn reached(&self, limits: &Reached) {
-        self.0.limits.note_all(limits);
-    }
-
-    /// What went wrong in the runtime.
-    pub fn error(&self, error: &Error) {
-        self.failed(error.kind.into());
-        if let Some(limit) = error.limit {
-            self.0.limits.note(limit);
-        }
-        self.set(|entry| entry.fault = Some(AccessFault::Error(Box::new(error.clone()))));
-    }
-
-    /// What the guest asked for and was refused, whether or not it minded.
-    pub fn denials(&self, denials: &[Denial]) {
-        self.set(|entry| entry.denials.extend_from_slice(denials));
     }
 
     /// The response's status; set by [`answer`](Self::answer).
@@ -324,6 +288,39 @@ impl AccessRecord {
         if let Some(entry) = entry.as_mut() {
             change(entry);
         }
+    }
+}
+
+impl Account for AccessRecord {
+    fn tracer(&self) -> Tracer {
+        let telemetry = self.0.sink.telemetry.as_ref()?;
+        let span = self.0.span.get()?;
+        let span = span.lock().unwrap_or_else(PoisonError::into_inner);
+        telemetry.calls_of(&span)
+    }
+
+    fn is_kept(&self) -> bool {
+        self.0.sink.writer.is_some()
+    }
+
+    fn denials(&self, denials: &[Denial]) {
+        self.set(|entry| entry.denials.extend_from_slice(denials));
+    }
+
+    fn reached(&self, limits: &Reached) {
+        self.0.limits.note_all(limits);
+    }
+
+    fn error(&self, error: &Error) {
+        self.failed(error.kind.into());
+        if let Some(limit) = error.limit {
+            self.0.limits.note(limit);
+        }
+        self.set(|entry| entry.fault = Some(AccessFault::Error(Box::new(error.clone()))));
+    }
+
+    fn receipt(&self, receipt: Receipt) {
+        self.set(|entry| entry.receipt = Some(receipt));
     }
 }
 

@@ -19,6 +19,22 @@ pub enum Fault {
     NoFile,
     /// A route of files was asked for something other than GET or HEAD.
     Method,
+    /// No such function, or none that is listed.
+    NoFunction,
+    /// The function takes or gives what HTTP cannot hold.
+    NotCallable,
+    /// A function was asked for by something other than POST, or its description by something other
+    /// than GET or HEAD.
+    CallMethod {
+        /// What it is asked for by.
+        allow: &'static str,
+    },
+    /// Arguments of another type than JSON.
+    MediaType,
+    /// Arguments that do not fit the function.
+    Arguments,
+    /// The function answered with the error of its own type.
+    Err,
     /// The request's body is larger than the component takes.
     TooLarge,
     /// As many requests as may be are being answered.
@@ -69,6 +85,32 @@ impl Fault {
                 S::METHOD_NOT_ALLOWED,
                 "method",
                 "Only GET and HEAD are answered here.",
+            ),
+            Fault::NoFunction => Outside(S::NOT_FOUND, "no_function", "There is no such function."),
+            Fault::NotCallable => Outside(
+                S::NOT_IMPLEMENTED,
+                "not_callable",
+                "This function cannot be called over HTTP.",
+            ),
+            Fault::CallMethod { .. } => Outside(
+                S::METHOD_NOT_ALLOWED,
+                "method",
+                "This is not answered to that method.",
+            ),
+            Fault::MediaType => Outside(
+                S::UNSUPPORTED_MEDIA_TYPE,
+                "media_type",
+                "Arguments are sent as application/json.",
+            ),
+            Fault::Arguments => Outside(
+                S::BAD_REQUEST,
+                "arguments",
+                "The arguments do not fit the function.",
+            ),
+            Fault::Err => Outside(
+                S::UNPROCESSABLE_ENTITY,
+                "err",
+                "The function answered with an error.",
             ),
             Fault::TooLarge => Outside(
                 S::PAYLOAD_TOO_LARGE,
@@ -123,33 +165,63 @@ struct ProblemDetails<'a> {
     status: u16,
     code: &'a str,
     request_id: &'a str,
+    #[serde(flatten)]
+    said: &'a Said,
+}
+
+/// What a client of a function is told beside the fault: of its own arguments, and what the function
+/// said. Nothing of what is inside.
+#[derive(Debug, Default, Serialize)]
+pub struct Said {
+    /// What is wrong, in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// Where in the arguments: `order.items[3].price`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The value of the function's own error type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<serde_json::Value>,
 }
 
 /// The answer to a request that met a fault.
 pub fn answer(fault: Fault, id: RequestId, asked: &HeaderMap) -> Response<Body> {
+    if wants_json(asked) {
+        return problem(fault, id, &Said::default());
+    }
+    let Outside(status, _, title) = fault.outside();
+    let text = format!("{title}\n{id}\n");
+    response(fault, id, status, "text/plain; charset=utf-8", text)
+}
+
+/// The same for whoever called a function, which is always JSON.
+pub fn problem(fault: Fault, id: RequestId, said: &Said) -> Response<Body> {
     let Outside(status, code, title) = fault.outside();
-    let id = id.to_string();
-    let (content_type, text) = if wants_json(asked) {
-        let details = ProblemDetails {
-            r#type: "about:blank",
-            title,
-            status: status.as_u16(),
-            code,
-            request_id: &id,
-        };
-        (
-            "application/problem+json",
-            serde_json::to_string(&details).unwrap_or_default(),
-        )
-    } else {
-        ("text/plain; charset=utf-8", format!("{title}\n{id}\n"))
+    let details = ProblemDetails {
+        r#type: "about:blank",
+        title,
+        status: status.as_u16(),
+        code,
+        request_id: &id.to_string(),
+        said,
     };
+    let text = serde_json::to_string(&details).unwrap_or_default();
+    response(fault, id, status, "application/problem+json", text)
+}
+
+fn response(
+    fault: Fault,
+    id: RequestId,
+    status: StatusCode,
+    content_type: &'static str,
+    text: String,
+) -> Response<Body> {
     let mut response = Response::new(body::full(text));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Ok(id) = HeaderValue::try_from(id) {
+    if let Ok(id) = HeaderValue::try_from(id.to_string()) {
         headers.insert(HeaderName::from_static("x-request-id"), id);
     }
     match fault {
@@ -163,6 +235,9 @@ pub fn answer(fault: Fault, id: RequestId, asked: &HeaderMap) -> Response<Body> 
         }
         Fault::Method => {
             headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        }
+        Fault::CallMethod { allow } => {
+            headers.insert(ALLOW, HeaderValue::from_static(allow));
         }
         _ => {}
     }
@@ -211,6 +286,12 @@ mod tests {
             (Fault::NoRoute, 404, "no_route"),
             (Fault::NoFile, 404, "no_file"),
             (Fault::Method, 405, "method"),
+            (Fault::NoFunction, 404, "no_function"),
+            (Fault::NotCallable, 501, "not_callable"),
+            (Fault::CallMethod { allow: "POST" }, 405, "method"),
+            (Fault::MediaType, 415, "media_type"),
+            (Fault::Arguments, 400, "arguments"),
+            (Fault::Err, 422, "err"),
             (Fault::TooLarge, 413, "too_large"),
             (
                 Fault::Busy {

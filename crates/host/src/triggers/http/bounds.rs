@@ -1,10 +1,11 @@
 //! The two bodies of a call on their way, counted and bounded; and what a head may hold.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use holm_runtime::limits::{Allowance, Limit, Meter};
 use holm_runtime::receipt::Flows;
 use http::{HeaderMap, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -27,6 +28,40 @@ fn content_length(headers: &HeaderMap) -> u64 {
     let value = headers.get(http::header::CONTENT_LENGTH);
     let length = value.and_then(|value| value.to_str().ok()?.parse().ok());
     length.unwrap_or(0)
+}
+
+/// The least that a request's body will hold, as far as its head says.
+pub(crate) fn said_length<B: HttpBody>(body: &B) -> u64 {
+    body.size_hint().lower()
+}
+
+/// The whole of a body, or none where it is longer than that.
+pub(crate) async fn collect<B>(mut body: B, most: u64) -> Result<Option<Bytes>, B::Error>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+{
+    let mut first = None;
+    let mut all = BytesMut::new();
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else {
+            continue;
+        };
+        length += data.len() as u64;
+        if length > most {
+            return Ok(None);
+        }
+        // Most come in one piece, which nobody need copy.
+        match first.take() {
+            None if all.is_empty() => first = Some(data),
+            None => all.extend_from_slice(&data),
+            Some(before) => {
+                all.extend_from_slice(&before);
+                all.extend_from_slice(&data);
+            }
+        }
+    }
+    Ok(Some(first.unwrap_or_else(|| all.freeze())))
 }
 
 /// The request's body on its way to the guest.
@@ -182,7 +217,7 @@ mod tests {
     use futures::executor::block_on;
     use futures::stream;
     use holm_runtime::limits::Budget;
-    use http_body_util::{BodyExt as _, Empty, StreamBody};
+    use http_body_util::{Empty, StreamBody};
 
     fn allowance() -> Allowance {
         Allowance {

@@ -5,15 +5,15 @@ use super::access_log::AccessRecord;
 use super::bounds::{Received, Sent, over};
 use crate::body::{Body, BoxError};
 use crate::component::{Component, Instance, Loaded, Proxy};
+use crate::event::{Account as _, Failure, fault, left, taken};
 use crate::paced::Paced;
 use crate::queue::Turn;
 use bytes::Bytes;
 use holm_capabilities::State;
 use holm_runtime::call::{close, event};
-use holm_runtime::fault::{Ended, explain};
 use holm_runtime::limits::{Amount, Limit};
 use holm_runtime::receipt::{Flows, Receipt};
-use holm_runtime::{Error, InstanceState as _, PoolFull};
+use holm_runtime::{Error, InstanceState as _};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame};
@@ -32,25 +32,6 @@ use wasmtime_wasi_http::{WasiBody, WasiHttpView as _, p3};
 /// How long a finished answer is held back for its receipt, where the client is to be told in a
 /// header; past that the receipt follows as a trailer.
 const TIMING_GRACE: Duration = Duration::from_millis(5);
-
-/// Why there is no answer of the guest's.
-pub enum Failure {
-    /// As many calls of the component as may be are at work, and this one cannot wait, or has waited
-    /// for long enough.
-    Busy(Box<Error>),
-    /// As many instances as the machine may have are at work.
-    Full(PoolFull),
-    /// It answered with an error code, or with nothing.
-    NoAnswer(Box<Error>),
-    /// It failed, or could not start.
-    Error(Box<Error>),
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Failure::Error(Box::new(error))
-    }
-}
 
 /// The guest's own answer: a response, or the name of a `wasi:http` error code; with the counters
 /// of its event.
@@ -86,10 +67,7 @@ pub async fn call(
         let what = format!("component `{}` does not handle HTTP", component.label);
         return Err(Error::yours(what).into());
     }
-    let instance = component.take(&loaded, &turn).await;
-    let instance = instance.map_err(Failure::Full)?;
-    let mut instance =
-        instance.map_err(|error| Failure::from(holm_runtime::call::cannot_start(&error)))?;
+    let mut instance = taken(component.take(&loaded, &turn).await)?;
     let meter = instance.store.data_mut().core().budget.meter.clone();
     let (answer, head) = oneshot::channel();
     let (sent, body_sent) = oneshot::channel::<Limit>();
@@ -227,15 +205,10 @@ async fn run(event: Event) -> Result<(), Box<Error>> {
     let unanswered = take(&answer).is_some();
     let result = match result {
         Ok(finished) => Ok(finished && !unanswered),
-        Err(error) => match explain(error, instance.store.data_mut().core()) {
-            // An exit with success after the answer is an ordinary end.
-            Ended::Exit(0) => Ok(false),
-            Ended::Exit(code) => {
-                let what = format!("{} exited with code {code}", component.name);
-                Err(Box::new(Error::guest(what)))
-            }
-            Ended::Fault(error) => Err(error),
-        },
+        // An exit with success after the answer is an ordinary end.
+        Err(error) => {
+            fault(error, &component.name, instance.store.data_mut().core()).map(|()| false)
+        }
     };
     record.reached(meter.reached());
     component
@@ -280,13 +253,6 @@ type AnswerTo = Arc<Mutex<Option<oneshot::Sender<Answer>>>>;
 
 fn take(answer: &AnswerTo) -> Option<oneshot::Sender<Answer>> {
     answer.lock().unwrap_or_else(PoisonError::into_inner).take()
-}
-
-/// Waits until the client has left before there was an answer; for ever if it stays.
-async fn left(client: oneshot::Receiver<()>) {
-    if client.await.is_ok() {
-        std::future::pending::<()>().await;
-    }
 }
 
 /// Drives the guest on the event's clocks.
@@ -442,9 +408,11 @@ async fn respond(
     }
 }
 
-static SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+/// The header that tells a client what its request cost.
+pub static SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
-fn server_timing(receipt: &Receipt) -> HeaderValue {
+/// Its value.
+pub fn server_timing(receipt: &Receipt) -> HeaderValue {
     let text = format!(
         "cpu;dur={:.3}, wall;dur={:.3}",
         receipt.cpu_us as f64 / 1000.0,

@@ -1,14 +1,16 @@
 //! A request's way through the host: route, target, answer; one line each.
 
 use super::access_log::{AccessRecord, AccessSink};
-use super::answer::{self, Fault};
-use super::guest::{self, Failure};
+use super::answer::{self, Fault, Said};
+use super::guest;
 use super::host_name;
 use super::route::RouteTable;
 use crate::app::{Answer, App, Route};
 use crate::body::Body;
+use crate::event::{Account as _, Failure};
 use crate::paced::Paced;
 use crate::server::{Handler, Peer};
+use crate::triggers::call::NoAnswer;
 use crate::usage::Cause;
 use holm_runtime::limits::Limit;
 use holm_runtime::{Error, Kind, PoolFull};
@@ -30,6 +32,19 @@ pub struct HttpHandler {
     access: AccessSink,
     /// Answers for drained apps too: nobody outside asks.
     inside: bool,
+}
+
+/// Why the answer is the host's.
+struct Refusal {
+    fault: Fault,
+    /// What whoever called a function is told beside that.
+    said: Option<Box<Said>>,
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Refusal { fault, said: None }
+    }
 }
 
 /// What answers a route, and whose it is.
@@ -85,6 +100,7 @@ impl HttpHandler {
         let usage = match &target.answer {
             Answer::Files(_) => standing.files(),
             Answer::Component(component) => component.usage(),
+            Answer::Calls(calls) => calls.component.usage(),
         };
         let place = standing.enter();
         let refused = place.is_none() && !self.inside;
@@ -104,7 +120,7 @@ impl HttpHandler {
         request: Request<Incoming>,
         peer: &Peer,
         record: &AccessRecord,
-    ) -> Result<Response<Body>, Fault> {
+    ) -> Result<Response<Body>, Refusal> {
         let host = host_name::requested(&request).map_err(|bad| {
             record.fault("yours", bad.to_string());
             Fault::BadRequest
@@ -122,18 +138,38 @@ impl HttpHandler {
         match &target.answer {
             Answer::Files(files) => {
                 let rest = found.trailing_wildcard().unwrap_or(path);
-                files.serve(&request, rest).await
+                Ok(files.serve(&request, rest).await?)
+            }
+            Answer::Calls(calls) => {
+                record.component(&calls.component.name);
+                let rest = found.trailing_wildcard().unwrap_or(path).to_owned();
+                let request = request.map(|body| Paced::new(body, target.app.pace));
+                let timing = target.app.server_timing;
+                let answer = calls.answer(request, &rest, record, timing).await;
+                answer.map_err(|none| self.no_answer(none, record))
             }
             // HTTP/1.0 need not name a host; a guest's request has one always.
-            Answer::Component(_) if host.is_none() => Err(Fault::BadRequest),
+            Answer::Component(_) if host.is_none() => Err(Fault::BadRequest.into()),
             Answer::Component(component) => {
                 record.component(&component.name);
                 let timing = target.app.server_timing;
                 let request = request.map(|body| Paced::new(body, target.app.pace));
                 guest::call(component.clone(), request, peer.tls, record.clone(), timing)
                     .await
-                    .map_err(|failure| self.fault(failure, record))
+                    .map_err(|failure| self.fault(failure, record).into())
             }
+        }
+    }
+
+    /// Why there is no answer of a function's: always JSON.
+    fn no_answer(&self, none: NoAnswer, record: &AccessRecord) -> Refusal {
+        let (fault, said) = match none {
+            NoAnswer::Said(fault, said) => (fault, said),
+            NoAnswer::Failure(failure) => (self.fault(failure, record), Said::default()),
+        };
+        Refusal {
+            fault,
+            said: Some(Box::new(said)),
         }
     }
 
@@ -184,8 +220,11 @@ impl Handler for HttpHandler {
         let asked = accepted(request.headers());
         let response = match self.target(request, &peer, &record).await {
             Ok(response) => response,
-            Err(fault) => {
-                let answer = answer::answer(fault, record.id(), &asked);
+            Err(Refusal { fault, said }) => {
+                let answer = match said {
+                    Some(said) => answer::problem(fault, record.id(), &said),
+                    None => answer::answer(fault, record.id(), &asked),
+                };
                 return record.answer_for(answer);
             }
         };

@@ -14,7 +14,7 @@ mod access_line;
 pub mod access_log;
 pub mod answer;
 mod beneath;
-mod bounds;
+pub(super) mod bounds;
 pub mod conditions;
 pub mod config;
 pub mod files;

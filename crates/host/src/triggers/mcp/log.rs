@@ -1,0 +1,182 @@
+//! A line for each tool that was called, where the guests' lines go too; never standard output.
+
+use crate::clock;
+use crate::event::Account;
+use crate::log_writer::{Entry, Form, LogWriter};
+use crate::printable;
+use holm_runtime::limits::Reached;
+use holm_runtime::receipt::Receipt;
+use holm_runtime::trace::Tracer;
+use holm_runtime::{Denial, Error};
+use serde::Serialize;
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+/// Where the lines go.
+#[derive(Clone)]
+pub struct ToolLog(Option<LogWriter>);
+
+impl ToolLog {
+    /// To this writer.
+    pub fn new(writer: LogWriter) -> ToolLog {
+        ToolLog(Some(writer))
+    }
+
+    /// Nowhere.
+    pub fn off() -> ToolLog {
+        ToolLog(None)
+    }
+
+    /// The account of a call that begins now.
+    pub(super) fn begin(&self, tool: &str) -> ToolCall {
+        ToolCall(Arc::new(Inner {
+            log: self.clone(),
+            began: Instant::now(),
+            said: Mutex::new(Said {
+                time: SystemTime::now(),
+                tool: tool.into(),
+                duration: Duration::ZERO,
+                outcome: "left",
+                receipt: None,
+                error: None,
+                denials: Vec::new(),
+            }),
+        }))
+    }
+}
+
+/// The account of one call; its line is written when the last who holds it is done.
+#[derive(Clone)]
+pub(super) struct ToolCall(Arc<Inner>);
+
+struct Inner {
+    log: ToolLog,
+    began: Instant,
+    said: Mutex<Said>,
+}
+
+#[derive(Clone)]
+struct Said {
+    time: SystemTime,
+    tool: Box<str>,
+    duration: Duration,
+    outcome: &'static str,
+    receipt: Option<Receipt>,
+    error: Option<Box<Error>>,
+    denials: Vec<Denial>,
+}
+
+impl ToolCall {
+    /// How it ended for the client: `ok` or `error`.
+    pub(super) fn ended(&self, outcome: &'static str) {
+        self.set(|said| said.outcome = outcome);
+    }
+
+    fn set(&self, change: impl FnOnce(&mut Said)) {
+        change(&mut self.0.said.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl Account for ToolCall {
+    fn tracer(&self) -> Tracer {
+        None
+    }
+
+    // The receipt has the last of them, and that is all that the log tells.
+    fn reached(&self, _: &Reached) {}
+
+    fn is_kept(&self) -> bool {
+        self.0.log.0.is_some()
+    }
+
+    fn denials(&self, denials: &[Denial]) {
+        self.set(|said| said.denials.extend_from_slice(denials));
+    }
+
+    fn error(&self, error: &Error) {
+        self.set(|said| said.error = Some(Box::new(error.clone())));
+    }
+
+    fn receipt(&self, receipt: Receipt) {
+        self.set(|said| said.receipt = Some(receipt));
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let said = self.said.get_mut().unwrap_or_else(PoisonError::into_inner);
+        said.duration = self.began.elapsed();
+        if let Some(writer) = &self.log.0 {
+            writer.submit(said.clone());
+        }
+    }
+}
+
+impl Entry for Said {
+    fn write(&self, form: Form, out: &mut String) {
+        match form {
+            Form::Human { .. } => self.human(out),
+            Form::Json => self.json(out),
+        }
+    }
+}
+
+impl Said {
+    fn human(&self, out: &mut String) {
+        clock::push_local(out, self.time);
+        out.push(' ');
+        printable::push(out, &self.tool);
+        let _ = write!(out, " {} ", self.outcome);
+        clock::push_duration(out, self.duration);
+        if let Some(receipt) = &self.receipt {
+            out.push_str("  cpu ");
+            clock::push_duration(out, Duration::from_micros(receipt.cpu_us));
+        }
+        out.push('\n');
+        if let Some(error) = &self.error {
+            out.push_str("    ");
+            printable::push(out, &error.to_string());
+            out.push('\n');
+        }
+        for denial in &self.denials {
+            out.push_str("    denied: ");
+            printable::push(out, &format!("{}; grant it: {}", denial.asked, denial.line));
+            out.push('\n');
+        }
+    }
+
+    fn json(&self, out: &mut String) {
+        let mut time = String::new();
+        clock::push_utc(&mut time, self.time);
+        let denied = self.denials.iter().map(|d| [&*d.asked, &*d.line]).collect();
+        let line = Json {
+            r#type: "tool",
+            time,
+            tool: &self.tool,
+            outcome: self.outcome,
+            duration_us: self.duration.as_micros() as u64,
+            receipt: self.receipt.as_ref(),
+            fault: self.error.as_ref().map(ToString::to_string),
+            denials: denied,
+        };
+        printable::push_json(out, &line);
+        out.push('\n');
+    }
+}
+
+/// The line as programs read it; what has nothing to say is absent.
+#[derive(Serialize)]
+struct Json<'a> {
+    r#type: &'static str,
+    time: String,
+    tool: &'a str,
+    outcome: &'static str,
+    duration_us: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<&'a Receipt>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    denials: Vec<[&'a str; 2]>,
+}

@@ -1,0 +1,25 @@
+//! Agents: functions of components as tools of the Model Context Protocol, for `holm mcp`.
+//!
+//! ```toml
+//! [[mcp]]
+//! component = "payments"
+//! functions = ["example:payments/processor.*"]
+//! ```
+
+mod answer;
+pub mod config;
+mod guard;
+mod http;
+mod log;
+mod manage;
+mod names;
+mod schema;
+mod server;
+mod toolbox;
+
+pub use self::http::{McpHandler, PATH};
+pub use guard::Guard;
+pub use log::ToolLog;
+pub use manage::{Permissions, component_name, loose};
+pub use server::{McpServer, serve_stdio};
+pub use toolbox::{Offer, Toolbox};

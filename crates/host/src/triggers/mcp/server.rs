@@ -1,0 +1,151 @@
+//! The protocol's side: what is asked for, handed to the tools.
+
+use super::manage;
+use super::toolbox::Toolbox;
+use holm_runtime::Error;
+use rmcp::ServiceExt as _;
+use rmcp::handler::server::ServerHandler;
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, ErrorData, Implementation, ListToolsResult,
+    PaginatedRequestParams, ProgressNotificationParam, ServerCapabilities, ServerConfig,
+    SubscriptionFilter,
+};
+use rmcp::service::{NotificationContext, RequestContext, RoleServer, SubscriptionContext};
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How often a client that wants to know is told that its call still runs.
+const PROGRESS: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether a client that is to be told of changes is still there.
+const STILL_THERE: Duration = Duration::from_secs(60);
+
+/// One conversation with an agent; all of them share the tools.
+#[derive(Clone)]
+pub struct McpServer(Arc<Toolbox>);
+
+impl McpServer {
+    /// A server of these tools.
+    pub fn new(tools: Arc<Toolbox>) -> McpServer {
+        McpServer(tools)
+    }
+}
+
+/// Speaks over standard input and output, until the input ends. Nobody else may write to the output.
+pub async fn serve_stdio(server: McpServer) -> Result<(), Error> {
+    let failed = |error: String| Error::yours("the agent went away before a word").caused_by(error);
+    let serving = server.serve(rmcp::transport::stdio()).await;
+    let serving = serving.map_err(|error| failed(error.to_string()))?;
+    let ended = serving.waiting().await;
+    ended
+        .map(|_| ())
+        .map_err(|error| Error::ours("the conversation's task failed").caused_by(error.to_string()))
+}
+
+impl ServerHandler for McpServer {
+    fn get_info(&self) -> ServerConfig {
+        let tools = ServerCapabilities::builder().enable_tools();
+        let capabilities = match self.0.permissions().any() {
+            true => tools.enable_tool_list_changed().build(),
+            false => tools.build(),
+        };
+        let version = env!("CARGO_PKG_VERSION");
+        ServerConfig::new(capabilities)
+            .with_server_info(Implementation::new("holm", version))
+            .with_instructions(
+                "Each tool is a function of a sandboxed WebAssembly component and runs in a fresh \
+                 instance, so nothing is kept between calls but what its stores keep.",
+            )
+    }
+
+    async fn list_tools(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        Ok(ListToolsResult::with_all_items(self.0.list()))
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let arguments = Value::Object(request.arguments.unwrap_or_default());
+        if let Some(tool) = manage::named(&request.name, self.0.permissions()) {
+            return Ok(self.0.manage(tool, &arguments).await.into());
+        }
+        let Some(tool) = self.0.get(&request.name) else {
+            let what = format!("there is no tool `{}`", request.name.escape_debug());
+            return Err(ErrorData::invalid_params(what, None));
+        };
+        let call = self.0.call(&request.name, &tool, arguments);
+        tokio::select! {
+            result = call => Ok(result.into()),
+            // To drop the call is what stops its guest.
+            () = context.ct.cancelled() => {
+                Err(ErrorData::internal_error("the call was cancelled", None))
+            }
+            never = progress(&context) => match never {},
+        }
+    }
+
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        if !self.0.permissions().any() {
+            return;
+        }
+        let mut changes = self.0.changes();
+        tokio::spawn(async move {
+            while !context.peer.is_transport_closed() {
+                let changed = tokio::time::timeout(STILL_THERE, changes.changed()).await;
+                let told = match changed {
+                    Ok(Ok(())) => context.peer.notify_tool_list_changed().await.is_ok(),
+                    Ok(Err(_)) => false,
+                    Err(_) => true,
+                };
+                if !told {
+                    return;
+                }
+            }
+        });
+    }
+
+    fn accepted_subscription_filter(
+        &self,
+        asked: &SubscriptionFilter,
+    ) -> Option<SubscriptionFilter> {
+        Some(asked.clone())
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        let mut changes = self.0.changes();
+        loop {
+            tokio::select! {
+                () = context.cancelled() => return Ok(()),
+                changed = changes.changed() => {
+                    let told = context.sink().notify_tool_list_changed();
+                    if changed.is_err() || told.await.is_err() {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Tells a client that asked for it how long its call has run.
+async fn progress(context: &RequestContext<RoleServer>) -> std::convert::Infallible {
+    let Some(token) = context.meta.get_progress_token() else {
+        return std::future::pending().await;
+    };
+    let began = Instant::now();
+    loop {
+        tokio::time::sleep(PROGRESS).await;
+        let seconds = began.elapsed().as_secs_f64();
+        let told = ProgressNotificationParam::new(token.clone(), seconds)
+            .with_message(format!("running for {seconds:.0} s"));
+        // A client that does not listen any more cancels by itself.
+        let _ = context.peer.notify_progress(told).await;
+    }
+}

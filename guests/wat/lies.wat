@@ -1,0 +1,20 @@
+;; Functions whose results are not what they say: text that is none, and text that lies nowhere.
+(component
+  (core module $m
+    (memory (export "memory") 1)
+    (data (i32.const 16) "\ff\fe\fd")
+    (func $answer (param $at i32) (param $bytes i32) (result i32)
+      (i32.store (i32.const 0) (local.get $at))
+      (i32.store (i32.const 4) (local.get $bytes))
+      (i32.const 0))
+    (func (export "nonsense") (result i32) (call $answer (i32.const 16) (i32.const 3)))
+    (func (export "nowhere") (result i32) (call $answer (i32.const 0x7fff0000) (i32.const 9)))
+    (func (export "no-char") (result i32) (i32.const 0xd800)))
+  (core instance $i (instantiate $m))
+  (alias core export $i "memory" (core memory $memory))
+  (func (export "nonsense") (result string)
+    (canon lift (core func $i "nonsense") (memory $memory)))
+  (func (export "nowhere") (result string)
+    (canon lift (core func $i "nowhere") (memory $memory)))
+  (func (export "no-char") (result char)
+    (canon lift (core func $i "no-char"))))
