@@ -1,6 +1,7 @@
 //! The state of an instance: the runtime's part, WASI's, and one part per capability.
 
 use crate::{Grants, Parts};
+use holm_runtime::bridge::Links;
 use holm_runtime::{Core, InstanceState};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::p1::WasiP1Ctx;
@@ -9,6 +10,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 /// The data of every store that Holm makes.
 pub struct State {
     core: Core,
+    links: Links<State>,
     wasi: Wasi,
     /// What the capabilities keep.
     pub parts: Parts,
@@ -38,6 +40,7 @@ impl State {
         }
         Ok(State {
             core,
+            links: Links::default(),
             wasi: Wasi::Component { ctx, table },
             parts,
         })
@@ -50,6 +53,7 @@ impl State {
         *ctx.ctx().ctx.filesystem() = grants.files.opened()?;
         Ok(State {
             core,
+            links: Links::default(),
             wasi: Wasi::Module(ctx),
             parts,
         })
@@ -59,6 +63,11 @@ impl State {
     /// the W3C's `traceparent`, unless the guest marks them itself.
     pub fn carry_trace(&mut self, traceparent: Option<http::HeaderValue>) {
         self.parts.http.carry_trace(traceparent);
+    }
+
+    /// The trace that it carries, for those that it calls.
+    pub fn trace(&self) -> Option<http::HeaderValue> {
+        self.parts.http.trace()
     }
 
     /// The 0.1 context; only instances of 0.1 modules are linked to functions that ask for it.
@@ -82,6 +91,10 @@ impl State {
 impl InstanceState for State {
     fn core(&mut self) -> &mut Core {
         &mut self.core
+    }
+
+    fn links(&mut self) -> &mut Links<State> {
+        &mut self.links
     }
 }
 

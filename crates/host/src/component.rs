@@ -2,6 +2,7 @@
 //! it has not been called for long.
 
 use crate::app::problem;
+use crate::linked::place_of;
 use crate::queue::{Queue, Turn};
 use crate::setting::Setting;
 use crate::usage::Usage;
@@ -35,11 +36,13 @@ pub struct Component {
     pub queue: Queue,
     /// The app, which its events' time is charged to.
     pub tenant: Arc<Tenant>,
-    manifest: Arc<Manifest>,
+    pub(crate) manifest: Arc<Manifest>,
     /// Which of the manifest's.
     index: usize,
     place: Place,
     setting: Arc<Setting>,
+    /// Those that provide what it imports, in the order of its links.
+    pub(crate) providers: OnceLock<Vec<Arc<Component>>>,
     ready: RwLock<Option<Arc<Loaded>>>,
     /// Held while it is being loaded, so that a hundred callers load it once.
     loading: tokio::sync::Mutex<Option<Failed>>,
@@ -114,6 +117,7 @@ impl Component {
             index,
             place: place.clone(),
             setting: setting.clone(),
+            providers: OnceLock::new(),
             ready: RwLock::default(),
             loading: tokio::sync::Mutex::default(),
             used: AtomicU64::new(0),
@@ -231,27 +235,33 @@ impl Component {
         if let Some(idle) = loaded.take_idle(self.reuse()) {
             return Ok(Ok(idle));
         }
+        let place = self.place(loaded, turn).await?;
+        Ok(self.fresh(loaded, place))
+    }
+
+    /// Takes a place in the pool of instances, at once or in turn.
+    pub(crate) async fn place(&self, loaded: &Loaded, turn: &Turn) -> Result<PoolPermit, PoolFull> {
         let place = loaded.prepared.place().or_else(|_| {
             self.setting.shelf.drop_idle();
             loaded.prepared.place()
         });
-        let place = match place {
-            Ok(place) => place,
+        match place {
+            Ok(place) => Ok(place),
             Err(full) => {
                 let place = loaded.prepared.place_in_turn();
-                self.queue.wait_for(turn, place).await.map_err(|_| full)?
+                self.queue.wait_for(turn, place).await.map_err(|_| full)
             }
-        };
-        Ok(self.fresh(loaded, place))
+        }
+    }
+
+    /// The state of a fresh instance.
+    pub(crate) fn state(&self, loaded: &Loaded, budget: Budget) -> wasmtime::Result<State> {
+        let core = Core::new(self.name.clone(), budget, &self.setting.watch);
+        State::component(&loaded.grants, core, WasiCtxBuilder::new())
     }
 
     fn fresh(&self, loaded: &Loaded, place: PoolPermit) -> wasmtime::Result<Instance> {
-        let core = Core::new(
-            self.name.clone(),
-            Budget::new(allowance(&self.limits)),
-            &self.setting.watch,
-        );
-        let state = State::component(&loaded.grants, core, WasiCtxBuilder::new())?;
+        let state = self.state(loaded, Budget::new(allowance(&self.limits)))?;
         Ok(Instance {
             store: loaded.prepared.store(state)?,
             proxy: None,
@@ -269,7 +279,8 @@ impl Component {
         }
     }
 
-    fn written(&self) -> &holm_manifest::Component {
+    /// What the manifest says of it.
+    pub(crate) fn written(&self) -> &holm_manifest::Component {
         &self.manifest.components[self.index]
     }
 
@@ -300,7 +311,7 @@ impl Loaded {
             .ok();
         let options = LoadOptions {
             // Code whose CPU time nobody bounds is not asked at each tick either.
-            interruptible: component.limits.cpu.0.is_some(),
+            interruptible: component.limits.cpu.0.is_some() || of.provides(),
             fuel: component.limits.fuel.0.is_some(),
             pooled: true,
             allow_precompiled: of.setting.allow_precompiled,
@@ -317,16 +328,18 @@ impl Loaded {
             problem
         };
         let granted = |name: &str| component.grant(name).is_some();
+        let links = of.links().map_err(|p| problems.extend(p)).ok();
         let prepared = runtime
             .loader()
             .load(&path, options)
             .map_err(|error| problems.push(at_source(&error)))
             .ok()
-            .and_then(|artifact| {
-                let at = component.grants_span.unwrap_or(component.name_span);
-                let prepared = runtime.prepare(artifact, &component.name, &granted);
+            .zip(links)
+            .and_then(|(artifact, links)| {
+                let name = &component.name;
+                let prepared = runtime.prepare_linked(artifact, name, &granted, &links);
                 prepared
-                    .map_err(|error| problems.push(problem(&error, at)))
+                    .map_err(|error| problems.push(problem(&error, place_of(&error, component))))
                     .ok()
             });
         let service = prepared.as_ref().and_then(|prepared| {
@@ -352,6 +365,11 @@ impl Loaded {
             service,
             idle: Mutex::default(),
         })
+    }
+
+    /// Its code, its imports resolved.
+    pub(crate) fn prepared(&self) -> &Prepared<State> {
+        &self.prepared
     }
 
     /// Whether it handles HTTP.

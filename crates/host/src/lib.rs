@@ -4,6 +4,7 @@ pub mod app;
 pub mod apps;
 pub mod component;
 mod health;
+mod linked;
 pub mod setting;
 pub mod shelf;
 pub mod standing;

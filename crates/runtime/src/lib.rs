@@ -4,7 +4,9 @@
 //! the state of an instance ([`InstanceState`]): it knows no capability and no trigger.
 
 pub mod artifact;
+pub mod bridge;
 pub mod call;
+pub mod compose;
 pub mod core;
 pub mod engines;
 pub mod error;

@@ -1,6 +1,7 @@
 //! From an artifact to something that can be instantiated: its imports matched with what is offered.
 
 use crate::artifact::{Artifact, Code, Loader};
+use crate::bridge::{self, Link};
 use crate::core::{Denial, InstanceState};
 use crate::engines::EngineKey;
 use crate::error::{Error, Result};
@@ -96,19 +97,44 @@ impl<S: Host> Runtime<S> {
         &self.loader
     }
 
-    /// Matches an artifact's imports. `granted` tells whether the component `name` holds a grant.
+    /// Matches an artifact's imports with what the host offers. `granted` tells whether the component
+    /// `name` holds a grant.
     pub fn prepare(
         &self,
         artifact: Artifact,
         name: &str,
         granted: &dyn Fn(&str) -> bool,
     ) -> Result<Prepared<S>> {
+        self.prepare_linked(artifact, name, granted, &[])
+    }
+
+    /// The same, where other components provide some of the imports.
+    pub fn prepare_linked(
+        &self,
+        artifact: Artifact,
+        name: &str,
+        granted: &dyn Fn(&str) -> bool,
+        links: &[Link<S>],
+    ) -> Result<Prepared<S>> {
         check_grants::<S>(&artifact, name, granted)?;
+        let bridges = match links.is_empty() {
+            true => Vec::new(),
+            false => bridge::bridges(&artifact, name, links)?,
+        };
         let pre = match &artifact.code {
             Code::Component(code) => {
-                let linker = self.component_linker(&artifact)?;
+                let mut linker = self.component_linker(&artifact)?;
+                if !bridges.is_empty() {
+                    // A linker of its own: all others keep the one that they share.
+                    let mut own = component::Linker::clone(&linker);
+                    for bridge in &bridges {
+                        bridge::define(&mut own, bridge).map_err(does_not_link)?;
+                    }
+                    linker = Arc::new(own);
+                }
+                let linked = |import: &str| bridges.iter().any(|bridge| bridge.import == import);
                 let pre = linker.instantiate_pre(code);
-                Pre::Component(pre.map_err(|e| unmatched::<S>(&artifact, &e))?)
+                Pre::Component(pre.map_err(|e| unmatched::<S>(&artifact, &e, &linked))?)
             }
             Code::Module(code) => {
                 let linker = self.module_linker(&artifact)?;
@@ -116,7 +142,7 @@ impl<S: Host> Runtime<S> {
                     Pre::Threads(code.clone(), linker)
                 } else {
                     let pre = linker.instantiate_pre(code);
-                    Pre::Module(pre.map_err(|e| unmatched::<S>(&artifact, &e))?)
+                    Pre::Module(pre.map_err(|e| unmatched::<S>(&artifact, &e, &|_| false))?)
                 }
             }
         };
@@ -260,12 +286,16 @@ fn scope(line: &str) -> &str {
 }
 
 /// Says which imports nobody provides, and which versions are provided.
-fn unmatched<S: Host>(artifact: &Artifact, error: &wasmtime::Error) -> Error {
+fn unmatched<S: Host>(
+    artifact: &Artifact,
+    error: &wasmtime::Error,
+    linked: &dyn Fn(&str) -> bool,
+) -> Error {
     let offers = S::offers();
     let shown = artifact.path.display();
     let mut help = Vec::new();
     let mut missing = Vec::new();
-    for import in artifact.imports() {
+    for import in artifact.imports().into_iter().filter(|i| !linked(i)) {
         let (interface, version) = import.split_once('@').unwrap_or((&import, ""));
         let module_offer = matches!(artifact.code, Code::Module(_))
             && ["wasi_snapshot_preview1.", "wasi_unstable."]
@@ -311,6 +341,18 @@ fn unmatched<S: Host>(artifact: &Artifact, error: &wasmtime::Error) -> Error {
         )),
     };
     result.help = help;
+    let own = missing
+        .iter()
+        .find(|name| !name.starts_with("wasi:") && name.contains('/'));
+    if let (Some(import), Code::Component(_)) = (own, &artifact.code) {
+        let interface = import.split('@').next().unwrap_or(import);
+        result.help.push(format!(
+            "where another component of the app exports it: [component.NAME.imports] \"{interface}\" = \"OTHER\""
+        ));
+        result.help.push(format!(
+            "or make one file of the two: holm compose {shown} --plug OTHER.wasm -o OUT.wasm"
+        ));
+    }
     if !missing.is_empty() {
         result
             .help

@@ -3,6 +3,7 @@
 pub mod bare_hyper;
 mod cold_start;
 mod cores;
+mod hop;
 mod instances;
 mod keyvalue;
 mod load;
@@ -56,6 +57,8 @@ enum Part {
     Instances,
     /// What the key-value store takes
     Keyvalue,
+    /// What a call from one component to another costs, linked and composed
+    Hop,
     /// A host of ten thousand apps (minutes)
     Tenants,
     /// What a tenant feels of another one that computes without end (minutes)
@@ -107,6 +110,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             Part::Start => report.sections.push(cold_start::measure(&bench)),
             Part::Instances => report.sections.push(instances::measure(&bench)),
             Part::Keyvalue => report.sections.push(keyvalue::measure(&bench)),
+            Part::Hop => report.sections.push(hop::measure(&bench)),
             Part::Tenants => report.sections.push(tenants::measure(&bench)),
             Part::Neighbour => report.sections.push(neighbour::measure(&bench)),
         }

@@ -59,6 +59,11 @@ impl Hooks {
         self.traceparent = traceparent;
     }
 
+    /// What they are marked with.
+    pub(super) fn trace(&self) -> Option<HeaderValue> {
+        self.traceparent.clone()
+    }
+
     /// Is this request granted, and is there room for it?
     fn admit(&mut self, request: &Request<WasiBody>) -> Result<(Destination, Slot), Error> {
         // A tunnel would be a connection that carries no requests.

@@ -48,6 +48,11 @@ impl Instance {
     pub(crate) fn carry_trace(&mut self, traceparent: Option<http::HeaderValue>) {
         self.hooks.carry_trace(traceparent);
     }
+
+    /// The same, for who calls on.
+    pub(crate) fn trace(&self) -> Option<http::HeaderValue> {
+        self.hooks.trace()
+    }
 }
 
 impl Http {

@@ -7,6 +7,7 @@ pub mod cache;
 pub mod check;
 pub mod compile;
 pub mod completions;
+pub mod compose;
 pub mod inspect;
 pub mod run;
 pub mod schema;

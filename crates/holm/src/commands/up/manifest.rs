@@ -66,6 +66,7 @@ fn alone(file: &Path, grants: &GrantFlags) -> Result<Manifest, Problem> {
             description: None,
             grants: grants.grants()?,
             grants_span: None,
+            imports: Vec::new(),
             limits: Limits::default(),
             reuse: 1,
             snapshot: true,
