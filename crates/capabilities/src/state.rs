@@ -1,6 +1,7 @@
 //! The state of an instance: the runtime's part, WASI's, and one part per capability.
 
 use crate::{Grants, Parts};
+use holm_runtime::bridge::Links;
 use holm_runtime::trace::Tracer;
 use holm_runtime::{Core, InstanceState};
 use wasmtime::component::ResourceTable;
@@ -10,6 +11,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 /// The data of every store that Holm makes.
 pub struct State {
     core: Core,
+    links: Links<State>,
     wasi: Wasi,
     /// What the capabilities keep.
     pub parts: Parts,
@@ -39,6 +41,7 @@ impl State {
         }
         Ok(State {
             core,
+            links: Links::default(),
             wasi: Wasi::Component { ctx, table },
             parts,
         })
@@ -51,6 +54,7 @@ impl State {
         *ctx.ctx().ctx.filesystem() = grants.files.opened()?;
         Ok(State {
             core,
+            links: Links::default(),
             wasi: Wasi::Module(ctx),
             parts,
         })
@@ -60,6 +64,11 @@ impl State {
     pub fn trace(&mut self, tracer: Tracer) {
         self.parts.keyvalue.trace(tracer.clone());
         self.parts.http.trace(tracer);
+    }
+
+    /// Who is told of its calls, for those that it calls.
+    pub fn tracer(&self) -> Tracer {
+        self.parts.http.tracer()
     }
 
     /// The 0.1 context; only instances of 0.1 modules are linked to functions that ask for it.
@@ -83,6 +92,10 @@ impl State {
 impl InstanceState for State {
     fn core(&mut self) -> &mut Core {
         &mut self.core
+    }
+
+    fn links(&mut self) -> &mut Links<State> {
+        &mut self.links
     }
 }
 

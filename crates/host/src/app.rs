@@ -100,6 +100,7 @@ impl App {
             .map(|index| Component::new(&manifest, index, place, setting, (&tenant, &memory)))
             .map(Arc::new)
             .collect();
+        components.iter().for_each(|c| c.link(&components));
         let routes = routes(&manifest, &components, &mut problems);
         let app = App {
             name: manifest.name.as_str().into(),

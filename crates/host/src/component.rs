@@ -2,6 +2,7 @@
 //! it has not been called for long.
 
 use crate::app::problem;
+use crate::linked::place_of;
 use crate::queue::{Queue, Turn};
 use crate::setting::Setting;
 use crate::usage::Usage;
@@ -11,7 +12,7 @@ use holm_manifest::{ByteSize, Limits, Manifest, OrNone, Problem, Time};
 use holm_runtime::artifact::{Generation, LoadOptions};
 use holm_runtime::call::renew;
 use holm_runtime::lanes::Tenant;
-use holm_runtime::limits::{Allowance, Budget, Limit, TenantMemory};
+use holm_runtime::limits::{Allowance, Budget, Limit, Meter, TenantMemory};
 use holm_runtime::values::{Session, Signatures};
 use holm_runtime::{Core, Error, PoolFull, PoolPermit, Prepared};
 use std::path::PathBuf;
@@ -39,11 +40,13 @@ pub struct Component {
     pub tenant: Arc<Tenant>,
     /// The same of memory.
     memory: Arc<TenantMemory>,
-    manifest: Arc<Manifest>,
+    pub(crate) manifest: Arc<Manifest>,
     /// Which of the manifest's.
     index: usize,
     place: Place,
     setting: Arc<Setting>,
+    /// Those that provide what it imports, in the order of its links.
+    pub(crate) providers: OnceLock<Vec<Arc<Component>>>,
     ready: RwLock<Option<Arc<Loaded>>>,
     /// Held while it is being loaded, so that a hundred callers load it once.
     loading: tokio::sync::Mutex<Option<Failed>>,
@@ -124,6 +127,7 @@ impl Component {
             index,
             place: place.clone(),
             setting: setting.clone(),
+            providers: OnceLock::new(),
             ready: RwLock::default(),
             loading: tokio::sync::Mutex::default(),
             used: AtomicU64::new(0),
@@ -260,27 +264,40 @@ impl Component {
         loaded: &Loaded,
         turn: &Turn,
     ) -> Result<wasmtime::Result<Instance>, PoolFull> {
+        let place = self.place(loaded, turn).await?;
+        Ok(self.fresh(loaded, place))
+    }
+
+    /// Takes a place in the pool of instances, at once or in turn.
+    pub(crate) async fn place(&self, loaded: &Loaded, turn: &Turn) -> Result<PoolPermit, PoolFull> {
         let place = loaded.prepared.place().or_else(|_| {
             self.setting.shelf.drop_idle();
             loaded.prepared.place()
         });
-        let place = match place {
-            Ok(place) => place,
+        match place {
+            Ok(place) => Ok(place),
             Err(full) => {
                 let place = loaded.prepared.place_in_turn();
-                self.queue.wait_for(turn, place).await.map_err(|_| full)?
+                self.queue.wait_for(turn, place).await.map_err(|_| full)
             }
-        };
-        Ok(self.fresh(loaded, place))
+        }
+    }
+
+    /// The budget of an instance that another one calls, within that one's time; `apart` says that it
+    /// is polled in a task of its own.
+    pub(crate) fn budget_under(&self, caller: &Arc<Meter>, apart: bool) -> Budget {
+        Budget::under(self.allowance(), caller, apart).of_tenant(self.memory.clone())
+    }
+
+    /// The state of a fresh instance.
+    pub(crate) fn state(&self, loaded: &Loaded, budget: Budget) -> wasmtime::Result<State> {
+        let core = Core::new(self.name.clone(), budget, &self.setting.watch);
+        State::component(&loaded.grants, core, WasiCtxBuilder::new())
     }
 
     fn fresh(&self, loaded: &Loaded, place: PoolPermit) -> wasmtime::Result<Instance> {
-        let core = Core::new(
-            self.name.clone(),
-            Budget::new(self.allowance()).of_tenant(self.memory.clone()),
-            &self.setting.watch,
-        );
-        let state = State::component(&loaded.grants, core, WasiCtxBuilder::new())?;
+        let budget = Budget::new(self.allowance()).of_tenant(self.memory.clone());
+        let state = self.state(loaded, budget)?;
         Ok(Instance {
             store: loaded.prepared.store(state)?,
             proxy: None,
@@ -307,7 +324,8 @@ impl Component {
         }
     }
 
-    fn written(&self) -> &holm_manifest::Component {
+    /// What the manifest says of it.
+    pub(crate) fn written(&self) -> &holm_manifest::Component {
         &self.manifest.components[self.index]
     }
 
@@ -338,7 +356,7 @@ impl Loaded {
             .ok();
         let options = LoadOptions {
             // Code whose CPU time nobody bounds is not asked at each tick either.
-            interruptible: component.limits.cpu.0.is_some(),
+            interruptible: component.limits.cpu.0.is_some() || of.provides(),
             fuel: component.limits.fuel.0.is_some(),
             stack: component.limits.stack.0 as usize,
             pooled: true,
@@ -356,16 +374,18 @@ impl Loaded {
             problem
         };
         let granted = |name: &str| component.grant(name).is_some();
+        let links = of.links().map_err(|p| problems.extend(p)).ok();
         let prepared = runtime
             .loader()
             .load(&path, options)
             .map_err(|error| problems.push(at_source(&error)))
             .ok()
-            .and_then(|artifact| {
-                let at = component.grants_span.unwrap_or(component.name_span);
-                let prepared = runtime.prepare(artifact, &component.name, &granted);
+            .zip(links)
+            .and_then(|(artifact, links)| {
+                let name = &component.name;
+                let prepared = runtime.prepare_linked(artifact, name, &granted, &links);
                 prepared
-                    .map_err(|error| problems.push(problem(&error, at)))
+                    .map_err(|error| problems.push(problem(&error, place_of(&error, component))))
                     .ok()
             });
         let service = prepared.as_ref().and_then(|prepared| {
@@ -412,6 +432,11 @@ impl Loaded {
     /// An instance's store as one that functions are called in.
     pub fn session(&self, store: Store<State>) -> Result<Session<State>, Error> {
         self.prepared.session_in(store)
+    }
+
+    /// Its code, its imports resolved.
+    pub(crate) fn prepared(&self) -> &Prepared<State> {
+        &self.prepared
     }
 
     /// Whether it handles HTTP.

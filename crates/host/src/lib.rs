@@ -6,6 +6,7 @@ pub mod component;
 pub mod event;
 pub mod functions;
 mod health;
+mod linked;
 pub mod setting;
 pub mod shelf;
 pub mod standing;

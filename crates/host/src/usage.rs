@@ -115,7 +115,7 @@ impl Usage {
     /// because they may still be on their way.
     pub fn event(&self, core: &Core, wall: Duration) {
         let meter = &core.budget.meter;
-        add(&self.cpu_ns, meter.spent().as_nanos() as u64);
+        add(&self.cpu_ns, meter.own().as_nanos() as u64);
         add(&self.wall_ns, wall.as_nanos() as u64);
         let memory = core.budget.memory_peak();
         // Mostly it is not more than before, and then nobody has to wait for the line of cache.

@@ -16,6 +16,7 @@ mod find;
 #[path = "../../../tests/fuzz.rs"]
 mod fuzz;
 mod limits;
+mod links;
 mod manifest;
 mod nearest;
 mod or_none;
@@ -38,7 +39,7 @@ mod vocabulary;
 pub use bytes::ByteSize;
 pub use find::find;
 pub use limits::Limits;
-pub use manifest::{Build, Component, ComponentSource, Grant, Manifest, Store, Trigger};
+pub use manifest::{Build, Component, ComponentSource, Grant, Import, Manifest, Store, Trigger};
 pub use nearest::nearest;
 pub use or_none::OrNone;
 pub use parse::{Parser, parse};

@@ -59,6 +59,8 @@ pub struct Component {
     pub grants: Vec<Grant>,
     /// Where the grants were written: the place to add one.
     pub grants_span: Option<Span>,
+    /// Which other components provide what it imports, in the order of the file.
+    pub imports: Vec<Import>,
     /// What it may use.
     pub limits: Limits,
     /// Requests that one instance serves; 1 is a fresh one for each.
@@ -104,6 +106,24 @@ pub struct Grant {
     pub name_span: Span,
     /// The scope.
     pub value: Value,
+}
+
+/// An interface that a component imports, and the component of the same app that provides it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import {
+    /// The interface: `example:payments/processor`, with or without its version.
+    pub interface: Spanned<String>,
+    /// The component that provides it.
+    pub component: Spanned<String>,
+}
+
+impl Import {
+    /// Whether this is about an import of that name: the same, or the same but for a version that
+    /// the manifest leaves out.
+    pub fn is_for(&self, import: &str) -> bool {
+        let interface = self.interface.value.as_str();
+        import == interface || import.split('@').next() == Some(interface)
+    }
 }
 
 /// One source of events; the trigger of that kind reads the value.

@@ -7,7 +7,7 @@ use crate::schema::{pointer, schema};
 use crate::validate::{Place, validate};
 use crate::{
     Fragment, Key, Limits, Problem, Problems, Serve, Source, Span, Spanned, Table, Value,
-    Vocabulary, nearest, syntax,
+    Vocabulary, links, nearest, syntax,
 };
 
 /// Reads manifests in one vocabulary; its schema is made once, because that takes longer than
@@ -136,6 +136,7 @@ impl Reader<'_> {
                 .map(|(key, value)| self.grant(key, value))
                 .collect(),
             grants_span: grants.map(|(_, grants)| grants.span),
+            imports: links::read(table.get("imports").and_then(Value::as_table)),
             limits: limits
                 .and_then(|limits| limits.parse().ok())
                 .unwrap_or_default(),
@@ -216,6 +217,7 @@ impl Reader<'_> {
 
     /// What only shows when all parts are known.
     fn cross_check(&mut self, manifest: &Manifest) {
+        self.problems.extend(links::check(manifest));
         let names = || manifest.components.iter().map(|c| c.name.as_str());
         let called = |trigger: &Trigger| trigger.value.get("component").cloned();
         let called: Vec<Value> = manifest.triggers.iter().filter_map(called).collect();
@@ -246,7 +248,11 @@ impl Reader<'_> {
             // An app without triggers is a command: `holm run` calls its component.
             return;
         }
-        for component in &manifest.components {
+        let linked = |name: &str| {
+            let mut imports = manifest.components.iter().flat_map(|c| &c.imports);
+            imports.any(|import| import.component.value == name)
+        };
+        for component in manifest.components.iter().filter(|c| !linked(&c.name)) {
             let name = &component.name;
             // While a name is wrong, nobody knows which component it was meant to call.
             if !misspelt && !called.iter().any(|value| value.as_str() == Some(name)) {

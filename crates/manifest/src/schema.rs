@@ -98,6 +98,24 @@ fn component(vocabulary: &Vocabulary, defs: &mut Defs) -> Json {
                 "properties": grants,
                 "additionalProperties": false,
             },
+            "imports": {
+                "description": "Which component of the app provides an interface that this one imports; each keeps its own grants and limits.",
+                "type": "object",
+                "x-noun": "linked interface",
+                "x-example": "imports = { \"example:payments/processor\" = \"payments\" }",
+                "propertyNames": {
+                    "description": "An interface, with or without its version.",
+                    "type": "string",
+                    "pattern": "^[A-Za-z][A-Za-z0-9:/-]*@?[0-9A-Za-z.+-]*$",
+                    "maxLength": 255,
+                    "x-expected": "an interface as in WIT: namespace:package/interface",
+                },
+                "additionalProperties": {
+                    "description": "The component that provides it.",
+                    "type": "string",
+                    "examples": ["payments"],
+                },
+            },
             "limits": defs.add::<Limits>("What one call may use; every limit has a default."),
             "reuse": {
                 "description": "Requests that one instance serves; 1 is a fresh instance for each.",

@@ -215,6 +215,7 @@ pub fn close<S: InstanceState>(store: &mut Store<S>, began: Instant) -> Receipt 
 
 /// Makes an instance ready for another event.
 pub fn renew<S: InstanceState>(store: &mut Store<S>) -> wasmtime::Result<()> {
+    store.data_mut().links().end();
     store.data_mut().core().renew();
     match store.data_mut().core().budget.allowance().fuel {
         Some(fuel) => store.set_fuel(fuel),

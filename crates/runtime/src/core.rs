@@ -1,5 +1,6 @@
 //! What every instance carries, whichever capabilities it holds: its record and its budget.
 
+use crate::bridge::Links;
 use crate::limits::Budget;
 use crate::receipt::Flows;
 use crate::seam::{Seam, Uses};
@@ -76,9 +77,12 @@ impl Stop {
 }
 
 /// The state of an instance: the runtime's part plus whatever the capabilities keep.
-pub trait InstanceState: Send + 'static {
+pub trait InstanceState: Send + Sized + 'static {
     /// The runtime's part.
     fn core(&mut self) -> &mut Core;
+
+    /// The instances that it has of components that it is linked to.
+    fn links(&mut self) -> &mut Links<Self>;
 }
 
 /// Something a guest asked for and was refused, with the line that would have allowed it.

@@ -1,5 +1,6 @@
 //! What a guest's end means: an exit code, or an error that a person can act on.
 
+use crate::bridge::Failed;
 use crate::call::NotAProgram;
 use crate::core::Core;
 use crate::error::{Error, Frame};
@@ -32,6 +33,9 @@ pub fn explain(error: wasmtime::Error, core: &mut Core) -> Ended {
         .help("or serve it, if it handles HTTP: holm up FILE");
         return Ended::Fault(Box::new(error));
     }
+    if let Some(failed) = error.downcast_ref::<Failed>() {
+        return Ended::Fault(Box::new(in_a_call(failed, &error, core)));
+    }
     let limit = match error.downcast_ref::<LimitHit>() {
         Some(hit) => Some(hit.limit),
         None => match of_engine(&error) {
@@ -55,6 +59,23 @@ pub fn explain(error: wasmtime::Error, core: &mut Core) -> Ended {
         .unwrap_or_default();
     fault.denials = core.denials.list();
     Ended::Fault(Box::new(fault))
+}
+
+/// What went wrong in a component that this one called: the callee's error, and the way to it.
+fn in_a_call(failed: &Failed, error: &wasmtime::Error, core: &Core) -> Error {
+    let mut fault = (*failed.error).clone();
+    let Failed { function, .. } = failed;
+    fault.message = format!("{} called {function}: {}", core.component, fault.message);
+    fault.backtrace.push(Frame {
+        function: function.clone(),
+        module: None,
+        place: Some(format!("called by {}", core.component)),
+        offset: None,
+    });
+    let own = error.downcast_ref::<WasmBacktrace>().map(frames);
+    fault.backtrace.extend(own.unwrap_or_default());
+    fault.denials.extend(core.denials.list());
+    fault
 }
 
 fn over(limit: Limit, core: &Core) -> Error {

@@ -10,7 +10,9 @@ compile_error!(
 );
 
 pub mod artifact;
+pub mod bridge;
 pub mod call;
+pub mod compose;
 pub mod core;
 pub mod engines;
 pub mod error;

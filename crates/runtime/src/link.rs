@@ -1,6 +1,7 @@
 //! From an artifact to something that can be instantiated: its imports matched with what is offered.
 
 use crate::artifact::{Artifact, Code, Loader};
+use crate::bridge::{self, Link};
 use crate::core::{Denial, InstanceState};
 use crate::engines::EngineKey;
 use crate::error::{Error, Result};
@@ -103,21 +104,47 @@ impl<S: Host> Runtime<S> {
         &self.loader
     }
 
-    /// Matches an artifact's imports. `granted` tells whether the component `name` holds a grant.
+    /// Matches an artifact's imports with what the host offers. `granted` tells whether the component
+    /// `name` holds a grant.
     pub fn prepare(
         &self,
         artifact: Artifact,
         name: &str,
         granted: &dyn Fn(&str) -> bool,
     ) -> Result<Prepared<S>> {
-        let denials = ungranted::<S>(&artifact, granted);
+        self.prepare_linked(artifact, name, granted, &[])
+    }
+
+    /// The same, where other components provide some of the imports.
+    pub fn prepare_linked(
+        &self,
+        artifact: Artifact,
+        name: &str,
+        granted: &dyn Fn(&str) -> bool,
+        links: &[Link<S>],
+    ) -> Result<Prepared<S>> {
+        let bridges = match links.is_empty() {
+            true => Vec::new(),
+            false => bridge::bridges(&artifact, name, links)?,
+        };
+        let linked = |import: &str| bridges.iter().any(|bridge| bridge.import == import);
+        let denials = ungranted::<S>(&artifact, granted, &linked);
         let pre = match &artifact.code {
             Code::Component(code) => {
-                let linker = self.component_linker(&artifact)?;
+                let mut linker = self.component_linker(&artifact)?;
+                if !bridges.is_empty() {
+                    // A linker of its own: all others keep the one that they share.
+                    let mut own = component::Linker::clone(&linker);
+                    for bridge in &bridges {
+                        bridge::define(&mut own, bridge).map_err(does_not_link)?;
+                    }
+                    linker = Arc::new(own);
+                }
                 let pre = linker.instantiate_pre(code);
-                Pre::Component(
-                    pre.map_err(|e| unmatched::<S>(&artifact, &e).with_denials(denials.clone()))?,
-                )
+                let pre = pre.map_err(|e| {
+                    unmatched::<S>(&artifact, &e, &linked).with_denials(denials.clone())
+                });
+                Pre::Component(pre?)
             }
             Code::Module(code) => {
                 let linker = self.module_linker(&artifact)?;
@@ -125,7 +152,7 @@ impl<S: Host> Runtime<S> {
                     Pre::Threads(code.clone(), linker)
                 } else {
                     let pre = linker.instantiate_pre(code);
-                    Pre::Module(pre.map_err(|e| unmatched::<S>(&artifact, &e))?)
+                    Pre::Module(pre.map_err(|e| unmatched::<S>(&artifact, &e, &|_| false))?)
                 }
             }
         };
@@ -221,14 +248,18 @@ impl<S: 'static> Prepared<S> {
 }
 
 /// Imports whose grant the component does not hold are found here, before anything runs. One that
-/// nobody provides is not among them: no grant would help.
-fn ungranted<S: Host>(artifact: &Artifact, granted: &dyn Fn(&str) -> bool) -> Vec<Denial> {
+/// nobody provides is not among them: no grant would help; nor is one that is linked to somebody else.
+fn ungranted<S: Host>(
+    artifact: &Artifact,
+    granted: &dyn Fn(&str) -> bool,
+    linked: &dyn Fn(&str) -> bool,
+) -> Vec<Denial> {
     if !matches!(artifact.code, Code::Component(_)) {
         return Vec::new();
     }
     let offers = S::offers();
     let mut denials: Vec<Denial> = Vec::new();
-    for import in artifact.imports() {
+    for import in artifact.imports().into_iter().filter(|i| !linked(i)) {
         let (interface, version) = import.split_once('@').unwrap_or((&import, ""));
         let offer = offers
             .iter()
@@ -270,12 +301,16 @@ fn scope(line: &str) -> &str {
 }
 
 /// Says which imports nobody provides, and which versions are provided.
-fn unmatched<S: Host>(artifact: &Artifact, error: &wasmtime::Error) -> Error {
+fn unmatched<S: Host>(
+    artifact: &Artifact,
+    error: &wasmtime::Error,
+    linked: &dyn Fn(&str) -> bool,
+) -> Error {
     let offers = S::offers();
     let shown = artifact.path.display();
     let mut help = Vec::new();
     let mut missing = Vec::new();
-    for import in artifact.imports() {
+    for import in artifact.imports().into_iter().filter(|i| !linked(i)) {
         let (interface, version) = import.split_once('@').unwrap_or((&import, ""));
         let module_offer = matches!(artifact.code, Code::Module(_))
             && ["wasi_snapshot_preview1.", "wasi_unstable."]
@@ -321,6 +356,18 @@ fn unmatched<S: Host>(artifact: &Artifact, error: &wasmtime::Error) -> Error {
         )),
     };
     result.help = help;
+    let own = missing
+        .iter()
+        .find(|name| !name.starts_with("wasi:") && name.contains('/'));
+    if let (Some(import), Code::Component(_)) = (own, &artifact.code) {
+        let interface = import.split('@').next().unwrap_or(import);
+        result.help.push(format!(
+            "where another component of the app exports it: [component.NAME.imports] \"{interface}\" = \"OTHER\""
+        ));
+        result.help.push(format!(
+            "or make one file of the two: holm compose {shown} --plug OTHER.wasm -o OUT.wasm"
+        ));
+    }
     if !missing.is_empty() {
         result
             .help

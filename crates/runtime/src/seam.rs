@@ -23,6 +23,13 @@ pub struct FnId(u16);
 
 static FUNCTIONS: RwLock<Vec<HostFn>> = RwLock::new(Vec::new());
 
+/// Functions, ours and linked ones, that have a number of their own.
+const LINKED_MAX: usize = 16 << 10;
+
+fn leak(text: &str) -> &'static str {
+    Box::leak(text.to_owned().into_boxed_str())
+}
+
 impl FnId {
     /// The number of a host function; called while linking, never on the guest's path.
     pub fn of(interface: &'static str, name: &'static str) -> FnId {
@@ -33,6 +40,22 @@ impl FnId {
             all.len() - 1
         });
         FnId(u16::try_from(index).unwrap_or(u16::MAX))
+    }
+
+    /// The number of a function of a linked component. Names are kept for the life of the process, so
+    /// that there is an end to them: what is linked after thousands of others shares a number.
+    pub(crate) fn linked(interface: &str, name: &str) -> FnId {
+        let interface = interface.split('@').next().unwrap_or(interface);
+        let known = {
+            let all = FUNCTIONS.read().unwrap_or_else(|e| e.into_inner());
+            let same = |f: &HostFn| f.interface == interface && f.name == name;
+            (all.iter().position(same), all.len())
+        };
+        match known {
+            (Some(index), _) => FnId(u16::try_from(index).unwrap_or(u16::MAX)),
+            (None, LINKED_MAX..) => FnId::of("linked", "others"),
+            (None, _) => FnId::of(leak(interface), leak(name)),
+        }
     }
 
     /// What the number stands for.

@@ -3,6 +3,7 @@
 pub mod bare_hyper;
 mod cold_start;
 mod cores;
+mod hop;
 mod instances;
 mod keyvalue;
 mod load;
@@ -60,6 +61,8 @@ enum Part {
     Instances,
     /// What the key-value store takes
     Keyvalue,
+    /// What a call from one component to another costs, linked and composed
+    Hop,
     /// A host of ten thousand apps, and what they feel of each other (minutes)
     Tenants,
     /// A hundred thousand live instances, where `vm.max_map_count` was raised
@@ -117,6 +120,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             Part::Start => report.sections.push(cold_start::measure(&bench)),
             Part::Instances => report.sections.push(instances::measure(&bench)),
             Part::Keyvalue => report.sections.push(keyvalue::measure(&bench)),
+            Part::Hop => report.sections.push(hop::measure(&bench)),
             Part::Tenants => report.sections.push(tenants::measure(&bench)),
             Part::Asleep => report.sections.push(tenants::asleep::measure_more(&bench)),
             Part::Neighbour => report.sections.push(neighbour::measure(&bench)),

@@ -61,6 +61,11 @@ impl Hooks {
         self.tracer = tracer;
     }
 
+    /// The same, for who calls on.
+    pub(super) fn tracer(&self) -> Tracer {
+        self.tracer.clone()
+    }
+
     /// Is this request granted, and is there room for it?
     fn admit(&mut self, request: &Request<WasiBody>) -> Result<(Destination, Slot), Error> {
         // A tunnel would be a connection that carries no requests.

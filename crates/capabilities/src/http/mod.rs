@@ -50,6 +50,11 @@ impl Instance {
     pub(crate) fn trace(&mut self, tracer: Tracer) {
         self.hooks.trace(tracer);
     }
+
+    /// The same, for who calls on.
+    pub(crate) fn tracer(&self) -> Tracer {
+        self.hooks.tracer()
+    }
 }
 
 impl Http {

@@ -296,7 +296,8 @@ impl Loader {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
+/// Reads a file that should be WebAssembly, if its size is sane.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     let shown = path.display();
     let wrong = |e: std::io::Error| {
         let error = Error::yours(format!("cannot read {shown}")).caused_by(e.to_string());

@@ -11,6 +11,7 @@ mod text;
 pub use cache::{Cache, CacheEntry};
 pub use detect::{Content, FILE_BYTES_MAX, detect};
 pub use inspect::{Inspection, inspect};
+pub(crate) use load::read;
 pub use load::{LoadOptions, Loader};
 
 use crate::engines::{EngineKey, Proposals};

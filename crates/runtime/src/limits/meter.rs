@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::receipt::Flows;
 use crate::ticker;
 use std::cell::Cell;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use wasmtime::UpdateDeadline;
@@ -20,6 +21,12 @@ pub struct Meter {
     answered: AtomicBool,
     hit: AtomicU8,
     reached: Reached,
+    /// Of the event that this one is a part of.
+    caller: Option<Arc<Meter>>,
+    /// Whether it is polled in a task of its own, and not within its caller's polls.
+    apart: bool,
+    /// What of `spent_ns` others have spent for this one.
+    lent_ns: AtomicU64,
 }
 
 impl Meter {
@@ -32,7 +39,19 @@ impl Meter {
             answered: AtomicBool::new(false),
             hit: AtomicU8::new(0),
             reached: Reached::default(),
+            caller: None,
+            apart: false,
+            lent_ns: AtomicU64::new(0),
             allowance,
+        }
+    }
+
+    /// The clock of a part of another event.
+    pub(super) fn under(allowance: Allowance, caller: Arc<Meter>, apart: bool) -> Self {
+        Meter {
+            caller: Some(caller),
+            apart,
+            ..Meter::new(allowance)
         }
     }
 
@@ -51,7 +70,13 @@ impl Meter {
     pub fn poll_ends(&self) {
         let used = thread_cpu_ns().saturating_sub(self.poll_began_ns.load(Relaxed));
         self.spent_ns.fetch_add(used, Relaxed);
-        METERED.with(|metered| metered.set(metered.get() + used));
+        if let Some(caller) = &self.caller {
+            caller.lent(used, self.apart);
+        }
+        // Else its caller's own poll goes on, and counts this one's time.
+        if self.caller.is_none() || self.apart {
+            METERED.with(|metered| metered.set(metered.get() + used));
+        }
     }
 
     /// Within a poll, at a tick: whether the guest may go on, and whether it must let others go
@@ -60,14 +85,44 @@ impl Meter {
     pub fn tick(&self) -> Result<UpdateDeadline, LimitHit> {
         ticker::polled();
         let running = self.running();
-        if self.is_over(running) {
-            return Err(self.reach(Limit::Cpu));
-        }
+        self.check(running)?;
         let half_a_period = ticker::period_ms() * 500_000;
         Ok(match running < half_a_period {
             true => UpdateDeadline::Continue(1),
             false => UpdateDeadline::Yield(1),
         })
+    }
+
+    /// Another one has used so much for this event; `apart` from its own polls, which then do not
+    /// count it.
+    fn lent(&self, used: u64, apart: bool) {
+        self.lent_ns.fetch_add(used, Relaxed);
+        if !apart {
+            return;
+        }
+        self.spent_ns.fetch_add(used, Relaxed);
+        if let Some(caller) = &self.caller {
+            caller.lent(used, true);
+        }
+    }
+
+    /// Whether its time is up, or that of an event that it is a part of.
+    fn check(&self, running: u64) -> Result<(), LimitHit> {
+        let mut apart = self.apart;
+        let mut above = self.caller.as_ref();
+        while let Some(caller) = above {
+            // Apart, its poll may go on at the same time on another thread, whose clock is another.
+            let running = if apart { running } else { caller.running() };
+            if caller.is_over(running) {
+                return Err(caller.reach(Limit::Cpu));
+            }
+            apart |= caller.apart;
+            above = caller.caller.as_ref();
+        }
+        match self.is_over(running) {
+            true => Err(self.reach(Limit::Cpu)),
+            false => Ok(()),
+        }
     }
 
     /// CPU time of the poll that is going on.
@@ -82,6 +137,12 @@ impl Meter {
     /// CPU time of the polls that have ended.
     pub fn spent(&self) -> Duration {
         Duration::from_nanos(self.spent_ns.load(Relaxed))
+    }
+
+    /// The same without what others spent for this event: what is its component's own.
+    pub fn own(&self) -> Duration {
+        let lent = self.lent_ns.load(Relaxed);
+        Duration::from_nanos(self.spent_ns.load(Relaxed).saturating_sub(lent))
     }
 
     /// Notes how much fuel the event has burnt.
@@ -107,6 +168,7 @@ impl Meter {
     /// A new event begins on a reused instance: the clock starts anew.
     pub fn reset(&self) {
         self.spent_ns.store(0, Relaxed);
+        self.lent_ns.store(0, Relaxed);
         self.fuel.store(0, Relaxed);
         self.answered.store(false, Relaxed);
         self.hit.store(0, Relaxed);

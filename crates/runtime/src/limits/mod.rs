@@ -142,6 +142,15 @@ impl Budget {
         self
     }
 
+    /// A fresh budget of an instance that another one calls, within the time of that one's; `apart`
+    /// says that it is polled in a task of its own, and not within the other's polls.
+    pub fn under(allowance: Allowance, caller: &Arc<Meter>, apart: bool) -> Self {
+        Budget {
+            meter: Arc::new(Meter::under(allowance, caller.clone(), apart)),
+            ..Budget::new(allowance)
+        }
+    }
+
     /// What it may use.
     pub fn allowance(&self) -> &Allowance {
         self.meter.allowance()

@@ -72,6 +72,7 @@ fn alone(file: &Path, args: &Args) -> Result<Manifest, Problems> {
             description: None,
             grants: grants.grants().map_err(Problem::alone)?,
             grants_span: None,
+            imports: Vec::new(),
             limits: Limits::default(),
             reuse: 1,
             snapshot: true,

@@ -1,0 +1,108 @@
+//! An HTTP component of 0.3 that calls `link-callee-p3` over a link, a path for each thing that a test
+//! wants to see: the answer is `ok`, or what is not as it should be.
+use futures::future::join;
+use holm::linked_async::api::{self, Job};
+use wasip3::http::types::{ErrorCode, Fields, Request, Response};
+use wit_bindgen::spawn_local;
+
+wit_bindgen::generate!({ path: "../../wit/linked-async", world: "caller" });
+
+struct Caller;
+wasip3::http::service::export!(Caller);
+
+impl wasip3::exports::http::handler::Guest for Caller {
+    async fn handle(request: Request) -> Result<Response, ErrorCode> {
+        let target = request.get_path_with_query().unwrap_or_default();
+        let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+        let number: u32 = query.parse().unwrap_or(1);
+        let wrong = match path {
+            "/plain" => is(api::plain(number), number + 1),
+            "/double" => is(api::double(number).await, number * 2),
+            "/upper" => upper(number).await,
+            "/sum" => sum(number).await,
+            "/count" => {
+                let all: Vec<u32> = (1..=number).collect();
+                is(api::count(number).await.collect().await, all)
+            }
+            "/some" => some().await,
+            "/later" => is(api::later(7).await.await, "number 7".to_owned()),
+            "/meet" => is(join(api::meet(), api::meet()).await, (2, 2)),
+            "/jobs" => jobs().await,
+            "/trap" => {
+                api::trap().await;
+                String::new()
+            }
+            "/spin" => {
+                api::spin().await;
+                String::new()
+            }
+            _ => String::new(),
+        };
+        let text = match wrong.is_empty() {
+            true => "ok\n".to_owned(),
+            false => format!("wrong: {wrong}\n"),
+        };
+        let (mut writer, body) = wasip3::wit_stream::new();
+        let (_, no_trailers) = wasip3::wit_future::new(|| Ok(None));
+        let (response, _sent) = Response::new(Fields::new(), Some(body), no_trailers);
+        spawn_local(async move {
+            writer.write_all(text.into_bytes()).await;
+        });
+        Ok(response)
+    }
+}
+
+/// Nothing, or what it is in place of what it should be.
+fn is<T: PartialEq + std::fmt::Debug>(it: T, should: T) -> String {
+    match it == should {
+        true => String::new(),
+        false => format!("{it:?}, not {should:?}"),
+    }
+}
+
+async fn upper(bytes: u32) -> String {
+    let (mut writer, text) = wit_stream::new();
+    let sent: Vec<u8> = (0..bytes).map(|n| b'a' + (n % 26) as u8).collect();
+    let should = sent.to_ascii_uppercase();
+    let got = api::upper(text).await;
+    let (_, got) = join(
+        async move {
+            writer.write_all(sent).await;
+        },
+        got.collect(),
+    )
+    .await;
+    match got == should {
+        true => String::new(),
+        false => format!("{} bytes of {bytes} came back", got.len()),
+    }
+}
+
+async fn sum(to: u32) -> String {
+    let (mut writer, numbers) = wit_stream::new();
+    let all: Vec<u32> = (1..=to).collect();
+    let should = all.iter().map(|n| u64::from(*n)).sum();
+    let (_, sum) = join(
+        async move {
+            writer.write_all(all).await;
+        },
+        api::sum(numbers),
+    )
+    .await;
+    is(sum, should)
+}
+
+/// Reads the head of a stream and lets go of it.
+async fn some() -> String {
+    let mut numbers = api::count(1_000_000).await;
+    let (_, first) = numbers.read(Vec::with_capacity(1)).await;
+    drop(numbers);
+    is((first, api::double(4).await), (vec![1], 8))
+}
+
+async fn jobs() -> String {
+    let (a, b) = (Job::new(1), Job::new(10));
+    let ran = join(a.run(), b.run()).await;
+    drop((a, b));
+    is((ran, api::dropped().await), ((2, 11), 2))
+}
