@@ -4,6 +4,7 @@ pub mod app;
 pub mod apps;
 pub mod component;
 mod health;
+pub mod library;
 pub mod setting;
 pub mod shelf;
 pub mod standing;

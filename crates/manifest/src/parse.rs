@@ -30,8 +30,18 @@ impl Parser {
     /// Reads a manifest. All that is wrong comes back at once; what is only odd comes in
     /// [`Manifest::warnings`].
     pub fn parse(&self, source: &Source) -> Result<Manifest, Problems> {
+        let root = syntax::read(source).map_err(|list| Problems::new(source.clone(), list))?;
+        self.check(source, &root)
+    }
+
+    /// The same for a manifest that was made in code, as embeddings do: it has no text to point at,
+    /// and paths in it begin in the current folder.
+    pub fn parse_value(&self, root: &Value) -> Result<Manifest, Problems> {
+        self.check(&Source::new("", ""), root)
+    }
+
+    fn check(&self, source: &Source, root: &Value) -> Result<Manifest, Problems> {
         let refuse = |problems| Problems::new(source.clone(), problems);
-        let root = syntax::read(source).map_err(refuse)?;
         let Some(table) = root.as_table().filter(|table| !table.is_empty()) else {
             return Err(refuse(vec![empty()]));
         };
@@ -39,7 +49,7 @@ impl Parser {
         let mut reader = Reader {
             vocabulary: &self.vocabulary,
             schema,
-            problems: validate(&root, schema, schema, &Place::root()),
+            problems: validate(root, schema, schema, &Place::root()),
         };
         let mut manifest = reader.manifest(source, table);
         reader.cross_check(&manifest);

@@ -4,6 +4,7 @@ use crate::artifact::{Artifact, Code, Loader};
 use crate::core::{Denial, InstanceState};
 use crate::engines::EngineKey;
 use crate::error::{Error, Result};
+use crate::provide::Provided;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -103,10 +104,28 @@ impl<S: Host> Runtime<S> {
         name: &str,
         granted: &dyn Fn(&str) -> bool,
     ) -> Result<Prepared<S>> {
-        check_grants::<S>(&artifact, name, granted)?;
+        self.prepare_with(artifact, name, granted, &[])
+    }
+
+    /// The same with functions that the embedder provides, in place of the host's where both have
+    /// an interface.
+    pub fn prepare_with(
+        &self,
+        artifact: Artifact,
+        name: &str,
+        granted: &dyn Fn(&str) -> bool,
+        provided: &[Provided],
+    ) -> Result<Prepared<S>> {
+        check_grants::<S>(&artifact, name, granted, provided)?;
         let pre = match &artifact.code {
             Code::Component(code) => {
-                let linker = self.component_linker(&artifact)?;
+                let mut linker = self.component_linker(&artifact)?;
+                if !provided.is_empty() {
+                    let linker = Arc::make_mut(&mut linker);
+                    linker.allow_shadowing(true);
+                    let linked = provided.iter().try_for_each(|one| one.link(linker));
+                    linked.map_err(does_not_link)?;
+                }
                 let pre = linker.instantiate_pre(code);
                 Pre::Component(pre.map_err(|e| unmatched::<S>(&artifact, &e))?)
             }
@@ -213,6 +232,7 @@ fn check_grants<S: Host>(
     artifact: &Artifact,
     name: &str,
     granted: &dyn Fn(&str) -> bool,
+    provided: &[Provided],
 ) -> Result<()> {
     if !matches!(artifact.code, Code::Component(_)) {
         return Ok(());
@@ -220,6 +240,9 @@ fn check_grants<S: Host>(
     let offers = S::offers();
     let mut denials: Vec<Denial> = Vec::new();
     for import in artifact.imports() {
+        if provided.iter().any(|one| one.is_of(&import)) {
+            continue;
+        }
         let interface = import.split('@').next().unwrap_or(&import);
         let offer = offers
             .iter()
