@@ -13,6 +13,7 @@ use holm_runtime::artifact::{Generation, LoadOptions};
 use holm_runtime::call::renew;
 use holm_runtime::lanes::Tenant;
 use holm_runtime::limits::{Allowance, Budget, Limit, Meter, TenantMemory};
+use holm_runtime::link::Providers;
 use holm_runtime::values::{Session, Signatures};
 use holm_runtime::{Core, Error, PoolFull, PoolPermit, Prepared};
 use std::path::PathBuf;
@@ -383,7 +384,11 @@ impl Loaded {
             .zip(links)
             .and_then(|(artifact, links)| {
                 let name = &component.name;
-                let prepared = runtime.prepare_linked(artifact, name, &granted, &links);
+                let providers = Providers {
+                    links: &links,
+                    functions: &[],
+                };
+                let prepared = runtime.prepare_with(artifact, name, &granted, providers);
                 prepared
                     .map_err(|error| problems.push(problem(&error, place_of(&error, component))))
                     .ok()

@@ -6,6 +6,7 @@ pub mod component;
 pub mod event;
 pub mod functions;
 mod health;
+pub mod library;
 mod linked;
 pub mod setting;
 pub mod shelf;

@@ -30,24 +30,26 @@ impl Parser {
     /// Reads a manifest. All that is wrong comes back at once; what is only odd comes in
     /// [`Manifest::warnings`].
     pub fn parse(&self, source: &Source) -> Result<Manifest, Problems> {
-        let (manifest, problems) = self.read(source);
-        match manifest {
-            Some(mut manifest) if !problems.has_errors() => {
-                manifest.warnings = problems.list;
-                Ok(manifest)
-            }
-            _ => Err(problems),
-        }
+        judged(self.read(source))
     }
 
     /// Reads as much of a manifest as can be read, with all that is wrong: what is right has more
     /// to be checked than its form. None where nothing can be read.
     pub fn read(&self, source: &Source) -> (Option<Manifest>, Problems) {
+        match syntax::read(source) {
+            Ok(root) => self.check(source, &root),
+            Err(problems) => (None, Problems::new(source.clone(), problems)),
+        }
+    }
+
+    /// Reads a manifest that was made in code, as embeddings do: it has no text to point at, and
+    /// paths in it begin in the current folder.
+    pub fn parse_value(&self, root: &Value) -> Result<Manifest, Problems> {
+        judged(self.check(&Source::new("", ""), root))
+    }
+
+    fn check(&self, source: &Source, root: &Value) -> (Option<Manifest>, Problems) {
         let all = |problems| Problems::new(source.clone(), problems);
-        let root = match syntax::read(source) {
-            Ok(root) => root,
-            Err(problems) => return (None, all(problems)),
-        };
         let Some(table) = root.as_table().filter(|table| !table.is_empty()) else {
             return (None, all(vec![empty()]));
         };
@@ -55,11 +57,22 @@ impl Parser {
         let mut reader = Reader {
             vocabulary: &self.vocabulary,
             schema,
-            problems: validate(&root, schema, schema, &Place::root()),
+            problems: validate(root, schema, schema, &Place::root()),
         };
         let manifest = reader.manifest(source, table);
         reader.cross_check(&manifest);
         (Some(manifest), all(reader.problems))
+    }
+}
+
+/// A manifest with errors is none; what is only odd stays with it.
+fn judged((manifest, problems): (Option<Manifest>, Problems)) -> Result<Manifest, Problems> {
+    match manifest {
+        Some(mut manifest) if !problems.has_errors() => {
+            manifest.warnings = problems.list;
+            Ok(manifest)
+        }
+        _ => Err(problems),
     }
 }
 

@@ -25,6 +25,7 @@ pub mod lanes;
 pub mod limits;
 pub mod link;
 pub mod pools;
+pub mod provide;
 pub mod receipt;
 pub mod seam;
 pub mod snapshot;

@@ -5,6 +5,7 @@ use crate::bridge::{self, Link};
 use crate::core::{Denial, InstanceState};
 use crate::engines::EngineKey;
 use crate::error::{Error, Result};
+use crate::provide::Provided;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -82,6 +83,23 @@ pub struct PoolFull {
 /// pages. 86 kB were measured for a component of 79 kB.
 const KEPT_BESIDE_CODE: u64 = 96 << 10;
 
+/// Who provides imports beside the host: nobody, mostly.
+pub struct Providers<'a, S: 'static> {
+    /// Other components.
+    pub links: &'a [Link<S>],
+    /// Functions of who embeds Holm.
+    pub functions: &'a [Provided],
+}
+
+impl<S> Default for Providers<'_, S> {
+    fn default() -> Self {
+        Providers {
+            links: &[],
+            functions: &[],
+        }
+    }
+}
+
 /// A pre-instance of either form.
 pub(crate) enum Pre<S: 'static> {
     Module(wasmtime::InstancePre<S>),
@@ -112,33 +130,36 @@ impl<S: Host> Runtime<S> {
         name: &str,
         granted: &dyn Fn(&str) -> bool,
     ) -> Result<Prepared<S>> {
-        self.prepare_linked(artifact, name, granted, &[])
+        self.prepare_with(artifact, name, granted, Providers::default())
     }
 
-    /// The same, where other components provide some of the imports.
-    pub fn prepare_linked(
+    /// The same, where others provide some of the imports, in place of the host where both have one.
+    pub fn prepare_with(
         &self,
         artifact: Artifact,
         name: &str,
         granted: &dyn Fn(&str) -> bool,
-        links: &[Link<S>],
+        others: Providers<'_, S>,
     ) -> Result<Prepared<S>> {
-        let bridges = match links.is_empty() {
+        let bridges = match others.links.is_empty() {
             true => Vec::new(),
-            false => bridge::bridges(&artifact, name, links)?,
+            false => bridge::bridges(&artifact, name, others.links)?,
         };
-        let linked = |import: &str| bridges.iter().any(|bridge| bridge.import == import);
+        let linked = |import: &str| {
+            let provided = || others.functions.iter().any(|one| one.is_of(import));
+            bridges.iter().any(|bridge| bridge.import == import) || provided()
+        };
         let denials = ungranted::<S>(&artifact, granted, &linked);
         let pre = match &artifact.code {
             Code::Component(code) => {
                 let mut linker = self.component_linker(&artifact)?;
-                if !bridges.is_empty() {
+                if !bridges.is_empty() || !others.functions.is_empty() {
                     // A linker of its own: all others keep the one that they share.
-                    let mut own = component::Linker::clone(&linker);
-                    for bridge in &bridges {
-                        bridge::define(&mut own, bridge).map_err(does_not_link)?;
-                    }
-                    linker = Arc::new(own);
+                    let own = Arc::make_mut(&mut linker);
+                    own.allow_shadowing(true);
+                    let bridged = bridges.iter().try_for_each(|one| bridge::define(own, one));
+                    let functions = || others.functions.iter().try_for_each(|one| one.link(own));
+                    bridged.and_then(|()| functions()).map_err(does_not_link)?;
                 }
                 let pre = linker.instantiate_pre(code);
                 let pre = pre.map_err(|e| {

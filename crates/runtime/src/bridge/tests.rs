@@ -6,7 +6,7 @@ use crate::call::{MakeState, Outcome};
 use crate::core::{Core, InstanceState, Watch};
 use crate::engines::Engines;
 use crate::limits::{Allowance, Budget, Limit};
-use crate::link::{Host, Offer, Runtime};
+use crate::link::{Host, Offer, Providers, Runtime};
 use crate::pools::PoolSize;
 use proptest::prelude::*;
 use std::sync::Mutex;
@@ -131,8 +131,12 @@ impl Room {
                 callee: Arc::new((*callee).clone()),
             })
             .collect();
+        let providers = Providers {
+            links: &links,
+            functions: &[],
+        };
         self.runtime
-            .prepare_linked(artifact, name, &|_| true, &links)
+            .prepare_with(artifact, name, &|_| true, providers)
     }
 
     fn callee(

@@ -1,0 +1,139 @@
+//! A call driven by the thread that makes it. Functions that the embedder provides run on that
+//! thread and on its own stack, not on the guest's: an interpreter measures how deep it is.
+
+use holm_runtime::Error;
+use holm_runtime::provide::Provided;
+use holm_runtime::values::{Signature, Value};
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Release};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+/// So often whoever waits for a call is asked whether to go on.
+const ASKED: Duration = Duration::from_millis(50);
+
+/// Whoever makes a call, while it is under way.
+pub trait Outside {
+    /// Calls a function that the embedder provides: the one that [`provided`] gave this number.
+    fn answer(&mut self, function: usize, arguments: Vec<Value>)
+    -> wasmtime::Result<Option<Value>>;
+
+    /// Whether to go on: asked some times a second, so that a key press can end a call.
+    fn go_on(&mut self) -> bool;
+
+    /// The call has gone on a little: its result may be there while its streams still flow.
+    fn polled(&mut self) {}
+
+    /// The call has failed. Told before the instance is dropped, which ends its streams.
+    fn failed(&mut self, _why: &Error) {}
+}
+
+/// The outside did not want to go on; the instance is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped;
+
+/// A call of a provided function that waits for its answer.
+struct Request {
+    function: usize,
+    arguments: Vec<Value>,
+    answer: oneshot::Sender<wasmtime::Result<Option<Value>>>,
+}
+
+thread_local! {
+    /// What the guest that this thread polls asks for.
+    static REQUESTS: RefCell<Vec<Request>> = const { RefCell::new(Vec::new()) };
+    /// What wakes this thread. Calls within calls share it: the outer one looks again anyway, when
+    /// it has answered.
+    static SLEEPER: (Arc<Sleeper>, Waker) = {
+        let sleeper = Arc::new(Sleeper {
+            thread: std::thread::current(),
+            woken: AtomicBool::new(false),
+        });
+        (sleeper.clone(), Waker::from(sleeper))
+    };
+}
+
+/// A function that is answered by [`Outside::answer`] of whoever drives the call.
+pub fn provided(signature: Signature, function: usize) -> Provided {
+    Provided {
+        signature: Arc::new(signature),
+        call: Arc::new(move |arguments| {
+            Box::pin(async move {
+                let (answer, answered) = oneshot::channel();
+                let request = Request {
+                    function,
+                    arguments,
+                    answer,
+                };
+                REQUESTS.with_borrow_mut(|all| all.push(request));
+                match answered.await {
+                    Ok(result) => result,
+                    Err(_) => Err(wasmtime::Error::msg("the call was given up")),
+                }
+            })
+        }),
+    }
+}
+
+/// Drives a call on this thread until it ends.
+///
+/// # Errors
+/// The outside did not want to go on.
+pub fn drive<T>(
+    threads: &Handle,
+    call: impl Future<Output = T>,
+    outside: &mut dyn Outside,
+) -> Result<T, Stopped> {
+    let _entered = threads.enter();
+    let mut call = pin!(call);
+    let (sleeper, waker) = SLEEPER.with(Clone::clone);
+    let mut context = Context::from_waker(&waker);
+    let mut asked: Option<Instant> = None;
+    loop {
+        let polled = call.as_mut().poll(&mut context);
+        outside.polled();
+        if let Poll::Ready(value) = polled {
+            return Ok(value);
+        }
+        let requests = REQUESTS.take();
+        let idle = requests.is_empty();
+        for request in requests {
+            let answer = outside.answer(request.function, request.arguments);
+            // Who asked may be gone.
+            let _ = request.answer.send(answer);
+        }
+        if idle && !sleeper.woken.swap(false, AcqRel) {
+            std::thread::park_timeout(ASKED);
+            sleeper.woken.store(false, Release);
+        }
+        let last = asked.get_or_insert_with(Instant::now);
+        if last.elapsed() >= ASKED {
+            *last = Instant::now();
+            if !outside.go_on() {
+                return Err(Stopped);
+            }
+        }
+    }
+}
+
+struct Sleeper {
+    thread: Thread,
+    woken: AtomicBool,
+}
+
+impl Wake for Sleeper {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.woken.store(true, Release);
+        self.thread.unpark();
+    }
+}

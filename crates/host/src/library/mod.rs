@@ -1,0 +1,172 @@
+//! A component inside of somebody else's program: loaded under grants and limits, its instances
+//! kept in a pool, its functions called by signature. Python stands on this, and whatever embeds
+//! Holm next.
+
+mod drive;
+mod instance;
+mod pool;
+
+pub use drive::{Outside, Stopped, drive, provided};
+pub use instance::{Instance, Refused};
+pub use pool::{Pool, Taken};
+
+use crate::component::allowance;
+use holm_capabilities::stdio::Stdio;
+use holm_capabilities::{Grants, Place, State};
+use holm_manifest::{Component, Parser, Problems, Source, Value};
+use holm_runtime::artifact::{Artifact, Form, LoadOptions};
+use holm_runtime::call::MakeState;
+use holm_runtime::limits::Budget;
+use holm_runtime::link::Providers;
+use holm_runtime::provide::Provided;
+use holm_runtime::values::Signatures;
+use holm_runtime::{Core, Error, Runtime, Watch};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use wasmtime_wasi::WasiCtxBuilder;
+
+/// What a component is to be loaded with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The file.
+    pub path: PathBuf,
+    /// Its name in errors.
+    pub name: String,
+    /// Its grants, as under `[component.NAME.grants]`; a table.
+    pub grants: Value,
+    /// Its limits, as under `[component.NAME.limits]`; a table.
+    pub limits: Value,
+    /// Where relative paths of grants begin.
+    pub base: PathBuf,
+    /// Where key-value stores lie; `.holm` in `base` where it is not said.
+    pub state: Option<PathBuf>,
+    /// A folder or file with its WIT, for docs that the file does not have.
+    pub wit: Option<PathBuf>,
+    /// Calls that an instance of the pool serves; without an end where it is not said.
+    pub reuse: Option<u32>,
+}
+
+/// A component that is loaded and not linked yet: what it takes and gives is known.
+pub struct Library {
+    name: Arc<str>,
+    runtime: Arc<Runtime<State>>,
+    artifact: Artifact,
+    signatures: Arc<Signatures>,
+    component: Component,
+    grants: Arc<Grants>,
+    reuse: Option<u32>,
+}
+
+/// Why a component does not load.
+pub enum NotLoaded {
+    /// Its grants or limits are wrong.
+    Problems(Problems),
+    /// The file is.
+    Error(Box<Error>),
+}
+
+impl From<Error> for NotLoaded {
+    fn from(error: Error) -> Self {
+        NotLoaded::Error(Box::new(error))
+    }
+}
+
+impl Library {
+    /// Loads a component: from the cache, or compiled.
+    pub fn load(runtime: Arc<Runtime<State>>, options: Options) -> Result<Library, NotLoaded> {
+        let component = checked(&options).map_err(NotLoaded::Problems)?;
+        let place = Place {
+            state: options.state.unwrap_or_else(|| options.base.join(".holm")),
+            base: options.base,
+            stores: Arc::from(Vec::new()),
+            shared: Arc::default(),
+        };
+        let mut grants = Grants::resolve(&component.grants, &place)
+            .map_err(|list| NotLoaded::Problems(Problems::new(Source::new("", ""), list)))?;
+        grants.stdio = Stdio::Inherit;
+        let artifact = runtime.loader().load(
+            &options.path,
+            LoadOptions {
+                interruptible: true,
+                fuel: component.limits.fuel.0.is_some(),
+                // Somebody else's process: its address space is not taken beforehand.
+                pooled: false,
+                allow_precompiled: false,
+                snapshot: component.snapshot.then_some(component.limits.memory.0),
+            },
+        )?;
+        if artifact.form() == Form::Module {
+            let shown = options.path.display();
+            return Err(
+                Error::yours(format!("{shown} is a core module, not a component"))
+                    .help("its functions take and give numbers alone; build it for wasm32-wasip2")
+                    .into(),
+            );
+        }
+        let signatures = Signatures::of_artifact(&artifact, options.wit.as_deref())?;
+        Ok(Library {
+            name: options.name.into(),
+            runtime,
+            artifact,
+            signatures: Arc::new(signatures),
+            component,
+            grants: Arc::new(grants),
+            reuse: options.reuse,
+        })
+    }
+
+    /// What it exports and imports.
+    pub fn signatures(&self) -> &Arc<Signatures> {
+        &self.signatures
+    }
+
+    /// Where it came from.
+    pub fn path(&self) -> &Path {
+        &self.artifact.path
+    }
+
+    /// Matches its imports with the capabilities and with what the embedder provides.
+    ///
+    /// # Errors
+    /// It imports what nobody provides, or what it was not granted.
+    pub fn link(&self, provided: &[Provided]) -> Result<Pool, Error> {
+        let granted = |grant: &str| self.component.grant(grant).is_some();
+        let providers = Providers {
+            links: &[],
+            functions: provided,
+        };
+        let prepared =
+            self.runtime
+                .prepare_with(self.artifact.clone(), &self.name, &granted, providers)?;
+        let allowed = allowance(&self.component.limits);
+        let (name, grants) = (self.name.clone(), self.grants.clone());
+        let make: MakeState<State> = Arc::new(move || {
+            let core = Core::new(
+                name.clone(),
+                Budget::new(allowed.clone()),
+                &Watch::default(),
+            );
+            State::component(&grants, core, WasiCtxBuilder::new())
+        });
+        Ok(Pool::new(prepared, make, self.reuse))
+    }
+}
+
+/// The grants and limits, checked as those of a manifest are.
+fn checked(options: &Options) -> Result<Component, Problems> {
+    static PARSER: OnceLock<Parser> = OnceLock::new();
+    const NAME: &str = "library";
+    let component = Value::table(vec![
+        ("source", Value::string("library.wasm")),
+        ("grants", options.grants.clone()),
+        ("limits", options.limits.clone()),
+    ]);
+    let manifest = Value::table(vec![
+        ("name", Value::string(NAME)),
+        ("component", Value::table(vec![(NAME, component)])),
+    ]);
+    let parser = PARSER.get_or_init(|| Parser::new(crate::vocabulary()));
+    let mut manifest = parser.parse_value(&manifest)?;
+    // It is the one that was just written.
+    Ok(manifest.components.remove(0))
+}

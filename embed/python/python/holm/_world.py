@@ -1,0 +1,124 @@
+"""What a component takes and gives, as the native part tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+#: A WIT type: its name if it is a plain one, else a tuple that begins with what it is:
+#: ``("list", T)``, ``("type", 3)``. Numbers are positions in :attr:`World.types`.
+Type = Any
+
+
+@dataclass(frozen=True)
+class Part:
+    """A field, a case, or a flag."""
+
+    name: str
+    type: Type | None
+    docs: str | None
+
+
+@dataclass(frozen=True)
+class Named:
+    """A type with a name."""
+
+    #: ``record``, ``variant``, ``enum``, ``flags`` or ``resource``.
+    kind: str
+    #: The interface that it is from; ``None`` where it is the world's own.
+    interface: str | None
+    name: str
+    docs: str | None
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function that a component exports or imports."""
+
+    position: int
+    interface: str | None
+    #: As the component has it: ``[method]cart.add``.
+    function: str
+    #: ``free``, ``constructor``, ``method`` or ``static``.
+    kind: str
+    #: The resource that it belongs to.
+    resource: int | None
+    #: ``add`` of ``[method]cart.add``.
+    name: str
+    params: tuple[tuple[str, Type], ...]
+    result: Type | None
+    is_async: bool
+    docs: str | None
+    #: Why Python cannot call it.
+    refused: str | None
+    #: As in WIT.
+    text: str
+
+
+@dataclass(frozen=True)
+class World:
+    """All of it."""
+
+    docs: str | None
+    interfaces: tuple[tuple[str, str | None], ...]
+    types: tuple[Named, ...]
+    exports: tuple[Function, ...]
+    imports: tuple[Function, ...]
+
+    @staticmethod
+    def of(told: dict[str, Any]) -> World:
+        """From what the native part tells."""
+
+        def named(of: dict[str, Any]) -> Named:
+            return Named(**{**of, "parts": tuple(Part(*part) for part in of["parts"])})
+
+        return World(
+            docs=told["docs"],
+            interfaces=tuple(told["interfaces"]),
+            types=tuple(named(of) for of in told["types"]),
+            exports=tuple(Function(**of) for of in told["exports"]),
+            imports=tuple(Function(**of) for of in told["imports"]),
+        )
+
+    def reachable(self, functions: tuple[Function, ...]) -> set[int]:
+        """The types that some functions take and give, and what those are made of."""
+        found: set[int] = set()
+        waiting: list[Type] = []
+        for function in functions:
+            waiting += [type for _, type in function.params]
+            waiting.append(function.result)
+            if function.resource is not None:
+                found.add(function.resource)
+        while waiting:
+            for at in _named(waiting.pop()):
+                if at not in found:
+                    found.add(at)
+                    waiting += [part.type for part in self.types[at].parts]
+        return found
+
+
+    def flows(self, type: Type | None) -> bool:
+        """Whether a stream or a future is in it."""
+        if not isinstance(type, tuple):
+            return False
+        if type[0] in ("stream", "future"):
+            return True
+        if any(self.flows(part.type) for at in _named(type) for part in self.types[at].parts):
+            return True
+        inner = type[1] if type[0] == "tuple" else type[1:]
+        return any(self.flows(item) for item in inner)
+
+
+def _named(type: Type | None) -> Iterator[int]:
+    if not isinstance(type, tuple):
+        return
+    if type[0] in ("type", "own", "borrow"):
+        yield type[1]
+    elif type[0] == "tuple":
+        for item in type[1]:
+            yield from _named(item)
+    else:
+        for item in type[1:]:
+            yield from _named(item)

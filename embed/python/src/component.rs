@@ -1,0 +1,223 @@
+//! Components, their pools and their instances, as Python holds them.
+
+use crate::describe::describe;
+use crate::errors;
+use crate::function::{Function, Target};
+use crate::handle::Home;
+use crate::known;
+use crate::outside::HostFunction;
+use crate::process::{self, Kept};
+use crate::settings;
+use crate::shape::Shapes;
+use holm_host::library::{Library, Options, provided};
+use holm_runtime::values::{Signatures, TypeName};
+use pyo3::exceptions::PyIndexError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A component that is loaded and not linked yet.
+#[pyclass(frozen, module = "holm._holm")]
+pub struct Component(Kept<Library>);
+
+#[pymethods]
+impl Component {
+    #[new]
+    #[pyo3(signature = (path, name, grants, limits, base, state, wit, reuse))]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are the keywords of `holm.load`"
+    )]
+    fn new(
+        py: Python<'_>,
+        path: PathBuf,
+        name: String,
+        grants: &Bound<'_, PyDict>,
+        limits: &Bound<'_, PyDict>,
+        base: PathBuf,
+        state: Option<PathBuf>,
+        wit: Option<PathBuf>,
+        reuse: Option<u32>,
+    ) -> PyResult<Self> {
+        let options = Options {
+            path,
+            name,
+            grants: settings::table(grants, "grants")?,
+            limits: settings::table(limits, "limits")?,
+            base,
+            state,
+            wit,
+            reuse,
+        };
+        let runtime = process::runtime()?;
+        let loaded = process::detached(py, || Library::load(runtime, options));
+        match loaded {
+            Ok(library) => Ok(Component(Kept::new(library))),
+            Err(why) => Err(errors::not_loaded(py, why)),
+        }
+    }
+
+    /// What it takes and gives: see `holm._world`.
+    fn describe<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        describe(py, self.0.signatures())
+    }
+
+    /// Links it: the classes of its types, and what Python provides by position among its imports.
+    fn link(
+        &self,
+        py: Python<'_>,
+        bindings: Vec<(Option<String>, String, Py<PyTuple>)>,
+        functions: &Bound<'_, PyDict>,
+    ) -> PyResult<Pool> {
+        let signatures = self.0.signatures().clone();
+        let mut shapes = Shapes::default();
+        for (interface, name, binding) in bindings {
+            let interface = interface.as_deref().map(Arc::from);
+            let name = TypeName {
+                interface,
+                name: name.as_str().into(),
+            };
+            shapes.bind(name, binding);
+        }
+        let mut given = Vec::new();
+        let mut provides = Vec::new();
+        for (position, callable) in functions {
+            let position: usize = position.extract()?;
+            let signature = signatures.imports.get(position).ok_or_else(no_such)?;
+            provides.push(provided(signature.clone(), given.len()));
+            given.push(HostFunction::new(
+                py,
+                signature,
+                &mut shapes,
+                callable.unbind(),
+            )?);
+        }
+        let linked = process::detached(py, || self.0.link(&provides));
+        let pool = linked.map_err(|error| errors::exception(py, &error, true))?;
+        Ok(Pool {
+            pool: Kept::new(pool),
+            functions: given.into(),
+            signatures,
+            shapes: Arc::new(Mutex::new(shapes)),
+        })
+    }
+}
+
+fn no_such() -> PyErr {
+    PyIndexError::new_err("there is no such function")
+}
+
+/// Instances of a component.
+#[pyclass(frozen, module = "holm._holm")]
+pub struct Pool {
+    pool: Kept<holm_host::library::Pool>,
+    functions: Arc<[HostFunction]>,
+    signatures: Arc<Signatures>,
+    shapes: Arc<Mutex<Shapes>>,
+}
+
+#[pymethods]
+impl Pool {
+    /// An exported function, called in whichever instance is free.
+    fn function(&self, py: Python<'_>, position: usize) -> PyResult<Function> {
+        let target = Target::Pool(Kept::new(self.pool.clone()), self.functions.clone());
+        function(py, &self.signatures, &self.shapes, position, target)
+    }
+
+    /// An instance of one's own.
+    fn instance(&self) -> PyResult<Instance> {
+        process::threads()?;
+        Ok(Instance {
+            home: Kept::new(Home {
+                instance: self.pool.own(),
+                functions: self.functions.clone(),
+                failure: Arc::default(),
+                taken: None,
+            }),
+            signatures: self.signatures.clone(),
+            shapes: self.shapes.clone(),
+        })
+    }
+
+    /// Lets go of the instances that wait for a call.
+    fn drop_idle(&self, py: Python<'_>) {
+        process::detached(py, || self.pool.drop_idle());
+    }
+}
+
+/// One instance of a component.
+#[pyclass(frozen, module = "holm._holm")]
+pub struct Instance {
+    home: Kept<Home>,
+    signatures: Arc<Signatures>,
+    shapes: Arc<Mutex<Shapes>>,
+}
+
+#[pymethods]
+impl Instance {
+    /// An exported function, called in this instance.
+    fn function(&self, py: Python<'_>, position: usize) -> PyResult<Function> {
+        let target = Target::Instance(Kept::new(Home::clone(&self.home)));
+        function(py, &self.signatures, &self.shapes, position, target)
+    }
+
+    /// Drops it and all that lives in it.
+    fn close(&self, py: Python<'_>) {
+        if !process::forked() {
+            process::detached(py, || self.home.instance.close());
+        }
+    }
+
+    /// Whether it is gone.
+    #[getter]
+    fn closed(&self) -> bool {
+        self.home.instance.is_over()
+    }
+}
+
+fn function(
+    py: Python<'_>,
+    signatures: &Signatures,
+    shapes: &Mutex<Shapes>,
+    position: usize,
+    target: Target,
+) -> PyResult<Function> {
+    let signature = signatures.exports.get(position).ok_or_else(no_such)?;
+    let mut shapes = shapes.lock().unwrap_or_else(PoisonError::into_inner);
+    Function::new(py, signature, &mut shapes, target)
+}
+
+impl HostFunction {
+    fn new(
+        py: Python<'_>,
+        signature: &holm_runtime::values::Signature,
+        shapes: &mut Shapes,
+        callable: Py<PyAny>,
+    ) -> PyResult<Self> {
+        let params: PyResult<_> = signature
+            .params
+            .iter()
+            .map(|param| shapes.of(py, &param.ty))
+            .collect();
+        let result = signature
+            .result
+            .as_ref()
+            .map(|ty| shapes.of(py, ty))
+            .transpose()?;
+        Ok(HostFunction {
+            callable,
+            text: signature.local_name(),
+            params: params?,
+            gives: result.into(),
+        })
+    }
+}
+
+/// An exception for a function that Python cannot call.
+#[pyfunction]
+pub fn refusal(py: Python<'_>, message: String) -> Py<PyAny> {
+    errors::plain(py, known::wrong_type(py), message, &[])
+        .into_value(py)
+        .into_any()
+}

@@ -1,0 +1,243 @@
+//! Streams and futures between Python and components.
+
+use crate::decode::decode;
+use crate::encode::encode;
+use crate::errors;
+use crate::handle::{Home, Met};
+use crate::numbers;
+use crate::outside::Caller;
+use crate::process::{self, Kept};
+use crate::shape::Shape;
+use crate::unfit::Unfit;
+use futures::StreamExt as _;
+use holm_host::library::drive;
+use holm_runtime::Error;
+use holm_runtime::values::{Flow, FlowSender, Numbers, Pieces, Type, Value};
+use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::prelude::*;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// What Python sends as a stream or a future: what is there at once, or what comes by and by.
+pub fn send(
+    of: Option<&Arc<Shape>>,
+    ty: &Type,
+    object: &Bound<'_, PyAny>,
+    met: &mut Met,
+) -> Result<Value, Unfit> {
+    let py = object.py();
+    let Some(of) = of else {
+        return Err(Unfit::value(format!("Python has nothing for `{ty}`")));
+    };
+    let stream = matches!(ty, Type::Stream(_));
+    let word = match stream {
+        true => pyo3::intern!(py, "__aiter__"),
+        false => pyo3::intern!(py, "__await__"),
+    };
+    if object.hasattr(word).map_err(Unfit::Raised)? {
+        let (sender, flow) = Flow::new();
+        let sender = Sender {
+            sender: Mutex::new(Some(sender)),
+            of: of.clone(),
+            stream,
+        };
+        let sender = Py::new(py, sender).map_err(Unfit::Raised)?;
+        met.pumps.push((sender, object.clone().unbind()));
+        return Ok(match stream {
+            true => Value::Stream(flow),
+            false => Value::Future(flow),
+        });
+    }
+    match stream {
+        true => pieces(of, ty, object),
+        false => encode(of, object, &mut Met::default()),
+    }
+}
+
+/// Items that are there at once.
+fn pieces(of: &Shape, ty: &Type, object: &Bound<'_, PyAny>) -> Result<Value, Unfit> {
+    if let Shape::Plain(element) = of
+        && Numbers::of(element).is_some()
+    {
+        return Ok(Value::Numbers(numbers::read(element, object)?));
+    }
+    let mut met = Met::default();
+    let items = object.try_iter().map_err(|_| Unfit::expected(ty, object))?;
+    let values = items.enumerate().map(|(at, item)| {
+        let item = item.map_err(Unfit::Raised)?;
+        encode(of, &item, &mut met).map_err(|e| e.at(at))
+    });
+    Ok(Value::List(values.collect::<Result<_, _>>()?))
+}
+
+/// Where Python puts what a stream or a future of a call brings.
+#[pyclass(frozen, module = "holm._holm")]
+pub struct Sender {
+    sender: Mutex<Option<FlowSender>>,
+    of: Arc<Shape>,
+    stream: bool,
+}
+
+#[pymethods]
+impl Sender {
+    /// Sends an item, or (of numbers) a buffer of them; waits for room. False where the component
+    /// reads no more.
+    fn send(&self, py: Python<'_>, object: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let piece = self.piece(object).map_err(|why| errors::unfit(py, why))?;
+        let threads = process::threads()?;
+        let Some(mut sender) = lock(&self.sender).take() else {
+            return Ok(false);
+        };
+        let mut caller = Caller::nobody();
+        let sent = process::detached(py, || {
+            let sent = drive(threads, sender.send(piece), &mut caller);
+            (sent, sender)
+        });
+        let (sent, sender) = sent;
+        *lock(&self.sender) = Some(sender);
+        sent.map_err(|_| stopped(&mut caller))
+    }
+
+    /// There is no more to come.
+    fn close(&self) {
+        lock(&self.sender).take();
+    }
+
+    /// Whether it is of a stream, not of a future.
+    #[getter]
+    fn stream(&self) -> bool {
+        self.stream
+    }
+}
+
+impl Sender {
+    fn piece(&self, object: &Bound<'_, PyAny>) -> Result<Value, Unfit> {
+        let mut met = Met::default();
+        if !self.stream {
+            return encode(&self.of, object, &mut met);
+        }
+        if let Shape::Plain(element) = &*self.of
+            && let Some(mut one) = Numbers::of(element)
+        {
+            return match encode(&self.of, object, &mut met) {
+                Ok(value) => {
+                    one.push(&value);
+                    Ok(Value::Numbers(one))
+                }
+                Err(_) => Ok(Value::Numbers(numbers::read(element, object)?)),
+            };
+        }
+        Ok(Value::List(vec![encode(&self.of, object, &mut met)?]))
+    }
+}
+
+/// What a component gives as a stream or a future.
+pub fn receive<'py>(
+    py: Python<'py>,
+    of: Option<&Arc<Shape>>,
+    ty: &Type,
+    value: Value,
+    home: &Home,
+) -> PyResult<Bound<'py, PyAny>> {
+    let streams = py.import("holm._streams")?;
+    let (class, flow) = match (ty, value) {
+        (Type::Stream(_), Value::Stream(flow)) => ("Stream", flow),
+        (Type::Stream(_), list) => ("Stream", Flow::of(list)),
+        (_, Value::Future(flow)) => ("Future", flow),
+        (_, value) => ("Future", Flow::of(value)),
+    };
+    let reader = Reader {
+        pieces: Mutex::new(flow.pieces()),
+        of: of.cloned(),
+        stream: class == "Stream",
+        home: Kept::new(Home {
+            taken: None,
+            ..home.clone()
+        }),
+    };
+    streams.getattr(class)?.call1((Py::new(py, reader)?,))
+}
+
+/// Where Python takes what comes out of a stream or a future.
+#[pyclass(frozen, module = "holm._holm")]
+pub struct Reader {
+    pieces: Mutex<Option<Pieces>>,
+    of: Option<Arc<Shape>>,
+    stream: bool,
+    home: Kept<Home>,
+}
+
+#[pymethods]
+impl Reader {
+    /// The next piece, waiting for it: of a stream some items, of a future the one; nothing where
+    /// it has ended.
+    fn next(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let threads = process::threads()?;
+        let Some(mut pieces) = lock(&self.pieces).take() else {
+            return Ok(None);
+        };
+        let mut caller = Caller::nobody();
+        let (piece, pieces) = process::detached(py, || {
+            let piece = drive(threads, pieces.next(), &mut caller);
+            (piece, pieces)
+        });
+        match piece {
+            Err(_) => {
+                *lock(&self.pieces) = Some(pieces);
+                Err(stopped(&mut caller))
+            }
+            Ok(Some(piece)) => {
+                *lock(&self.pieces) = Some(pieces);
+                self.object(py, piece).map(Some)
+            }
+            Ok(None) => match self.home.failure.get() {
+                Some(error) => Err(errors::exception(py, error, false)),
+                None => Ok(None),
+            },
+        }
+    }
+
+    /// Nobody wants what is left.
+    fn close(&self) {
+        lock(&self.pieces).take();
+    }
+
+    /// The type of the items, where they are bytes.
+    #[getter]
+    fn is_bytes(&self) -> bool {
+        matches!(self.of.as_deref(), Some(Shape::Plain(Type::U8)))
+    }
+}
+
+impl Reader {
+    fn object(&self, py: Python<'_>, piece: Value) -> PyResult<Py<PyAny>> {
+        let Some(of) = &self.of else {
+            return Ok(py.None());
+        };
+        if !self.stream {
+            return Ok(decode(py, of, piece, &self.home)?.unbind());
+        }
+        match piece {
+            Value::List(values) => {
+                let items: PyResult<Vec<_>> = values
+                    .into_iter()
+                    .map(|value| decode(py, of, value, &self.home))
+                    .collect();
+                Ok(items?.into_pyobject(py)?.unbind())
+            }
+            numbers => Ok(decode(py, of, numbers, &self.home)?.unbind()),
+        }
+    }
+}
+
+fn stopped(caller: &mut Caller<'_>) -> PyErr {
+    caller
+        .raised()
+        .unwrap_or_else(|| PyKeyboardInterrupt::new_err(()))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Why a call failed after its result was handed on.
+pub type Failure = Arc<OnceLock<Error>>;

@@ -1,0 +1,182 @@
+//! Resources that Python holds: each lives in one instance.
+
+use crate::errors;
+use crate::flows::{Failure, Sender};
+use crate::outside::{Caller, HostFunction};
+use crate::process::{self, Kept};
+use crate::shape;
+use crate::unfit::Unfit;
+use holm_host::library::{Instance, Refused, Taken};
+use holm_runtime::values::Value;
+use pyo3::prelude::*;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use wasmtime::component::ResourceAny;
+
+/// An instance, and what Python provides for it.
+#[derive(Clone)]
+pub struct Home {
+    pub instance: Arc<Instance>,
+    pub functions: Arc<[HostFunction]>,
+    /// Why the call failed, where its result was handed on before.
+    pub failure: Failure,
+    /// Of the pool, for the time of the call.
+    pub taken: Option<Arc<Taken>>,
+}
+
+impl Home {
+    /// Whether both are the same instance.
+    pub fn is(&self, other: &Home) -> bool {
+        Arc::ptr_eq(&self.instance, &other.instance)
+    }
+}
+
+/// What was met among the arguments of a call that concerns the call as a whole.
+#[derive(Default)]
+pub struct Met {
+    /// The instance that the resources among them live in.
+    pub home: Option<Home>,
+    /// What is sent by and by, and where it is put.
+    pub pumps: Vec<(Py<Sender>, Py<PyAny>)>,
+    /// Resources that are given away with the call.
+    given: Vec<Py<Handle>>,
+}
+
+impl Met {
+    /// The call is made: what was given away is gone.
+    pub fn gone(self, py: Python<'_>) {
+        for handle in self.given {
+            let handle = handle.bind(py).get();
+            if handle.take().is_some() {
+                handle.home.instance.let_go();
+            }
+        }
+    }
+}
+
+/// A resource that lives in an instance.
+#[pyclass(frozen, module = "holm._holm")]
+pub struct Handle {
+    home: Kept<Home>,
+    resource: Mutex<Option<ResourceAny>>,
+}
+
+#[pymethods]
+impl Handle {
+    /// Drops the resource.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(resource) = self.take() else {
+            return Ok(());
+        };
+        let instance = &self.home.instance;
+        if instance.is_over() {
+            instance.let_go();
+            return Ok(());
+        }
+        let threads = process::threads()?;
+        let mut caller = Caller::new(&self.home, None);
+        let dropped = process::detached(py, || {
+            instance.drop_resource(threads, resource, &mut caller)
+        });
+        match dropped {
+            Ok(()) => Ok(()),
+            // It is in a call that waits for this one: dropped with the next.
+            Err(Refused::Reentered) => {
+                instance.hold();
+                instance.forget(resource);
+                Ok(())
+            }
+            Err(why) => Err(caller.raised().unwrap_or_else(|| errors::refused(py, why))),
+        }
+    }
+
+    /// Whether it is gone.
+    #[getter]
+    fn closed(&self) -> bool {
+        self.resource().is_none() || self.home.instance.is_over()
+    }
+}
+
+impl Handle {
+    fn resource(&self) -> MutexGuard<'_, Option<ResourceAny>> {
+        self.resource.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Option<ResourceAny> {
+        self.resource().take()
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if !process::forked()
+            && let Some(resource) = self.take()
+        {
+            self.home.instance.forget(resource);
+        }
+    }
+}
+
+/// Passes a resource to a call: given away, or lent for as long as it lasts.
+pub fn pass(
+    of: &shape::Resource,
+    own: bool,
+    object: &Bound<'_, PyAny>,
+    met: &mut Met,
+) -> Result<Value, Unfit> {
+    let py = object.py();
+    let name = &of.ty.name.name;
+    let named = || format!("`{name}`");
+    if !object
+        .is_instance(of.class.bind(py))
+        .map_err(Unfit::Raised)?
+    {
+        return Err(Unfit::expected(named(), object));
+    }
+    let handle = object
+        .getattr(pyo3::intern!(py, "_handle"))
+        .ok()
+        .and_then(|handle| handle.cast_into::<Handle>().ok())
+        .ok_or_else(|| Unfit::closed(format!("this `{name}` was never made")))?;
+    let inner = handle.get();
+    let resource = *inner.resource();
+    let Some(resource) = resource.filter(|_| !inner.home.instance.is_over()) else {
+        return Err(Unfit::closed(format!("this `{name}` is closed")));
+    };
+    match &met.home {
+        Some(home) if !home.is(&inner.home) => {
+            let problem =
+                format!("this `{name}` lives in another instance than what came before it");
+            return Err(
+                Unfit::value(problem).help("keep both in one: instance = library.instance()")
+            );
+        }
+        _ => met.home = Some(Home::clone(&inner.home)),
+    }
+    if own {
+        if met.given.iter().any(|given| given.is(&handle)) {
+            return Err(Unfit::closed(format!("this `{name}` is given away twice")));
+        }
+        met.given.push(handle.unbind());
+    }
+    Ok(Value::Resource(resource))
+}
+
+/// Makes an object for a resource that came out of a call.
+pub fn receive<'py>(
+    py: Python<'py>,
+    of: &shape::Resource,
+    resource: ResourceAny,
+    home: &Home,
+) -> PyResult<Bound<'py, PyAny>> {
+    home.instance.hold();
+    let handle = Handle {
+        home: Kept::new(Home {
+            taken: None,
+            ..home.clone()
+        }),
+        resource: Mutex::new(Some(resource)),
+    };
+    let handle = Bound::new(py, handle)?;
+    let class = of.class.bind(py);
+    class.call_method1(pyo3::intern!(py, "_of"), (handle,))
+}

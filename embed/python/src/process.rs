@@ -1,0 +1,169 @@
+//! What there is once in a process: engines, threads, and how they bear its end and a fork.
+
+use holm_capabilities::State;
+use holm_runtime::Runtime;
+use holm_runtime::artifact::{Cache, Loader};
+use holm_runtime::engines::Engines;
+use holm_runtime::pools::PoolSize;
+use pyo3::exceptions::{PyOSError, PyRuntimeError};
+use pyo3::prelude::*;
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
+use std::thread::ThreadId;
+use tokio::runtime::Handle;
+
+struct Process {
+    runtime: Arc<Runtime<State>>,
+    threads: tokio::runtime::Runtime,
+}
+
+static PROCESS: OnceLock<Process> = OnceLock::new();
+static FORKED: AtomicBool = AtomicBool::new(false);
+
+/// Python's main thread, where it was the one that imported this module.
+static MAIN: OnceLock<ThreadId> = OnceLock::new();
+
+/// The thread that ends the interpreter, once it does.
+static ENDING: OnceLock<ThreadId> = OnceLock::new();
+/// Threads between their look at [`ENDING`] and the interpreter's lock.
+static RETURNING: AtomicUsize = AtomicUsize::new(0);
+
+fn process() -> PyResult<&'static Process> {
+    if forked() {
+        return Err(PyRuntimeError::new_err(
+            "this process was forked from one that had loaded components, and their threads are \
+             not in it; load them after the fork, or start processes by \
+             multiprocessing.get_context(\"spawn\")",
+        ));
+    }
+    if let Some(process) = PROCESS.get() {
+        return Ok(process);
+    }
+    let threads = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .worker_threads(1)
+        .thread_name("holm")
+        .build()
+        .map_err(|error| PyOSError::new_err(format!("no threads can be started: {error}")))?;
+    let loader = Loader::new(Engines::new(PoolSize::of_one_app()), Cache::of_user());
+    let runtime = Arc::new(Runtime::new(loader));
+    Ok(PROCESS.get_or_init(|| Process { runtime, threads }))
+}
+
+/// The engines and the cache.
+pub fn runtime() -> PyResult<Arc<Runtime<State>>> {
+    Ok(process()?.runtime.clone())
+}
+
+/// The threads that wait for timers and sockets.
+pub fn threads() -> PyResult<&'static Handle> {
+    Ok(process()?.threads.handle())
+}
+
+/// Whether this is the child of a process that had begun to use Holm.
+pub fn forked() -> bool {
+    FORKED.load(SeqCst)
+}
+
+/// Whether this is the thread that Python began with, which alone hears signals.
+pub fn is_main() -> bool {
+    MAIN.get()
+        .is_some_and(|main| *main == std::thread::current().id())
+}
+
+/// Called once, by the thread that imports this module.
+#[pyfunction]
+pub fn _main() {
+    // The first one stays it.
+    let _ = MAIN.set(std::thread::current().id());
+}
+
+/// Called in the child after a fork.
+#[pyfunction]
+pub fn _forked() {
+    if PROCESS.get().is_some() {
+        FORKED.store(true, SeqCst);
+    }
+}
+
+/// Called when the interpreter is about to end: from now on no other thread comes back into it.
+#[pyfunction]
+pub fn _ending(py: Python<'_>) {
+    let me = std::thread::current().id();
+    if ENDING.set(me).is_err() {
+        return;
+    }
+    py.detach(|| {
+        while RETURNING.load(SeqCst) > 0 {
+            std::thread::yield_now();
+        }
+    });
+}
+
+/// Counts as returning to the interpreter, or stays away from it for ever: a thread that waits for
+/// its lock while it ends would be torn down in the middle of our code.
+fn returning() {
+    RETURNING.fetch_add(1, SeqCst);
+    if let Some(thread) = ENDING.get()
+        && *thread != std::thread::current().id()
+    {
+        RETURNING.fetch_sub(1, SeqCst);
+        loop {
+            std::thread::park();
+        }
+    }
+}
+
+fn returned() {
+    RETURNING.fetch_sub(1, SeqCst);
+}
+
+/// Runs without the interpreter's lock.
+pub fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> T {
+    let value = py.detach(|| {
+        let value = work();
+        returning();
+        value
+    });
+    returned();
+    value
+}
+
+/// Runs with the interpreter's lock, on a thread that gave it up.
+pub fn attached<T>(work: impl for<'py> FnOnce(Python<'py>) -> T) -> T {
+    returning();
+    Python::attach(|py| {
+        returned();
+        work(py)
+    })
+}
+
+/// What is not dropped in the child of a fork: locks within it may be held by threads that are not
+/// there.
+pub struct Kept<T>(ManuallyDrop<T>);
+
+impl<T> Kept<T> {
+    /// Keeps it.
+    pub fn new(value: T) -> Self {
+        Kept(ManuallyDrop::new(value))
+    }
+}
+
+impl<T> Deref for Kept<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> Drop for Kept<T> {
+    fn drop(&mut self) {
+        if !forked() {
+            // SAFETY: it is dropped here alone, and nobody can reach it any more.
+            unsafe { ManuallyDrop::drop(&mut self.0) }
+        }
+    }
+}

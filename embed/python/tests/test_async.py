@@ -1,0 +1,156 @@
+"""Async functions, streams and futures."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from typing import Any
+
+import holm
+import pytest
+from conftest import guest
+
+
+class Slow:
+    """A host that takes its time."""
+
+    asked = 0
+
+    async def ask(self, question: str) -> str:
+        self.asked += 1
+        await asyncio.sleep(0.05)
+        return question.upper()
+
+
+@pytest.fixture(scope="module")
+def flows() -> Any:
+    return holm.load(guest("flows-lab"), imports={"holm:flows/host": Slow()}).flows
+
+
+async def numbers(to: int) -> AsyncIterator[int]:
+    for n in range(to):
+        await asyncio.sleep(0)
+        yield n
+
+
+def test_an_async_function_is_awaited(flows: Any) -> None:
+    async def main() -> list[str]:
+        return await asyncio.gather(*(flows.ask(f"q{n}") for n in range(5)))
+
+    assert asyncio.run(main()) == [f"Q{n}" for n in range(5)]
+
+
+def test_streams_are_async_iterators(flows: Any) -> None:
+    async def main() -> None:
+        assert [n async for n in await flows.count(5)] == [0, 1, 2, 3, 4]
+        data = (await flows.bytes(1_000_000)).read()
+        assert data == b"\x07" * 1_000_000
+        stream, beside = await flows.both(3)
+        assert beside == 3 and list(stream) == [0, 1, 2]
+
+    asyncio.run(main())
+
+
+def test_streams_of_a_plain_function(flows: Any) -> None:
+    assert list(flows.passed([1, 2, 3])) == [1, 2, 3]
+    assert [list(piece) for piece in flows.passed([]).pieces()] == []
+    with pytest.raises(holm.WrongType, match="async functions alone"):
+        flows.passed(numbers(3))
+
+
+def test_what_is_there_at_once_can_be_sent(flows: Any) -> None:
+    async def main() -> None:
+        assert await flows.total(b"12345") == 5
+        assert await flows.total(bytearray(300_000)) == 300_000
+        assert await flows.words(["a", "b"]) == ["a", "b"]
+        assert list(await flows.double([1, 2, 3])) == [2, 4, 6]
+        assert await flows.brought("text") == "text"
+
+    asyncio.run(main())
+
+
+def test_what_comes_by_and_by_can_be_sent(flows: Any) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for n in range(10):
+            await asyncio.sleep(0)
+            yield bytes(n)
+
+    async def words() -> AsyncIterator[str]:
+        yield "one"
+        yield "two"
+
+    async def text() -> str:
+        await asyncio.sleep(0.01)
+        return "late"
+
+    async def main() -> None:
+        assert await flows.total(pieces()) == 45
+        assert await flows.words(words()) == ["one", "two"]
+        assert [n async for n in await flows.double(numbers(10))] == [2 * n for n in range(10)]
+        assert await flows.brought(text()) == "late"
+
+    asyncio.run(main())
+
+
+def test_futures(flows: Any) -> None:
+    async def main() -> None:
+        assert await (await flows.later("text")) == "text"
+        assert (await flows.later("text")).result() == "text"
+
+    asyncio.run(main())
+
+
+def test_a_stream_can_be_left(flows: Any) -> None:
+    async def main() -> None:
+        with await flows.count(1_000_000) as stream:
+            assert next(stream) == 0
+        assert [n async for n in await flows.count(2)] == [0, 1]
+
+    asyncio.run(main())
+
+
+def test_a_guest_that_breaks_in_the_middle(flows: Any) -> None:
+    async def main() -> None:
+        stream = await flows.breaks(3)
+        got = []
+        with pytest.raises(holm.Trap):
+            async for n in stream:
+                got.append(n)
+        assert got == [0, 1, 2]
+
+    asyncio.run(main())
+
+
+def test_a_task_that_is_cancelled() -> None:
+    begun = threading.Event()
+
+    class Never:
+        async def ask(self, question: str) -> str:
+            begun.set()
+            await asyncio.sleep(3600)
+            return ""
+
+    flows = holm.load(guest("flows-lab"), imports={"holm:flows/host": Never()}).flows
+
+    async def main() -> None:
+        task = asyncio.create_task(flows.ask("?"))
+        await asyncio.to_thread(begun.wait)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+
+
+def test_wrong_items(flows: Any) -> None:
+    async def wrong() -> AsyncIterator[Any]:
+        yield "text"
+
+    async def main() -> None:
+        with pytest.raises(holm.WrongType, match=r"values\[1\]: expected u32"):
+            await flows.double([1, "two"])
+        with pytest.raises(holm.WrongType, match="bytes: expected"):
+            await flows.total(3)
+
+    asyncio.run(main())

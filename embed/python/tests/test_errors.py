@@ -1,0 +1,113 @@
+"""What goes wrong, and how it is told."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from pathlib import Path
+from typing import Any
+
+import holm
+import pytest
+from conftest import Host, guest, lab_with
+
+
+def test_a_trap_has_a_backtrace(lab: Any) -> None:
+    with pytest.raises(holm.Trap, match="unreachable") as caught:
+        lab.work.fail("on purpose")
+    assert caught.value.backtrace
+    assert all(isinstance(frame, holm.Frame) for frame in caught.value.backtrace)
+    # The module goes on: another instance takes its place.
+    assert lab.greet("Ada") == "Hello, Ada!"
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert str(again) == str(caught.value) and again.backtrace == caught.value.backtrace
+
+
+def test_limits(lab: Any) -> None:
+    short = lab_with(Host(), limits={"cpu": "100 ms"})
+    with pytest.raises(holm.LimitReached, match="CPU") as cpu:
+        short.work.spin()
+    assert cpu.value.limit == "cpu"
+    short = lab_with(Host(), limits={"timeout": "200 ms", "cpu": "none"})
+    began = time.monotonic()
+    with pytest.raises(holm.LimitReached) as timeout:
+        short.work.spin()
+    assert timeout.value.limit == "timeout" and time.monotonic() - began < 30
+    small = lab_with(Host(), limits={"memory": "8 MiB"})
+    with pytest.raises(holm.LimitReached) as memory:
+        small.work.grow()
+    assert memory.value.limit == "memory"
+    assert small.greet("Ada") == "Hello, Ada!"
+
+
+@pytest.mark.parametrize(
+    ("grants", "limits", "words"),
+    [
+        ({"htpp": ["https://example.com"]}, {}, "unknown grant `htpp`"),
+        ({"http": 3}, {}, "http"),
+        ({"http": [3]}, {}, "http"),
+        ({"http": {1, 2}}, {}, r"grants\.http: expected text"),
+        ({"dirs": {"/data": {"path": object()}}}, {}, r"grants\.dirs\./data\.path: expected text"),
+        ({}, {"memory": "lots"}, "memory"),
+        ({}, {"memroy": "1 MiB"}, "memroy"),
+        ({}, {"memory": 2**70}, r"limits\.memory: it does not fit into 64 bits"),
+        ({}, {"timeout": "0 s"}, "timeout"),
+    ],
+)
+def test_grants_and_limits_are_checked(grants: Any, limits: Any, words: str) -> None:
+    with pytest.raises(holm.LoadError, match=words):
+        holm.load(guest("greet"), grants=grants, limits=limits)
+
+
+def test_a_dict_that_holds_itself() -> None:
+    grants: dict[str, Any] = {}
+    grants["env"] = grants
+    with pytest.raises(holm.LoadError, match="it nests too deep"):
+        holm.load(guest("greet"), grants=grants)
+
+
+def test_files_that_are_no_components(tmp_path: Path) -> None:
+    with pytest.raises(holm.LoadError, match="does not exist"):
+        holm.load(tmp_path / "nothing.wasm")
+    with pytest.raises(holm.LoadError, match="is a folder"):
+        holm.load(tmp_path)
+    rubbish = tmp_path / "rubbish.wasm"
+    rubbish.write_bytes(b"\0asm\r\0\1\0 rubbish")
+    with pytest.raises(holm.LoadError):
+        holm.load(rubbish)
+    with pytest.raises(holm.LoadError, match="core module"):
+        holm.load(guest("hello-p1"))
+    with pytest.raises(TypeError):
+        holm.load(3)  # type: ignore[arg-type]
+
+
+def test_a_grant_that_is_missing() -> None:
+    with pytest.raises(holm.Denied, match="wasi:keyvalue") as caught:
+        holm.load(guest("guestbook"))
+    assert [denial.grant for denial in caught.value.denials] == ["keyvalue"]
+    assert "keyvalue = " in str(caught.value)
+
+
+def test_every_error_is_an_error() -> None:
+    kinds = [holm.Closed, holm.Denied, holm.Err, holm.Exited, holm.InternalError, holm.LimitReached]
+    kinds += [holm.LoadError, holm.ReentryError, holm.Trap, holm.WrongType, holm.WrongValue]
+    assert all(issubclass(kind, holm.Error) for kind in kinds)
+    assert issubclass(holm.WrongType, TypeError) and issubclass(holm.WrongValue, ValueError)
+    assert holm.Err("a") == holm.Err("a") != holm.Err("b")
+    assert repr(holm.Err()) == "Err()" and repr(holm.Err(3)) == "Err(3)"
+    again = pickle.loads(pickle.dumps(holm.Err(3)))
+    assert again == holm.Err(3)
+
+
+def test_a_hundred_megabytes(lab: Any) -> None:
+    data = bytes(100 << 20)
+    with pytest.raises(holm.Error):
+        lab_with(Host(), limits={"memory": "64 MiB"}).echo.raw(data)
+    roomy = lab_with(Host(), limits={"memory": "1 GiB", "call_data": "512 MiB"})
+    assert len(roomy.echo.raw(data)) == len(data)
+    assert len(roomy.work.zeros(100 << 20)) == 100 << 20
+    with pytest.raises(holm.LimitReached) as caught:
+        lab_with(Host(), limits={"call_data": "1 MiB"}).work.zeros(100 << 20)
+    assert caught.value.limit == "call_data"
+    with pytest.raises(holm.WrongType, match=r"v\[99\]"):
+        lab.echo.raw([0] * 99 + ["x"] + [0] * (10 << 20))

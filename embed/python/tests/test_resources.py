@@ -1,0 +1,85 @@
+"""Resources: objects that live in an instance."""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+import holm
+import pytest
+
+
+def test_made_used_and_closed(lab: Any) -> None:
+    Counter = lab.things.Counter
+    with Counter(5) as counter:
+        assert isinstance(counter, holm.Resource)
+        assert counter.add(2) == 7
+        assert counter.add(n=1) == 8
+        assert not counter.closed
+    assert counter.closed and "closed" in repr(counter)
+    with pytest.raises(holm.Closed, match="this `counter` is closed"):
+        counter.add(1)
+    counter.close()
+
+
+def test_their_instance_is_theirs(instance: Any) -> None:
+    a, b = instance.things.Counter(1), instance.things.Counter(9)
+    assert instance.things.alive() == 2
+    assert type(a).larger(a, b) == 9
+    assert instance.things.finish(b) == 9
+    assert b.closed and instance.things.alive() == 1
+    with pytest.raises(holm.Closed):
+        b.add(1)
+    a.close()
+    assert instance.things.alive() == 0
+
+
+def test_forgotten_ones_are_dropped_with_the_next_call(instance: Any) -> None:
+    counters = instance.things.several(range(10))
+    assert [c.add(0) for c in counters] == list(range(10))
+    assert instance.things.alive() == 10
+    del counters
+    gc.collect()
+    assert instance.things.alive() == 0
+
+
+def test_of_the_pool_they_hold_an_instance_each(lab: Any) -> None:
+    a, b = lab.things.Counter(1), lab.things.Counter(2)
+    assert a.add(1) == 2 and b.add(1) == 3
+    with pytest.raises(holm.WrongValue, match="b: this `counter` lives in another instance"):
+        lab.things.Counter.larger(a, b)
+    assert isinstance(a, lab.things.Counter)
+    a.close()
+    b.close()
+
+
+def test_what_is_no_resource(lab: Any, instance: Any) -> None:
+    with pytest.raises(holm.WrongType, match="counter: expected `counter`, got 5"):
+        lab.things.finish(5)
+    with pytest.raises(holm.Closed):
+        lab.things.finish(object.__new__(lab.things.Counter))
+    with lab.things.Counter(1) as other, pytest.raises(holm.WrongValue, match="another instance"):
+        instance.things.finish(other)
+
+
+def test_a_trap_ends_all_that_lives_with_it(lab: Any) -> None:
+    with lab.instance() as instance:
+        counter, other = instance.things.Counter(1), instance.things.Counter(2)
+        with pytest.raises(holm.Trap):
+            counter.check(0)
+        assert other.closed
+        with pytest.raises(holm.Closed):
+            other.add(1)
+        with pytest.raises(holm.Closed, match="a trap or a limit has ended it"):
+            instance.greet("Ada")
+    counter.close()
+
+
+def test_an_instance_that_is_closed_under_a_resource(lab: Any) -> None:
+    instance = lab.instance()
+    counter = instance.things.Counter(1)
+    instance.close()
+    assert counter.closed
+    with pytest.raises(holm.Closed):
+        counter.add(1)
+    del counter

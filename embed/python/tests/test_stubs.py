@@ -1,0 +1,96 @@
+"""Stubs: mypy accepts them, and knows by them what is right and what is not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import WIT, guest
+from holm.__main__ import main
+
+USE = """
+import holm
+import types_lab
+from types_lab import echo, things, work
+from types_lab.echo import Shape
+
+name: str = types_lab.greet("Ada")
+total: int = work.add(1, b=2)
+raw: bytes = echo.raw([1, 2])
+raw = echo.raw(bytearray(b"x"))
+numbers: holm.Array[float] = echo.doubles([1.0])
+point = echo.Point(1.0, y=2.0)
+same: echo.Point = echo.point_of(point)
+maybe: int | None = echo.maybe()
+text: int = echo.outcome(holm.Ok(1))
+color: echo.Color = echo.color_of(echo.Color.SKY_BLUE)
+may = echo.Permissions.READ | echo.Permissions.WRITE
+
+
+def area(shape: Shape) -> float:
+    match shape:
+        case Shape.Circle(radius):
+            return radius * radius
+        case Shape.Rectangle((a, b)):
+            return (a.x - b.x) * (a.y - b.y)
+    return 0.0
+
+
+with things.Counter(1) as counter:
+    count: int = counter.add(2)
+    count = things.Counter.larger(counter, counter)
+"""
+
+WRONG = {
+    "work.add(1)": "Missing positional argument",
+    "work.add(1, 'two')": "incompatible type",
+    "echo.Point(1.0)": "Missing positional argument",
+    "echo.nothing": "has no attribute",
+    "echo.Color.PINK": "has no attribute",
+    "echo.texts([1])": "incompatible type",
+    "things.Counter('one')": "incompatible type",
+    "x: str = work.add(1, 2)": "Incompatible types in assignment",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("stubs")
+    assert main(["stubs", str(guest("greet")), "-o", str(folder)]) == 0
+    assert main(["stubs", str(guest("types-lab")), "-o", str(folder), "--wit", str(WIT)]) == 0
+    return folder
+
+
+def mypy(folder: Path, text: str) -> tuple[int, str]:
+    (folder / "use.py").write_text(text)
+    command = [sys.executable, "-m", "mypy", "--strict", "--python-version", "3.11", "use.py"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_mypy_accepts_them(folder: Path) -> None:
+    code, said = mypy(folder, USE)
+    assert code == 0, said
+
+
+def test_mypy_finds_what_is_wrong(folder: Path) -> None:
+    lines = "\n".join(WRONG)
+    code, said = mypy(folder, "from types_lab import echo, things, work\n" + lines + "\n")
+    assert code == 1
+    found = {int(line.split(":")[1]) - 2: line for line in said.splitlines() if ": error:" in line}
+    for at, (wrong, words) in enumerate(WRONG.items()):
+        assert words in found.get(at, ""), f"{wrong}: {said}"
+
+
+def test_docs_are_in_them(folder: Path) -> None:
+    text = (folder / "types_lab" / "echo.pyi").read_text()
+    assert '"""Each function gives back what it takes."""' in text
+    assert '"""Not quite blue."""' in text
+    assert "def class_(from_: str, lambda_: str | None = None) -> str:" in text
+
+
+def test_of_what_is_no_component(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stubs", str(tmp_path / "nothing.wasm")]) == 2
+    assert "does not exist" in capsys.readouterr().err
