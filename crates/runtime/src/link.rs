@@ -158,7 +158,8 @@ impl<S: Host> Runtime<S> {
                     let own = Arc::make_mut(&mut linker);
                     own.allow_shadowing(true);
                     let bridged = bridges.iter().try_for_each(|one| bridge::define(own, one));
-                    let functions = || others.functions.iter().try_for_each(|one| one.link(own));
+                    let mut functions =
+                        || others.functions.iter().try_for_each(|one| one.link(own));
                     bridged.and_then(|()| functions()).map_err(does_not_link)?;
                 }
                 let pre = linker.instantiate_pre(code);

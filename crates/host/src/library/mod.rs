@@ -89,6 +89,7 @@ impl Library {
             LoadOptions {
                 interruptible: true,
                 fuel: component.limits.fuel.0.is_some(),
+                stack: component.limits.stack.0 as usize,
                 // Somebody else's process: its address space is not taken beforehand.
                 pooled: false,
                 allow_precompiled: false,

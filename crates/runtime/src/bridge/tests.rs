@@ -118,6 +118,7 @@ impl Room {
         std::fs::write(&path, text).unwrap();
         let options = LoadOptions {
             interruptible: true,
+            stack: crate::limits::STACK_BYTES,
             fuel: false,
             pooled: false,
             allow_precompiled: false,

@@ -127,13 +127,7 @@ pub struct Budget {
 impl Budget {
     /// A fresh budget.
     pub fn new(allowance: Allowance) -> Self {
-        Budget {
-            memory: 0,
-            memory_peak: 0,
-            table_elements: 0,
-            tenant: None,
-            meter: Arc::new(Meter::new(allowance)),
-        }
+        Budget::over(Meter::new(allowance))
     }
 
     /// Takes its memory from its tenant's share; to be said before it has any.
@@ -145,9 +139,16 @@ impl Budget {
     /// A fresh budget of an instance that another one calls, within the time of that one's; `apart`
     /// says that it is polled in a task of its own, and not within the other's polls.
     pub fn under(allowance: Allowance, caller: &Arc<Meter>, apart: bool) -> Self {
+        Budget::over(Meter::under(allowance, caller.clone(), apart))
+    }
+
+    fn over(meter: Meter) -> Self {
         Budget {
-            meter: Arc::new(Meter::under(allowance, caller.clone(), apart)),
-            ..Budget::new(allowance)
+            memory: 0,
+            memory_peak: 0,
+            table_elements: 0,
+            tenant: None,
+            meter: Arc::new(meter),
         }
     }
 

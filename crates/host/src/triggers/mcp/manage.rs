@@ -247,6 +247,7 @@ pub fn loose(app: &str, files: Vec<(String, PathBuf, Vec<Grant>, Limits)>) -> Ma
             description: None,
             grants,
             grants_span: None,
+            imports: Vec::new(),
             limits,
             reuse: 1,
             snapshot: true,
