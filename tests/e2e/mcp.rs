@@ -106,7 +106,7 @@ fn results_errs_and_faults() {
         assert!(error(&said[4]).contains("\n    at "), "{}", said[4]);
         assert!(error(&said[5]).contains("\nlimit: memory"), "{}", said[5]);
         assert!(
-            error(&said[6]).contains("exited with code 3"),
+            error(&said[6]).contains("exited with code 1"),
             "{}",
             said[6]
         );
