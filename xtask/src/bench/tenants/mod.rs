@@ -3,7 +3,7 @@
 
 mod apps;
 pub mod lean;
-mod raw;
+pub mod raw;
 
 use std::fs;
 use std::path::Path;
