@@ -182,11 +182,16 @@ impl Component {
             .clone()
     }
 
-    /// Its code and grants, loaded if need be: from the cache, or compiled.
-    pub async fn loaded(self: &Arc<Self>) -> Result<Arc<Loaded>, Box<Error>> {
+    /// Its code and grants, if they are in memory; notes that it was called now.
+    pub fn called(&self) -> Option<Arc<Loaded>> {
         self.used
             .store(began().elapsed().as_millis() as u64, Relaxed);
-        if let Some(loaded) = self.ready() {
+        self.ready()
+    }
+
+    /// Its code and grants, loaded if need be: from the cache, or compiled.
+    pub async fn loaded(self: &Arc<Self>) -> Result<Arc<Loaded>, Box<Error>> {
+        if let Some(loaded) = self.called() {
             return Ok(loaded);
         }
         let mut failed = self.loading.lock().await;
@@ -330,7 +335,8 @@ impl Component {
         &self.manifest.components[self.index]
     }
 
-    fn reuse(&self) -> u32 {
+    /// How many requests an instance serves.
+    pub fn reuse(&self) -> u32 {
         self.written().reuse
     }
 

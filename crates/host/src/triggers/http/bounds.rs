@@ -7,8 +7,8 @@ use http::{HeaderMap, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::{Error, WasiBody};
@@ -122,16 +122,59 @@ impl<B: HttpBody<Data = Bytes, Error = Error> + Unpin> HttpBody for Received<B> 
     }
 }
 
+/// What an event and its answer's body know of each other: the body may still be on its way when the
+/// event has ended and its instance serves another.
+pub(super) struct Sending {
+    /// The event's counters, as long as they are its.
+    flows: Mutex<Option<Arc<Flows>>>,
+    /// Bytes of the body so far.
+    bytes: AtomicU64,
+    /// Set before the instance of a guest that failed is dropped.
+    broken: AtomicBool,
+}
+
+impl Sending {
+    /// A body that counts in an event's counters too.
+    pub(super) fn new(flows: Arc<Flows>) -> Arc<Self> {
+        Arc::new(Sending {
+            flows: Mutex::new(Some(flows)),
+            bytes: AtomicU64::new(0),
+            broken: AtomicBool::new(false),
+        })
+    }
+
+    /// The counters are another event's from now on.
+    pub(super) fn let_go(&self) {
+        *self.flows.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// The guest has failed: what it answered so far is not all.
+    pub(super) fn breaks(&self) {
+        self.broken.store(true, Relaxed);
+    }
+
+    /// Bytes of the body so far.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Relaxed)
+    }
+
+    fn add(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64, Relaxed);
+        let flows = self.flows.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(flows) = &*flows {
+            Flows::add(&flows.response_out, bytes);
+        }
+    }
+}
+
 /// The response's body on its way to the client; its end tells the event that all was sent.
 pub(super) struct Sent {
     body: WasiBody,
-    flows: Arc<Flows>,
+    sending: Arc<Sending>,
     /// Its limits; not the event's account, which may be that of the instance's next event by now.
     size_most: u64,
     trailers_most: usize,
     size: u64,
-    /// Set before the instance of a guest that failed is dropped.
-    broken: Arc<AtomicBool>,
     /// Told of the limit that cuts it; dropped with the body otherwise.
     sent: Option<oneshot::Sender<Limit>>,
 }
@@ -139,18 +182,16 @@ pub(super) struct Sent {
 impl Sent {
     pub(super) fn new(
         body: WasiBody,
-        flows: Arc<Flows>,
+        sending: Arc<Sending>,
         most: &Allowance,
-        broken: Arc<AtomicBool>,
         sent: oneshot::Sender<Limit>,
     ) -> Self {
         Sent {
             body,
-            flows,
+            sending,
             size_most: most.response_body,
             trailers_most: most.header_count,
             size: 0,
-            broken,
             sent: Some(sent),
         }
     }
@@ -165,7 +206,7 @@ impl Sent {
         if self.size > self.size_most {
             return Some(Limit::ResponseBody);
         }
-        Flows::add(&self.flows.response_out, length);
+        self.sending.add(length);
         None
     }
 
@@ -196,7 +237,7 @@ impl HttpBody for Sent {
         }
         // The engine ends the body of a guest that is gone as if it had finished it; a client must
         // not take half an answer for a whole one.
-        if frame.is_none() && self.broken.load(Relaxed) {
+        if frame.is_none() && self.sending.broken.load(Relaxed) {
             return Poll::Ready(Some(Err(Error::HttpProtocolError)));
         }
         Poll::Ready(frame)
@@ -267,11 +308,25 @@ mod tests {
                 ..allowance()
             };
             let (sent, told) = oneshot::channel();
-            let flows = Arc::new(Flows::default());
-            let body = Sent::new(body(trailers), flows, &most, Arc::default(), sent);
+            let sending = Sending::new(Arc::default());
+            let body = Sent::new(body(trailers), sending, &most, sent);
             assert_eq!(block_on(body.collect()).is_err(), limit.is_some());
             assert_eq!(block_on(told).ok(), limit);
         }
+    }
+
+    #[test]
+    fn an_answer_on_its_way_does_not_count_for_the_next_event() {
+        let flows = Arc::new(Flows::default());
+        let sending = Sending::new(flows.clone());
+        let (sent, _told) = oneshot::channel();
+        let mut body = Sent::new(body(0), sending.clone(), &Allowance::UNLIMITED, sent);
+        assert!(block_on(body.frame()).unwrap().is_ok());
+        assert_eq!(flows.response_out.load(Relaxed), 10);
+        sending.let_go();
+        assert!(block_on(body.collect()).is_ok());
+        assert_eq!(flows.response_out.load(Relaxed), 10);
+        assert_eq!(sending.bytes(), 30);
     }
 
     #[test]

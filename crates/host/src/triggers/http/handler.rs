@@ -134,6 +134,7 @@ impl HttpHandler {
         record.route(found.component_route());
         let target = self.targets.get(found.index).ok_or(Fault::Ours)?;
         record.app(&target.app.name);
+        peer.account.charge_to(&target.app.tenant);
         self.enter(target, record)?;
         match &target.answer {
             Answer::Files(files) => {
