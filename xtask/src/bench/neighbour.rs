@@ -1,8 +1,8 @@
 //! A hostile neighbour: what a tenant's clients feel of another tenant that wants all there is.
 //!
-//! One server with two apps, on two cores. `quiet` is asked at a fixed rate, half of what it answers
-//! when the same clients ask as fast as they can, by an open loop: requests go out when they are due, and are late from then on. `loud` has
-//! as many clients as a component may have calls at once, each asking again as soon as it is
+//! One server with two apps, on two cores. `quiet` is asked at a fixed rate by an open loop: requests
+//! go out when they are due, and are late from then on. The rate is half of the highest at which it
+//! still answers on time. `loud` has as many clients as a component may have calls at once, each asking again as soon as it is
 //! answered. Each round measures `quiet` alone, then beside each kind of neighbour, so that whatever
 //! else the machine does meets all alike; the ratio is that of one round, and its median counts.
 //!
@@ -37,6 +37,9 @@ const CONCURRENCY: usize = 512;
 
 /// How many times slower a tenant's p99 may become
 const SLOWER_MAX: f64 = 3.0;
+
+/// By so much Holm's slow lane is nicer than the process
+const NICER: i32 = 5;
 
 /// What hostile tenants do: the name in the table, and the path of the guest
 const HOSTILE: [(&str, &str); 2] = [("computes without end", "/spin"), ("asks without end", "/")];
@@ -101,12 +104,15 @@ fn fill(bench: &Bench, rounds: usize, time: Duration, section: &mut Section) -> 
             answer: "hello",
         };
         // Of what these very clients can get: other clients would be answered more or less.
-        let half = paced::capacity(quiet, time)? / 2.0;
+        let half = paced::capacity(quiet, time / 2)? / 2.0;
         let mut alone = Rounds::default();
+        let mut loops = Rounds::default();
         let mut beside = HOSTILE.map(|_| Rounds::default());
         for _ in 0..rounds {
             calm(&server)?;
             alone.note(&paced::drive(quiet, half, time)?);
+            calm(&server)?;
+            loops.note(&while_looped(|| paced::drive(quiet, half, time))?);
             for ((_, path), beside) in HOSTILE.iter().zip(&mut beside) {
                 calm(&server)?;
                 let loud = target(server.address, "loud", path);
@@ -118,6 +124,9 @@ fn fill(bench: &Bench, rounds: usize, time: Duration, section: &mut Section) -> 
         section.row("quiet", "requests/s", &[half]);
         section.row("quiet, alone", "latency p50, µs", &alone.p50_us);
         section.row("quiet, alone", "latency p99, µs", &alone.p99_us);
+        let who = "quiet, beside two loops of another process, as nice as the slow lane";
+        section.row(who, "latency p50, µs", &loops.p50_us);
+        section.row(who, "latency p99, µs", &loops.p99_us);
         for ((name, _), beside) in HOSTILE.iter().zip(&beside) {
             let who = format!("quiet, beside one that {name}");
             section.row(&who, "latency p50, µs", &beside.p50_us);
@@ -190,6 +199,26 @@ fn while_attacked<T>(loud: &Target, work: impl FnOnce() -> Result<T>) -> Result<
             Ok(attacked) => attacked.and(done).map(|done| (done, per_second)),
             Err(_) => bail!("the attack panicked"),
         }
+    })
+}
+
+/// Does something while two threads compute, of a priority like that of the slow lane's: what the
+/// operating system makes of it, without any work of Holm's.
+fn while_looped<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                // Where that fails it is a harder neighbour.
+                let _ = rustix::process::nice(NICER);
+                while !over.load(Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let done = work();
+        over.store(true, Relaxed);
+        done
     })
 }
 
