@@ -1,6 +1,7 @@
 //! An app: its components and what answers its routes. It is immutable, and swapped whole.
 
 use crate::component::{Component, Loaded};
+use crate::queue::Places;
 use crate::setting::Setting;
 use crate::stall::Pace;
 use crate::standing::Standing;
@@ -108,9 +109,19 @@ impl App {
     ) -> (App, Problems) {
         let manifest = Arc::new(manifest);
         let mut problems = manifest.warnings.clone();
-        let memory = TenantMemory::new(&setting.memory, setting.many);
+        let most = manifest.limits.memory.0.map_or(u64::MAX, |most| most.0);
+        let memory = TenantMemory::new(&setting.memory, setting.many, most);
+        let places = Places::of(manifest.limits.concurrency);
         let components: Vec<Arc<Component>> = (0..manifest.components.len())
-            .map(|index| Component::new(&manifest, index, place, setting, (&tenant, &memory)))
+            .map(|index| {
+                Component::new(
+                    &manifest,
+                    index,
+                    place,
+                    setting,
+                    (&tenant, &memory, &places),
+                )
+            })
             .map(Arc::new)
             .collect();
         components.iter().for_each(|c| c.link(&components));

@@ -3,7 +3,7 @@
 
 use crate::app::problem;
 use crate::linked::place_of;
-use crate::queue::{Queue, Turn};
+use crate::queue::{Places, Queue, Turn};
 use crate::setting::Setting;
 use crate::usage::Usage;
 use holm_capabilities::stdio::{Lines, Stdio};
@@ -109,7 +109,7 @@ impl Component {
         index: usize,
         place: &Place,
         setting: &Arc<Setting>,
-        (tenant, memory): (&Arc<Tenant>, &Arc<TenantMemory>),
+        (tenant, memory, places): (&Arc<Tenant>, &Arc<TenantMemory>, &Places),
     ) -> Self {
         let component = &manifest.components[index];
         let name: Arc<str> = component.name.as_str().into();
@@ -121,7 +121,7 @@ impl Component {
             name: name.clone(),
             label,
             limits: component.limits.clone(),
-            queue: Queue::new(name, &component.limits),
+            queue: Queue::new(name, &component.limits, places),
             tenant: tenant.clone(),
             memory: memory.clone(),
             manifest: manifest.clone(),
@@ -317,7 +317,8 @@ impl Component {
         let mut allowance = allowance(&self.limits);
         let engines = self.setting.runtime.loader().engines();
         allowance.stack = engines.pools().stack(allowance.stack);
-        allowance.host_memory = self.memory.most();
+        allowance.host_memory = self.memory.of_host();
+        allowance.app_memory = self.memory.most();
         allowance
     }
 
@@ -533,5 +534,6 @@ pub fn allowance(limits: &Limits) -> Allowance {
         log_rate: limits.log_rate.0,
         // The host's affair.
         host_memory: u64::MAX,
+        app_memory: u64::MAX,
     }
 }

@@ -197,7 +197,7 @@ impl HttpHandler {
             }
             Failure::Error(error) => {
                 record.error(&error);
-                if error.limit == Some(Limit::HostMemory) {
+                if let Some(Limit::HostMemory | Limit::AppMemory) = error.limit {
                     record.failed(Cause::Full);
                 }
                 blame(&error)
@@ -237,7 +237,7 @@ impl Handler for HttpHandler {
 fn blame(error: &Error) -> Fault {
     match (error.kind, error.limit) {
         (_, Some(Limit::RequestBody)) => Fault::TooLarge,
-        (_, Some(Limit::HostMemory)) => Fault::Busy {
+        (_, Some(Limit::HostMemory | Limit::AppMemory)) => Fault::Busy {
             retry_after_seconds: RETRY_AFTER_SECONDS,
         },
         (
