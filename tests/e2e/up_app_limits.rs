@@ -1,7 +1,6 @@
 //! Limits of an app: what its components may use together.
 
 use crate::app::*;
-use crate::support::*;
 use crate::up_limits::{ask, get, host_of};
 
 /// An app of two components with these limits of its own.

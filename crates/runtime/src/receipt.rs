@@ -177,13 +177,14 @@ impl Receipt {
         self.limit_value = Some(limit.amount(allowance).to_string());
     }
 
-    /// Takes the bytes of the answer anew, where the instance's counters are another event's by now.
-    pub fn answer_bytes(&mut self, bytes: u64) {
-        let answered = self.bytes.entry(HTTP_SERVER).or_default();
-        self.bytes_out = self.bytes_out - answered[1] + bytes;
-        answered[1] = bytes;
-        if *answered == [0, 0] {
-            self.bytes.remove(HTTP_SERVER);
+    /// Takes the bytes of the request and of the answer anew, where the instance's counters are
+    /// another event's by now.
+    pub fn bodies(&mut self, bytes: [u64; 2]) {
+        let before = self.bytes.remove(HTTP_SERVER).unwrap_or_default();
+        self.bytes_in = self.bytes_in - before[0] + bytes[0];
+        self.bytes_out = self.bytes_out - before[1] + bytes[1];
+        if bytes != [0, 0] {
+            self.bytes.insert(HTTP_SERVER, bytes);
         }
     }
 
@@ -222,18 +223,18 @@ mod tests {
         // The next event on the instance.
         flows.reset();
         Flows::add(&flows.response_out, 1_000);
-        receipt.answer_bytes(7);
-        assert_eq!((receipt.bytes_in, receipt.bytes_out), (10, 12));
-        assert_eq!(receipt.bytes["http-server"], [10, 7]);
+        receipt.bodies([11, 7]);
+        assert_eq!((receipt.bytes_in, receipt.bytes_out), (11, 12));
+        assert_eq!(receipt.bytes["http-server"], [11, 7]);
         assert_eq!(receipt.bytes["http"], [0, 5]);
     }
 
     #[test]
     fn an_answer_without_a_body_leaves_no_row() {
         let mut receipt = closed(&Flows::default());
-        receipt.answer_bytes(4);
+        receipt.bodies([0, 4]);
         assert_eq!(receipt.bytes["http-server"], [0, 4]);
-        receipt.answer_bytes(0);
+        receipt.bodies([0, 0]);
         assert!(receipt.bytes.is_empty() && receipt.bytes_out == 0);
     }
 }

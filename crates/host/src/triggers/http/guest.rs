@@ -2,7 +2,7 @@
 //! receipt, give the instance back.
 
 use super::access_log::AccessRecord;
-use super::bounds::{Received, Sending, Sent, over};
+use super::bounds::{Received, Sent, Traffic, over};
 use super::timing::respond;
 use crate::body::Body;
 use crate::component::{Component, Instance, Loaded, Proxy};
@@ -30,7 +30,7 @@ use wasmtime_wasi_http::{WasiBody, WasiHttpView as _, p3};
 /// and its event's clock and limits.
 struct Answer {
     response: Result<Response<WasiBody>, String>,
-    sending: Arc<Sending>,
+    traffic: Arc<Traffic>,
     meter: Arc<Meter>,
     /// The limit that the event had reached by then.
     limit: Option<Limit>,
@@ -74,7 +74,7 @@ pub async fn call(
         timing,
         turn,
     }));
-    let (response, sending, meter) = match head.await {
+    let (response, traffic, meter) = match head.await {
         // Whatever it says, it speaks of half a request.
         Ok(Answer {
             limit: Some(Limit::RequestBody),
@@ -92,10 +92,10 @@ pub async fn call(
         }
         Ok(Answer {
             response: Ok(response),
-            sending,
+            traffic,
             meter,
             ..
-        }) => (response, sending, meter),
+        }) => (response, traffic, meter),
         Ok(Answer {
             response: Err(code),
             ..
@@ -127,7 +127,7 @@ pub async fn call(
             meter.error(limit, &component.name),
         )));
     }
-    let response = response.map(|body| Sent::new(body, sending, most, sent));
+    let response = response.map(|body| Sent::new(body, traffic, most, sent));
     Ok(respond(response, receipt, timing).await)
 }
 
@@ -198,9 +198,9 @@ async fn run(event: Event) -> Result<(), Failure> {
     let (flows, meter) = (core.flows.clone(), core.budget.meter.clone());
     // Of a reused instance also where there is none: it has the one of the request before.
     instance.store.data_mut().trace(record.tracer());
-    let request = request.map(|body| Received::new(body, flows.clone(), meter.clone()));
-    let sending = Sending::new(flows.clone());
-    let answer: AnswerTo = Arc::new(Mutex::new(Some((answer, sending.clone()))));
+    let traffic = Traffic::new(flows.clone());
+    let request = request.map(|body| Received::new(body, traffic.clone(), meter.clone()));
+    let answer: AnswerTo = Arc::new(Mutex::new(Some((answer, traffic.clone()))));
     let result = tokio::select! {
         result = event_of(&loaded, &mut instance, request, tls, answer.clone()) => result.map(|()| true),
         () = left => Ok(false),
@@ -224,14 +224,14 @@ async fn run(event: Event) -> Result<(), Failure> {
     });
     if let Err(error) = &result {
         record.error(error);
-        sending.breaks();
+        traffic.breaks();
     }
     // From here on the instance is free, and so is whoever waits for an answer that it still holds.
     let is_reused = matches!(result, Ok(true)) && component.reuse() > 1;
     let result = match result {
         Ok(true) => {
             if is_reused {
-                sending.let_go();
+                traffic.let_go();
             }
             component.give_back(&loaded, instance);
             Ok(())
@@ -250,7 +250,7 @@ async fn run(event: Event) -> Result<(), Failure> {
             record.error(&meter.error(cut, &component.name));
         }
         match is_reused {
-            true => receipt.answer_bytes(sending.bytes()),
+            true => receipt.bodies(traffic.bytes()),
             false => receipt.bytes_from(&flows),
         }
         record.receipt(receipt);
@@ -259,19 +259,19 @@ async fn run(event: Event) -> Result<(), Failure> {
 }
 
 /// Where the answer is to be sent, and what counts it; empty once it was sent.
-type AnswerTo = Arc<Mutex<Option<(oneshot::Sender<Answer>, Arc<Sending>)>>>;
+type AnswerTo = Arc<Mutex<Option<(oneshot::Sender<Answer>, Arc<Traffic>)>>>;
 
-fn take(answer: &AnswerTo) -> Option<(oneshot::Sender<Answer>, Arc<Sending>)> {
+fn take(answer: &AnswerTo) -> Option<(oneshot::Sender<Answer>, Arc<Traffic>)> {
     answer.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 /// Sends the answer, unless there was one.
 fn send(to: &AnswerTo, response: Result<Response<WasiBody>, String>, meter: &Arc<Meter>) {
     meter.answered();
-    if let Some((to, sending)) = take(to) {
+    if let Some((to, traffic)) = take(to) {
         let _ = to.send(Answer {
             response,
-            sending,
+            traffic,
             limit: meter.limit_hit(),
             meter: meter.clone(),
         });
