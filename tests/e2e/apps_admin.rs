@@ -446,7 +446,7 @@ fn what_does_not_start() {
         .says("must have 16 or more characters");
     up(&["--admin", "127.0.0.1:0", "--admin-token-file", "none"])
         .is(2)
-        .says("cannot read the admin token");
+        .says("cannot read the token");
     up(&["--admin", "unix:file"])
         .is(2)
         .says("there is a file of that name");

@@ -40,6 +40,7 @@ mod guestbook;
 mod mcp;
 mod mcp_http;
 mod polyglot;
+mod up_app_limits;
 mod up_apps;
 mod up_calls;
 mod up_capabilities;

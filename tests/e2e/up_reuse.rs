@@ -79,6 +79,29 @@ fn limits_count_for_each_request_anew() {
 }
 
 #[test]
+fn a_receipt_s_bytes_are_its_own_request_s() {
+    for name in ["http-lab", "http-lab-p3"] {
+        let grant = "grants.keyvalue = [\"default\"]\nreuse = 1000";
+        let server = App::of(name, grant).up();
+        // The instance is free, and perhaps at the next request, before the answer's last byte.
+        for size in 1..=40 {
+            let request = http::Request::post("/echo").body(vec![b'x'; size]);
+            let reply = server.request(request.unwrap());
+            assert_eq!(reply.body.len(), size, "{name}");
+        }
+        settle(&server, 40);
+        let lines = server.log("request");
+        let bytes = |line: &serde_json::Value| line["receipt"]["bytes"]["http-server"].clone();
+        let mut bytes: Vec<_> = lines.iter().map(bytes).collect();
+        bytes.sort_by_key(|pair| pair[0].as_u64());
+        let expected: Vec<_> = (1..=40)
+            .map(|size| serde_json::json!([size, size]))
+            .collect();
+        assert_eq!(bytes, expected, "{name}");
+    }
+}
+
+#[test]
 fn each_of_many_at_once_has_an_instance_of_its_own() {
     let server = App::lab("").up();
     let counts: Vec<String> = std::thread::scope(|scope| {

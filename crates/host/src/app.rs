@@ -1,6 +1,7 @@
 //! An app: its components and what answers its routes. It is immutable, and swapped whole.
 
 use crate::component::{Component, Loaded};
+use crate::queue::Places;
 use crate::setting::Setting;
 use crate::stall::Pace;
 use crate::standing::Standing;
@@ -11,6 +12,7 @@ use holm_capabilities::Place;
 use holm_capabilities::keyvalue::Stores;
 use holm_manifest::{Manifest, Problem, Problems, Span, Trigger, Vocabulary};
 use holm_runtime::Error;
+use holm_runtime::lanes::Tenant;
 use holm_runtime::limits::TenantMemory;
 use std::path::Path;
 use std::sync::Arc;
@@ -41,6 +43,8 @@ pub struct App {
     pub pace: Pace,
     /// Whether it takes requests, and how many it is answering.
     pub standing: Arc<Standing>,
+    /// Whose work its requests are, in the lanes.
+    pub tenant: Arc<Tenant>,
     stores: Arc<Stores>,
 }
 
@@ -69,8 +73,13 @@ pub enum Answer {
 
 impl App {
     /// Resolves a manifest without loading anything, or says all that is wrong with its routes.
-    pub fn new(manifest: Manifest, setting: &Arc<Setting>, place: &Place) -> Result<App, Problems> {
-        let (app, problems) = Self::resolve(manifest, setting, place);
+    pub fn new(
+        manifest: Manifest,
+        setting: &Arc<Setting>,
+        place: &Place,
+        tenant: Arc<Tenant>,
+    ) -> Result<App, Problems> {
+        let (app, problems) = Self::resolve(manifest, setting, place, tenant);
         match problems.has_errors() {
             true => Err(problems),
             false => Ok(app),
@@ -82,8 +91,9 @@ impl App {
         manifest: Manifest,
         setting: &Arc<Setting>,
         place: &Place,
+        tenant: Arc<Tenant>,
     ) -> Result<App, Problems> {
-        let (app, mut problems) = Self::resolve(manifest, setting, place);
+        let (app, mut problems) = Self::resolve(manifest, setting, place, tenant);
         problems.list.extend(app.load_components());
         match problems.has_errors() {
             true => Err(Problems::new(problems.source, problems.list)),
@@ -91,13 +101,27 @@ impl App {
         }
     }
 
-    fn resolve(manifest: Manifest, setting: &Arc<Setting>, place: &Place) -> (App, Problems) {
+    fn resolve(
+        manifest: Manifest,
+        setting: &Arc<Setting>,
+        place: &Place,
+        tenant: Arc<Tenant>,
+    ) -> (App, Problems) {
         let manifest = Arc::new(manifest);
         let mut problems = manifest.warnings.clone();
-        let tenant = setting.lanes.tenant();
-        let memory = TenantMemory::new(&setting.memory, setting.many);
+        let most = manifest.limits.memory.0.map_or(u64::MAX, |most| most.0);
+        let memory = TenantMemory::new(&setting.memory, setting.many, most);
+        let places = Places::of(manifest.limits.concurrency);
         let components: Vec<Arc<Component>> = (0..manifest.components.len())
-            .map(|index| Component::new(&manifest, index, place, setting, (&tenant, &memory)))
+            .map(|index| {
+                Component::new(
+                    &manifest,
+                    index,
+                    place,
+                    setting,
+                    (&tenant, &memory, &places),
+                )
+            })
             .map(Arc::new)
             .collect();
         components.iter().for_each(|c| c.link(&components));
@@ -109,6 +133,7 @@ impl App {
             server_timing: manifest.serve.server_timing,
             pace: Pace::over(manifest.serve.body_timeout.0),
             standing: Arc::default(),
+            tenant,
             manifest: manifest.clone(),
             stores: place.shared.clone(),
         };

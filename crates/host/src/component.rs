@@ -3,7 +3,7 @@
 
 use crate::app::problem;
 use crate::linked::place_of;
-use crate::queue::{Queue, Turn};
+use crate::queue::{Places, Queue, Turn};
 use crate::setting::Setting;
 use crate::usage::Usage;
 use holm_capabilities::stdio::{Lines, Stdio};
@@ -109,7 +109,7 @@ impl Component {
         index: usize,
         place: &Place,
         setting: &Arc<Setting>,
-        (tenant, memory): (&Arc<Tenant>, &Arc<TenantMemory>),
+        (tenant, memory, places): (&Arc<Tenant>, &Arc<TenantMemory>, &Places),
     ) -> Self {
         let component = &manifest.components[index];
         let name: Arc<str> = component.name.as_str().into();
@@ -121,7 +121,7 @@ impl Component {
             name: name.clone(),
             label,
             limits: component.limits.clone(),
-            queue: Queue::new(name, &component.limits),
+            queue: Queue::new(name, &component.limits, places),
             tenant: tenant.clone(),
             memory: memory.clone(),
             manifest: manifest.clone(),
@@ -182,11 +182,16 @@ impl Component {
             .clone()
     }
 
-    /// Its code and grants, loaded if need be: from the cache, or compiled.
-    pub async fn loaded(self: &Arc<Self>) -> Result<Arc<Loaded>, Box<Error>> {
+    /// Its code and grants, if they are in memory; notes that it was called now.
+    pub fn called(&self) -> Option<Arc<Loaded>> {
         self.used
             .store(began().elapsed().as_millis() as u64, Relaxed);
-        if let Some(loaded) = self.ready() {
+        self.ready()
+    }
+
+    /// Its code and grants, loaded if need be: from the cache, or compiled.
+    pub async fn loaded(self: &Arc<Self>) -> Result<Arc<Loaded>, Box<Error>> {
+        if let Some(loaded) = self.called() {
             return Ok(loaded);
         }
         let mut failed = self.loading.lock().await;
@@ -312,7 +317,8 @@ impl Component {
         let mut allowance = allowance(&self.limits);
         let engines = self.setting.runtime.loader().engines();
         allowance.stack = engines.pools().stack(allowance.stack);
-        allowance.host_memory = self.memory.most();
+        allowance.host_memory = self.memory.of_host();
+        allowance.app_memory = self.memory.most();
         allowance
     }
 
@@ -330,7 +336,8 @@ impl Component {
         &self.manifest.components[self.index]
     }
 
-    fn reuse(&self) -> u32 {
+    /// How many requests an instance serves.
+    pub fn reuse(&self) -> u32 {
         self.written().reuse
     }
 
@@ -527,5 +534,6 @@ pub fn allowance(limits: &Limits) -> Allowance {
         log_rate: limits.log_rate.0,
         // The host's affair.
         host_memory: u64::MAX,
+        app_memory: u64::MAX,
     }
 }

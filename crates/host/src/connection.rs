@@ -44,6 +44,7 @@ async fn secure<H: Handler>(stream: TcpStream, addr: std::net::SocketAddr, share
         addr,
         tls: false,
         sni: None,
+        account: Arc::default(),
     };
     let Some(tls) = &shared.tls else {
         return speak(stream, peer, shared).await;
@@ -100,12 +101,13 @@ where
         pulse.clone(),
         !is_http2,
     ));
+    let account = peer.account.clone();
     let service = service_fn({
         let (shared, pulse) = (shared.clone(), pulse.clone());
         move |request| answer(request, peer.clone(), InFlight::new(&shared, &pulse))
     });
     if is_http2 {
-        let connection = http2::Builder::new(shared.executor())
+        let connection = http2::Builder::new(shared.executor(&account))
             .timer(TokioTimer::new())
             .max_concurrent_streams(limits.streams)
             .max_header_list_size(limits.head_bytes as u32)
@@ -115,7 +117,9 @@ where
             .keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(20))
             .serve_connection(io, service);
-        conduct(Box::pin(connection), &shared, &pulse).await;
+        account
+            .drive(conduct(Box::pin(connection), shared, pulse))
+            .await;
     } else {
         let connection = http1::Builder::new()
             // Our own patience tells an idle connection from a slow header; hyper's does not.
@@ -124,14 +128,16 @@ where
             .max_header_size(limits.head_bytes)
             .max_buf_size(limits.head_bytes.max(64 * 1024))
             .serve_connection(io, service);
-        conduct(Box::pin(connection), &shared, &pulse).await;
+        account
+            .drive(conduct(Box::pin(connection), shared, pulse))
+            .await;
     }
 }
 
 /// Drives a connection; when the server drains, lets it finish what it began.
 ///
 /// It is boxed: each step of an async function that hands it on would keep room for it.
-async fn conduct<H, C>(mut connection: Pin<Box<C>>, shared: &Shared<H>, pulse: &Pulse)
+async fn conduct<H, C>(mut connection: Pin<Box<C>>, shared: Arc<Shared<H>>, pulse: Arc<Pulse>)
 where
     C: GracefulConnection<Error = hyper::Error>,
 {

@@ -85,6 +85,7 @@ fn serve<H: Handler>(stream: DuplexStream, handler: Arc<H>) -> BoxFuture<'static
         addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         tls: false,
         sni: None,
+        account: Arc::default(),
     };
     let service = service_fn(move |request| {
         let (handler, peer) = (handler.clone(), peer.clone());

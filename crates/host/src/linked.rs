@@ -101,7 +101,7 @@ impl Provide<State> for Linked {
         Box::pin(async move {
             let name = &component.name;
             // In the callee's own queue. Links make no cycle, so nobody waits for one who waits.
-            let turn = component.queue.enter().await;
+            let turn = component.queue.enter_within().await;
             let turn = turn.map_err(|error| refused(name, error))?;
             let place = component.place(&loaded, &turn).await;
             let place = place.map_err(|full| {

@@ -18,16 +18,39 @@ pub struct Queue {
     name: Arc<str>,
     /// Calls that may be at work; the semaphore gives its permits out in order.
     places: Arc<Semaphore>,
+    /// Those of all components of the app.
+    app: Places,
     waiting: AtomicU32,
     most: u32,
     patience: Duration,
 }
 
+/// Calls that may be at work in all components of an app together.
+#[derive(Clone)]
+pub struct Places(Arc<Semaphore>);
+
+impl Places {
+    /// So many.
+    pub fn of(most: u32) -> Self {
+        Places(Arc::new(Semaphore::new(most as usize)))
+    }
+}
+
 /// A call's place, and how long it may still wait for what else it needs.
 pub struct Turn {
     /// Held while the call is at work.
-    pub place: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
+    /// The same of its app; a call within another one has none of its own.
+    _of_app: Option<OwnedSemaphorePermit>,
     until: Option<Instant>,
+}
+
+/// What to do where the app's places are what is waited for.
+const OF_APP: &str = "let more calls of the app work at once: limits = { concurrency = … }, before \
+                      the first table of the manifest";
+
+fn closed() -> Box<Error> {
+    Box::new(Error::ours("the queue of a component is closed"))
 }
 
 /// Gives a place in the queue up, whether its call got its turn or left.
@@ -40,10 +63,11 @@ impl Drop for Waiting<'_> {
 }
 
 impl Queue {
-    /// An empty queue before `limits.concurrency` places.
-    pub(crate) fn new(name: Arc<str>, limits: &Limits) -> Self {
+    /// An empty queue before `limits.concurrency` places, and those of the app.
+    pub(crate) fn new(name: Arc<str>, limits: &Limits, app: &Places) -> Self {
         Queue {
             name,
+            app: app.clone(),
             places: Arc::new(Semaphore::new(limits.concurrency as usize)),
             waiting: AtomicU32::new(0),
             most: limits.queue,
@@ -53,21 +77,39 @@ impl Queue {
 
     /// A place among the calls at work, at once or in turn.
     pub async fn enter(&self) -> Result<Turn, Box<Error>> {
+        let mut turn = self.enter_within().await?;
+        let of_app = match self.app.0.clone().try_acquire_owned() {
+            Ok(place) => place,
+            Err(_) => {
+                let place = self.app.0.clone().acquire_owned();
+                let place = self.wait_for(&turn, place).await.map_err(|mut error| {
+                    error.help = vec![OF_APP.to_owned()];
+                    error
+                })?;
+                place.map_err(|_| closed())?
+            }
+        };
+        turn._of_app = Some(of_app);
+        Ok(turn)
+    }
+
+    /// The same for a call within a call of the app's, which has its place: were each to have one,
+    /// calls could wait for one another.
+    pub async fn enter_within(&self) -> Result<Turn, Box<Error>> {
+        let turn = |place, until| Turn {
+            _place: place,
+            _of_app: None,
+            until,
+        };
         // Whoever waits already is given what comes free, so nobody overtakes here.
         if let Ok(place) = self.places.clone().try_acquire_owned() {
-            return Ok(Turn { place, until: None });
+            return Ok(turn(place, None));
         }
         let until = Instant::now() + self.patience;
         let place = self
             .wait(until, self.places.clone().acquire_owned())
             .await?;
-        let Ok(place) = place else {
-            return Err(Box::new(Error::ours("the queue of a component is closed")));
-        };
-        Ok(Turn {
-            place,
-            until: Some(until),
-        })
+        Ok(turn(place.map_err(|_| closed())?, Some(until)))
     }
 
     /// Waits for something else that the call needs, for as long as is left of its time.
@@ -129,7 +171,25 @@ mod tests {
             queue_time: Time::millis(millis),
             ..Limits::default()
         };
-        Arc::new(Queue::new("web".into(), &limits))
+        Arc::new(Queue::new("web".into(), &limits, &Places::of(8)))
+    }
+
+    #[tokio::test]
+    async fn components_share_the_places_of_their_app() {
+        let limits = Limits {
+            queue_time: Time::millis(20),
+            ..Limits::default()
+        };
+        let app = Places::of(1);
+        let [one, two] = ["one", "two"].map(|name| Queue::new(name.into(), &limits, &app));
+        let turn = one.enter().await.unwrap();
+        let error = two.enter().await.err().unwrap();
+        assert_eq!(error.limit, Some(Limit::QueueTime));
+        assert_eq!(error.help, [OF_APP]);
+        // Who calls on already has one.
+        assert!(two.enter_within().await.is_ok());
+        drop(turn);
+        assert!(two.enter().await.is_ok());
     }
 
     fn limit<T>(result: Result<T, Box<Error>>) -> Option<Limit> {

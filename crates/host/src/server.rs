@@ -6,6 +6,7 @@ use crate::patience::Patience;
 use crate::shutdown::Shutdown;
 use crate::slot::Slot;
 use crate::tls::Tls;
+use holm_runtime::lanes::Account;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use std::fmt;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +42,8 @@ pub struct Peer {
     pub tls: bool,
     /// The name that the client asked TLS for.
     pub sni: Option<Arc<str>>,
+    /// Who pays for what the connection costs; the handler says so when it knows.
+    pub account: Arc<Account>,
 }
 
 /// What a server allows its clients. Every one of these is on by default.
@@ -133,6 +137,7 @@ impl Server {
             cancel: CancellationToken::new(),
             tasks: TaskTracker::new(),
             requests: AtomicUsize::new(0),
+            runtime: Handle::current(),
         });
         let follow = async {
             match &tls {
@@ -169,13 +174,17 @@ pub(crate) struct Shared<H> {
     pub cancel: CancellationToken,
     pub tasks: TaskTracker,
     pub requests: AtomicUsize,
+    /// Where its connections run; one may ask for more tasks while it is driven elsewhere.
+    pub runtime: Handle,
 }
 
 impl<H> Shared<H> {
-    pub fn executor(&self) -> Executor {
+    pub fn executor(&self, account: &Arc<Account>) -> Executor {
         Executor {
             tasks: self.tasks.clone(),
             cancel: self.cancel.clone(),
+            runtime: self.runtime.clone(),
+            account: account.clone(),
         }
     }
 }
@@ -190,11 +199,13 @@ impl<H: Handler> Shared<H> {
     }
 }
 
-/// Where HTTP/2 runs its streams: counted and cut like the connection itself.
+/// Where HTTP/2 runs its streams: counted, cut and paid for like the connection itself.
 #[derive(Clone)]
 pub(crate) struct Executor {
     tasks: TaskTracker,
     cancel: CancellationToken,
+    runtime: Handle,
+    account: Arc<Account>,
 }
 
 impl<F> hyper::rt::Executor<F> for Executor
@@ -202,10 +213,11 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, stream: F) {
-        let cancel = self.cancel.clone();
-        self.tasks.spawn(async move {
-            cancel.run_until_cancelled(stream).await;
-        });
+        let (cancel, account) = (self.cancel.clone(), self.account.clone());
+        let stream = async move {
+            cancel.run_until_cancelled(account.drive(stream)).await;
+        };
+        self.tasks.spawn_on(stream, &self.runtime);
     }
 }
 

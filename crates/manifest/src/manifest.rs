@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{Limits, Problem, Serve, Source, Span, Spanned, Value};
+use crate::{AppLimits, Limits, Problem, Serve, Source, Span, Spanned, Value};
 
 /// A manifest that passed every check.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub struct Manifest {
     pub version: Option<String>,
     /// What the app is, in one line.
     pub description: Option<String>,
+    /// What all of it together may use.
+    pub limits: AppLimits,
     /// How it is served.
     pub serve: Serve,
     /// The components in the order of the file; names differ.

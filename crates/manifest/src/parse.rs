@@ -6,8 +6,8 @@ use crate::manifest::{Build, Component, ComponentSource, Grant, Manifest, Store,
 use crate::schema::{pointer, schema};
 use crate::validate::{Place, validate};
 use crate::{
-    Fragment, Key, Limits, Problem, Problems, Serve, Source, Span, Spanned, Table, Value,
-    Vocabulary, links, nearest, syntax,
+    AppLimits, Fragment, Key, Limits, Problem, Problems, Serve, Source, Span, Spanned, Table,
+    Value, Vocabulary, links, nearest, syntax,
 };
 
 /// Reads manifests in one vocabulary; its schema is made once, because that takes longer than
@@ -120,6 +120,7 @@ impl Reader<'_> {
             name: text(table, "name").unwrap_or_default(),
             version: text(table, "version"),
             description: text(table, "description"),
+            limits: self.limits(table),
             serve: self.serve(table),
             components,
             triggers: self.triggers(table),
@@ -214,6 +215,16 @@ impl Reader<'_> {
             kind: kind.to_owned(),
             value: value.clone(),
         })
+    }
+
+    fn limits(&mut self, table: &Table) -> AppLimits {
+        let value = table.get("limits");
+        let Some(value) = value.filter(|value| self.passes(value, pointer::APP_LIMITS)) else {
+            return AppLimits::default();
+        };
+        let limits: AppLimits = self.read(value).unwrap_or_default();
+        self.problems.extend(limits.check(value));
+        limits
     }
 
     fn serve(&mut self, table: &Table) -> Serve {

@@ -4,7 +4,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde_json::{Map, Value as Json, json};
 
 use crate::manifest::Build;
-use crate::{Fragment, Limits, Serve, Vocabulary};
+use crate::{AppLimits, Fragment, Limits, Serve, Vocabulary};
 
 /// The schema of a manifest (JSON Schema, draft 2020-12) in this vocabulary.
 pub fn schema(vocabulary: &Vocabulary) -> Json {
@@ -19,6 +19,10 @@ pub fn schema(vocabulary: &Vocabulary) -> Json {
     put("name", name);
     put("version", text("Version of the app; free text."));
     put("description", text("What the app is, in one line."));
+    put(
+        "limits",
+        defs.add::<AppLimits>("What all components may use together; each limit has a default."),
+    );
     put("serve", defs.add::<Serve>("How the app is served."));
     put(
         "component",
@@ -71,6 +75,7 @@ pub(crate) mod pointer {
     pub(crate) const LIMITS: &str = "/$defs/Component/properties/limits";
     pub(crate) const BUILD: &str = "/$defs/Component/properties/build";
     pub(crate) const SERVE: &str = "/properties/serve";
+    pub(crate) const APP_LIMITS: &str = "/properties/limits";
 }
 
 fn component(vocabulary: &Vocabulary, defs: &mut Defs) -> Json {

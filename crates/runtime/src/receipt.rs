@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+/// What requests and answers are called among the kinds of traffic.
+const HTTP_SERVER: &str = "http-server";
+
 /// Bytes that crossed the seam, by kind; `in` is into the guest.
 #[derive(Default)]
 pub struct Flows {
@@ -77,7 +80,7 @@ impl Flows {
     /// The kinds of traffic in a fixed order, each with its counters in and out.
     pub fn rows(&self) -> [(&'static str, &AtomicU64, &AtomicU64); Self::KINDS] {
         [
-            ("http-server", &self.request_in, &self.response_out),
+            (HTTP_SERVER, &self.request_in, &self.response_out),
             ("http", &self.http_in, &self.http_out),
             ("files", &self.files_in, &self.files_out),
             ("stdio", &self.stdio_in, &self.stdio_out),
@@ -174,6 +177,17 @@ impl Receipt {
         self.limit_value = Some(limit.amount(allowance).to_string());
     }
 
+    /// Takes the bytes of the request and of the answer anew, where the instance's counters are
+    /// another event's by now.
+    pub fn bodies(&mut self, bytes: [u64; 2]) {
+        let before = self.bytes.remove(HTTP_SERVER).unwrap_or_default();
+        self.bytes_in = self.bytes_in - before[0] + bytes[0];
+        self.bytes_out = self.bytes_out - before[1] + bytes[1];
+        if bytes != [0, 0] {
+            self.bytes.insert(HTTP_SERVER, bytes);
+        }
+    }
+
     /// Takes the bytes anew, for what was still on its way when the account was closed.
     pub fn bytes_from(&mut self, flows: &Flows) {
         self.bytes.clear();
@@ -186,5 +200,41 @@ impl Receipt {
                 self.bytes.insert(kind, pair);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Allowance;
+
+    fn closed(flows: &Flows) -> Receipt {
+        let (budget, seam) = (Budget::new(Allowance::UNLIMITED), Seam::new(false, None));
+        Receipt::close("web", &budget, Duration::ZERO, flows, &seam)
+    }
+
+    #[test]
+    fn an_answer_s_bytes_are_its_own() {
+        let flows = Flows::default();
+        Flows::add(&flows.request_in, 10);
+        Flows::add(&flows.response_out, 3);
+        Flows::add(&flows.http_out, 5);
+        let mut receipt = closed(&flows);
+        // The next event on the instance.
+        flows.reset();
+        Flows::add(&flows.response_out, 1_000);
+        receipt.bodies([11, 7]);
+        assert_eq!((receipt.bytes_in, receipt.bytes_out), (11, 12));
+        assert_eq!(receipt.bytes["http-server"], [11, 7]);
+        assert_eq!(receipt.bytes["http"], [0, 5]);
+    }
+
+    #[test]
+    fn an_answer_without_a_body_leaves_no_row() {
+        let mut receipt = closed(&Flows::default());
+        receipt.bodies([0, 4]);
+        assert_eq!(receipt.bytes["http-server"], [0, 4]);
+        receipt.bodies([0, 0]);
+        assert!(receipt.bytes.is_empty() && receipt.bytes_out == 0);
     }
 }

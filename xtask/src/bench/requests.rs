@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::load::Target;
+use super::paced::Asked;
 use super::report::Section;
 use super::server::Server;
 use super::servers::{self, BARE, HOLM, PEER, Served, ratios};
@@ -239,7 +240,7 @@ fn fill(
             Some((&servers[found], full / 2.0))
         };
         if let (Some(holm), Some(bare)) = (half(HOLM), half(BARE)) {
-            tails(bench, case, [holm, bare], rounds, time, section)?;
+            tails(bench, [holm, bare], rounds, time, section)?;
         }
     }
     Ok(())
@@ -249,7 +250,6 @@ fn fill(
 /// hyper, each asked half as often as it could answer.
 fn tails(
     bench: &Bench,
-    case: &Case,
     servers: [(&Server, f64); 2],
     rounds: usize,
     time: Duration,
@@ -259,10 +259,13 @@ fn tails(
     let mut middles = [Vec::new(), Vec::new()];
     for _ in 0..rounds {
         for (((server, half), tails), middles) in servers.iter().zip(&mut tails).zip(&mut middles) {
-            let target = case.target(server);
-            let load = bench
-                .cores
-                .as_client(|| paced::drive(&target, *half, time))?;
+            // At `/`, where all of these answer.
+            let asked = Asked {
+                address: server.address,
+                app: "any",
+                answer: "",
+            };
+            let load = bench.cores.as_client(|| paced::drive(asked, *half, time))?;
             tails.push(load.latency_us(0.99) / load.latency_us(0.5));
             middles.push(load.latency_us(0.5));
         }

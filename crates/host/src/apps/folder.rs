@@ -6,13 +6,14 @@ use super::Apps;
 use crate::app::{App, vocabulary};
 use holm_manifest::{Manifest, Parser, Problem, Problems, Source};
 use holm_runtime::Error;
+use holm_runtime::lanes::lower_this_thread;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
-use tokio::sync::Mutex;
+use std::time::{Duration, SystemTime};
+use tokio::sync::{Mutex, oneshot};
 
 /// The file that makes a folder an app.
 const MANIFEST: &str = "holm.toml";
@@ -28,7 +29,7 @@ pub(crate) fn state_of(apps: &Path, app: &str) -> PathBuf {
 /// How often it is looked at, at most.
 const OFTEN: Duration = Duration::from_millis(500);
 
-/// Looking takes at most one part in so many of the time.
+/// Looking takes at most one part in so many of a core's time.
 const SHARE: u32 = 50;
 
 /// What changed less than this ago may still be being written.
@@ -232,50 +233,60 @@ impl Folder {
         let mut pause = OFTEN;
         loop {
             tokio::time::sleep(pause).await;
-            let (apps, mut folder) = (apps.clone(), folder.clone().lock_owned().await);
-            let looked = tokio::task::spawn_blocking(move || {
-                let began = Instant::now();
-                let changes = folder.look(&apps);
-                (changes, began.elapsed())
-            });
-            let Ok((changes, took)) = looked.await else {
+            let seen = folder.clone().lock_owned().await;
+            let Some((mut seen, news, took)) = at_leisure(move || {
+                let news = seen.news();
+                (seen, news, cpu_time())
+            })
+            .await
+            else {
                 tracing::error!("the folder of apps is not looked at any more");
                 return;
             };
             pause = OFTEN.max(took * SHARE);
-            if !changes.is_empty() {
+            if news.is_none_or(|news| news.is_empty()) {
+                continue;
+            }
+            let apps = apps.clone();
+            // Others' requests do not wait for this thread, and it has a priority like theirs: what
+            // was changed is wanted soon.
+            let changes = tokio::task::spawn_blocking(move || seen.look(&apps)).await;
+            if let Ok(changes) = changes
+                && !changes.is_empty()
+            {
                 tell(changes);
             }
         }
+    }
+
+    /// What is not as it was; none where the folder cannot be read at the moment, which loses
+    /// nothing.
+    fn news(&self) -> Option<News> {
+        let folders = self.folders().ok()?;
+        let now: BTreeSet<&PathBuf> = folders.iter().collect();
+        let gone = self.seen.keys().filter(|folder| !now.contains(folder));
+        let gone = gone.cloned().collect();
+        let is_new = |folder: &PathBuf| {
+            let old = self.seen.get(folder);
+            old.is_none_or(|seen| seen.has_changed(folder))
+        };
+        let new = folders.iter().filter(|f| is_new(f)).cloned().collect();
+        Some(News { gone, new })
     }
 
     /// Looks once more, and does what has changed. An app that is there already is loaded anew
     /// before it takes its old version's place; a broken one does not.
     pub fn look(&mut self, apps: &Apps) -> Changes {
         let mut changes = Changes::default();
-        // A folder that cannot be read at the moment loses nothing.
-        let Ok(folders) = self.folders() else {
-            return changes;
-        };
-        let now: BTreeSet<&PathBuf> = folders.iter().collect();
-        let gone: Vec<PathBuf> = self
-            .seen
-            .keys()
-            .filter(|folder| !now.contains(folder))
-            .cloned()
-            .collect();
+        let News { gone, new } = self.news().unwrap_or_default();
         for folder in gone {
             let app = self.seen.remove(&folder).and_then(|seen| seen.app);
             changes
                 .removed
                 .extend(app.filter(|app| apps.remove(app).is_some()));
         }
-        for folder in folders {
-            let old = self.seen.get(&folder);
-            if old.is_some_and(|seen| !seen.has_changed(&folder)) {
-                continue;
-            }
-            let before = old.and_then(|seen| seen.app.clone());
+        for folder in new {
+            let before = self.seen.get(&folder).and_then(|seen| seen.app.clone());
             let seen = self.renew(&folder, before, apps, &mut changes);
             self.seen.insert(folder, seen);
         }
@@ -352,6 +363,42 @@ impl Folder {
         folders.sort();
         Ok(folders)
     }
+}
+
+/// Folders that are not as they were.
+#[derive(Default)]
+struct News {
+    gone: Vec<PathBuf>,
+    /// New, or another than it was.
+    new: Vec<PathBuf>,
+}
+
+impl News {
+    fn is_empty(&self) -> bool {
+        self.gone.is_empty() && self.new.is_empty()
+    }
+}
+
+/// Does something on a thread of its own that comes after all others: with ten thousand apps a look
+/// takes tens of milliseconds, and requests that came meanwhile would wait for a core. None where
+/// there is no thread for it.
+async fn at_leisure<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (done, result) = oneshot::channel();
+    let spawned = std::thread::Builder::new()
+        .name("holm-apps".into())
+        .spawn(move || {
+            lower_this_thread();
+            // Nobody waits any more where this fails.
+            let _ = done.send(work());
+        });
+    spawned.ok()?;
+    result.await.ok()
+}
+
+/// CPU time of this thread so far.
+fn cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 /// The version, where it is healthy; on a thread that may wait.

@@ -15,6 +15,7 @@ use claims::Claims;
 use holm_capabilities::Place;
 use holm_capabilities::keyvalue::Stores;
 use holm_manifest::{Manifest, Problems};
+use holm_runtime::lanes::Tenant;
 use holm_runtime::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -64,8 +65,9 @@ impl Apps {
         manifest: Manifest,
         state: Option<&Path>,
     ) -> std::result::Result<App, Problems> {
-        let place = self.place(&manifest, state);
-        Ok(self.succession(App::load(manifest, &self.setting, &place)?))
+        let (place, tenant) = (self.place(&manifest, state), self.tenant(&manifest));
+        let app = App::load(manifest, &self.setting, &place, tenant)?;
+        Ok(self.succession(app))
     }
 
     /// Resolves a manifest; its components are loaded when they are first called.
@@ -74,8 +76,9 @@ impl Apps {
         manifest: Manifest,
         state: Option<&Path>,
     ) -> std::result::Result<App, Problems> {
-        let place = self.place(&manifest, state);
-        Ok(self.succession(App::new(manifest, &self.setting, &place)?))
+        let (place, tenant) = (self.place(&manifest, state), self.tenant(&manifest));
+        let app = App::new(manifest, &self.setting, &place, tenant)?;
+        Ok(self.succession(app))
     }
 
     /// Asks a version that is not served yet for its health, or says what is wrong with it.
@@ -144,6 +147,14 @@ impl Apps {
     fn publish(&self, all: &All) {
         self.slot
             .swap(HttpHandler::new(all.apps.values(), self.access.clone()));
+    }
+
+    /// Whose work the app's requests are: a new version owes what the old one owed.
+    fn tenant(&self, manifest: &Manifest) -> Arc<Tenant> {
+        match self.get(&manifest.name) {
+            Some(app) => app.tenant.clone(),
+            None => self.setting.lanes.tenant(),
+        }
     }
 
     fn place(&self, manifest: &Manifest, state: Option<&Path>) -> Place {

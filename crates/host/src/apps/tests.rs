@@ -63,6 +63,28 @@ fn a_route_belongs_to_one_app() {
 }
 
 #[test]
+fn a_new_version_is_the_same_tenant() {
+    let apps = apps();
+    let tenant = |name: &str| apps.get(name).unwrap().tenant.clone();
+    for name in ["one", "two"] {
+        apps.put(app(&apps, name, &[])).unwrap();
+    }
+    let (one, two) = (tenant("one"), tenant("two"));
+    assert!(!Arc::ptr_eq(&one, &two));
+    // Whatever of it has changed: who computes is charged to the same account.
+    apps.put(app(&apps, "one", &[("", "/new")])).unwrap();
+    assert!(Arc::ptr_eq(&tenant("one"), &one));
+    let web = apps.get("one").unwrap().components[0].clone();
+    assert!(Arc::ptr_eq(&web.tenant, &one));
+    apps.remove("one").unwrap();
+    apps.put(app(&apps, "one", &[])).unwrap();
+    assert!(
+        !Arc::ptr_eq(&tenant("one"), &one),
+        "another app by that name"
+    );
+}
+
+#[test]
 fn a_new_version_gives_up_the_routes_it_no_longer_has() {
     let apps = apps();
     apps.put(app(&apps, "one", &[("", "/a"), ("", "/b")]))

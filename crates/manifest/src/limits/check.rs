@@ -4,7 +4,7 @@ use super::Limits;
 use crate::{ByteSize, Problem, Time, Value, ValueKind};
 
 // One page of WebAssembly memory; less cannot hold anything.
-const MEMORY_MIN: ByteSize = ByteSize::kib(64);
+pub(super) const MEMORY_MIN: ByteSize = ByteSize::kib(64);
 
 // A stack is of the engine: each size has an engine and a pool of its own.
 const STACKS: [ByteSize; 4] = [

@@ -1,7 +1,9 @@
 //! All limits of a component on one page: unit, default, and why that default.
 
+mod app;
 mod check;
 
+pub use app::AppLimits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,6 @@
 //! The fast lane: an event on a tokio worker, until it ends or has to go to the slow lane.
 
+use super::estimate::estimate;
 use super::tenant::Tenant;
 use crate::limits::take_metered;
 use crate::ticker;
@@ -11,17 +12,23 @@ use std::task::Poll;
 pub(super) async fn drive<F: Future>(
     tenant: &Tenant,
     event: &mut Pin<Box<F>>,
-    arrived_ms: u64,
 ) -> Option<F::Output> {
-    tenant.begins(arrived_ms);
     let mut recent = Recent::default();
     poll_fn(move |cx| {
         if tenant.has_to_wait() {
             return Poll::Ready(None);
         }
-        let poll = event.as_mut().poll(cx);
-        let used = take_metered();
-        tenant.charge(used);
+        let mut used = 0;
+        let (poll, around) = estimate(
+            || event.as_mut().poll(cx),
+            || {
+                used = take_metered();
+                used
+            },
+        );
+        // Unless it was measured just now.
+        used += take_metered();
+        tenant.charge(used + around);
         match poll {
             Poll::Ready(output) => Poll::Ready(Some(output)),
             Poll::Pending if recent.is_long(used) && tenant.slow_lane_is_open() => {

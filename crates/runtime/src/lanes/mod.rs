@@ -5,9 +5,18 @@
 //! events of a tenant that uses more than its part while others wait begin there. In the slow lane
 //! time is shared by tenant, not by event ([`turns`]).
 //!
+//! What is done around a tenant's events, above all reading its requests and writing its answers,
+//! goes the same way: an [`Account`] charges it to the tenant, and drives it in the slow lane while
+//! the tenant is greedy. So a flood of cheap requests waits in its own line, as long ones do.
+//!
 //! A host with one busy tenant notices little of this: nobody is moved but who computes for 10 ms.
 
+mod account;
+mod estimate;
+mod event;
 mod fast;
+mod greed;
+mod place;
 mod priority;
 mod shares;
 mod slow;
@@ -17,6 +26,9 @@ mod tenant;
 mod tests;
 mod turns;
 
+pub use account::Account;
+pub use event::{Event, Lost};
+pub use priority::lower as lower_this_thread;
 pub use tenant::Tenant;
 
 use shares::Shares;
@@ -40,7 +52,7 @@ impl Lanes {
 
     fn with_threads(threads: usize) -> Arc<Self> {
         Arc::new(Lanes {
-            shares: Shares::default(),
+            shares: Shares::of(threads),
             slow: Slow::new(threads),
             tenants: AtomicU64::new(0),
         })

@@ -1,7 +1,7 @@
 //! Who used how much of late: the tenants of a host together.
 
 use crate::ticker::{PERIOD_MS, SHARED_PERIOD_MS};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// What "of late" means: this window and the one before.
 const WINDOW_MS: u64 = 50;
@@ -9,6 +9,9 @@ const WINDOW_MS: u64 = 50;
 /// So long after two tenants were at work a host counts as shared: who comes now and then must not
 /// find a queue in the fast lane.
 const SHARED_MS: u64 = 10_000;
+
+/// So many open events for each core are no crowd, whatever others have.
+const CROWD_PER_CORE: u64 = 8;
 
 /// The number of the window that a time lies in.
 pub(super) fn window(now_ms: u64) -> u64 {
@@ -18,8 +21,12 @@ pub(super) fn window(now_ms: u64) -> u64 {
 /// All tenants together.
 #[derive(Default)]
 pub(super) struct Shares {
+    /// Cores that they share.
+    cores: u64,
     /// CPU time of all guests in microseconds.
     pub used: Tally,
+    /// Events that have not ended.
+    pub open: AtomicU32,
     /// How many tenants had events.
     active: Tally,
     /// The tenant that was seen last.
@@ -31,6 +38,14 @@ pub(super) struct Shares {
 }
 
 impl Shares {
+    /// Of so many cores.
+    pub fn of(cores: usize) -> Self {
+        Shares {
+            cores: cores as u64,
+            ..Shares::default()
+        }
+    }
+
     /// A tenant has its first event in a window. Gives how long a tick should last.
     pub fn seen(&self, tenant: u64, now_ms: u64) -> u64 {
         self.active.add(window(now_ms), 1);
@@ -61,13 +76,32 @@ impl Shares {
         late != 0 && window(now_ms).saturating_sub(late) <= 1
     }
 
-    /// Whether so much is clearly more than a tenant's equal part of what all have used.
-    pub fn is_over(&self, used_us: u64, now_ms: u64) -> bool {
+    /// Whether a tenant that used so much of late, and has so many open events, has clearly more
+    /// than its equal part.
+    ///
+    /// Of what all have used, and of the machine: who uses less than its part of the machine takes
+    /// nothing from anybody, however little the others use. Or of the open events, as far as they
+    /// cost anything: a crowd is in everybody's way before it has used much. With half of the
+    /// machine unused, who had to wait did not wait for a tenant.
+    pub fn is_over(&self, used_us: u64, open: u32, now_ms: u64) -> bool {
         let window = window(now_ms);
         let (now, before) = self.active.read(window);
         let tenants = now.max(before).max(2);
         let (now, before) = self.used.read(window);
-        used_us * tenants * 4 > (now + before) * 5
+        let all_us = now + before;
+        let there_was_us = self.cores * (WINDOW_MS + now_ms % WINDOW_MS) * 1_000;
+        if 2 * all_us < there_was_us {
+            return false;
+        }
+        let takes_more = used_us * tenants * 4 > all_us * 5 && used_us * tenants >= there_was_us;
+        let all_open = u64::from(self.open.load(Relaxed));
+        let crowds = self.is_crowd(open) && u64::from(open) * tenants * 4 > all_open * 5;
+        takes_more || crowds && used_us * tenants * 4 >= all_us
+    }
+
+    /// Whether so many open events of one tenant may be in others' way.
+    pub fn is_crowd(&self, open: u32) -> bool {
+        u64::from(open) > self.cores * CROWD_PER_CORE
     }
 }
 
@@ -148,12 +182,47 @@ mod tests {
         shares.seen(1, 1_000);
         shares.seen(2, 1_000);
         shares.used.add(window(1_000), 1_000);
-        assert!(shares.is_over(700, 1_000));
-        assert!(!shares.is_over(600, 1_000), "half of it, more or less");
+        assert!(shares.is_over(700, 0, 1_000));
+        assert!(!shares.is_over(600, 0, 1_000), "half of it, more or less");
         shares.seen(3, 1_000);
         shares.seen(4, 1_000);
-        assert!(shares.is_over(400, 1_000));
-        assert!(!shares.is_over(250, 1_000));
+        assert!(shares.is_over(400, 0, 1_000));
+        assert!(!shares.is_over(250, 0, 1_000));
+    }
+
+    /// Two tenants on two cores, which together used 60 ms of 50 to 100 ms on each.
+    fn busy(open: u32) -> Shares {
+        let shares = Shares::of(2);
+        for tenant in [1, 2] {
+            shares.seen(tenant, 1_000);
+        }
+        shares.used.add(window(950), 30_000);
+        shares.used.add(window(1_000), 30_000);
+        shares.open.store(open, Relaxed);
+        shares
+    }
+
+    #[test]
+    fn who_has_less_than_its_part_of_the_machine_is_not_over() {
+        let shares = busy(0);
+        assert!(shares.is_over(51_000, 0, 1_000));
+        assert!(!shares.is_over(49_000, 0, 1_000), "whatever the other used");
+    }
+
+    #[test]
+    fn a_crowd_that_costs_something_is_over() {
+        let shares = busy(40);
+        assert!(shares.is_over(20_000, 30, 1_000));
+        assert!(!shares.is_over(20_000, 20, 1_000), "as many as the other");
+        assert!(!shares.is_over(5_000, 30, 1_000), "most of them sleep");
+        let shares = busy(16);
+        assert!(!shares.is_over(20_000, 16, 1_000), "few");
+    }
+
+    #[test]
+    fn nobody_is_over_on_a_machine_with_little_to_do() {
+        let shares = busy(40);
+        assert!(!shares.is_over(60_000, 40, 1_040), "60 ms of 2 times 90");
     }
 
     #[test]

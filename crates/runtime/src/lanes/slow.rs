@@ -6,6 +6,7 @@ use super::tenant::Tenant;
 use super::turns::Turns;
 use crate::limits::{take_metered, thread_cpu_ns};
 use futures::FutureExt as _;
+use std::cell::Cell;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -17,6 +18,16 @@ use tokio::sync::oneshot;
 
 /// How long the end waits for threads in the middle of a turn, which their next tick ends.
 const END_WAIT: Duration = Duration::from_millis(500);
+
+thread_local! {
+    /// Whether this thread is one of a slow lane's.
+    static HERE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the caller runs in the slow lane.
+pub(super) fn is_here() -> bool {
+    HERE.get()
+}
 
 /// The slow lane of a process.
 pub(super) struct Slow {
@@ -114,8 +125,13 @@ impl Slow {
         open
     }
 
-    /// Drives an event to its end.
-    pub fn drive<F>(self: Arc<Self>, tenant: Arc<Tenant>, event: Pin<Box<F>>) -> Running<F::Output>
+    /// Drives an event to its end, and holds on to something until then.
+    pub fn drive<F>(
+        self: Arc<Self>,
+        tenant: Arc<Tenant>,
+        event: Pin<Box<F>>,
+        held: impl Send + 'static,
+    ) -> Running<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
@@ -124,6 +140,7 @@ impl Slow {
         let job = Box::pin(async move {
             // Nobody waits any more where this fails.
             let _ = done.send(AssertUnwindSafe(event).catch_unwind().await);
+            drop(held);
         });
         let task = Task::new(self.clone(), tenant, job);
         self.push(task.clone());
@@ -148,6 +165,7 @@ impl Slow {
     }
 
     fn run(&self, runtime: &Handle) {
+        HERE.set(true);
         priority::lower();
         while let Some(task) = self.next() {
             let began = thread_cpu_ns();
@@ -158,6 +176,7 @@ impl Slow {
             let tenant = task.tenant.clone();
             tenant.charge(used);
             let again = again.then_some(task);
+            let used = used + tenant.take_around();
             self.board().turns.over(&tenant, used, again);
         }
         let mut board = self.board();

@@ -112,12 +112,30 @@ impl Wake for Task {
 pub(super) struct Running<T> {
     task: Arc<Task>,
     result: oneshot::Receiver<thread::Result<T>>,
+    /// Whether the task goes on when this is dropped.
+    kept: bool,
 }
 
 impl<T> Running<T> {
     /// A handle on a task whose job sends its result, or its panic.
     pub fn new(task: Arc<Task>, result: oneshot::Receiver<thread::Result<T>>) -> Self {
-        Running { task, result }
+        Running {
+            task,
+            result,
+            kept: false,
+        }
+    }
+
+    /// One whose task goes on when nobody waits for it any more.
+    pub fn kept(mut self) -> Self {
+        self.kept = true;
+        self
+    }
+
+    /// Its result, or its panic.
+    pub fn poll_result(&mut self, cx: &mut Context<'_>) -> Poll<thread::Result<T>> {
+        let result = ready!(Pin::new(&mut self.result).poll(cx));
+        Poll::Ready(result.unwrap_or_else(|_| Err(Box::new("the slow lane was closed"))))
     }
 }
 
@@ -125,17 +143,18 @@ impl<T> Future for Running<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        match ready!(Pin::new(&mut self.result).poll(cx)) {
-            Ok(Ok(output)) => Poll::Ready(output),
+        match ready!(self.poll_result(cx)) {
+            Ok(output) => Poll::Ready(output),
             // As if it had been polled here: whoever has the join handle is told.
-            Ok(Err(panic)) => resume_unwind(panic),
-            Err(_) => resume_unwind(Box::new("the slow lane was closed")),
+            Err(panic) => resume_unwind(panic),
         }
     }
 }
 
 impl<T> Drop for Running<T> {
     fn drop(&mut self) {
-        self.task.cancel();
+        if !self.kept {
+            self.task.cancel();
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The lanes with made-up events: who gets turns, and what wakes, ends and breaks them.
 
 use super::slow::Slow;
+use super::tenant::LINE_MOST;
 use super::*;
 use crate::call::metered;
 use crate::limits::{Allowance, Budget, thread_cpu_ns};
@@ -63,7 +64,7 @@ impl Slow {
         F::Output: Send + 'static,
     {
         assert!(self.open());
-        self.clone().drive(tenant.clone(), Box::pin(event))
+        self.clone().drive(tenant.clone(), Box::pin(event), ())
     }
 }
 
@@ -138,7 +139,7 @@ async fn a_greedy_tenant_s_events_begin_in_the_slow_lane() {
         assert_ne!(on(&greedy).await.unwrap(), "holm-slow");
         assert_ne!(on(&other).await.unwrap(), "holm-slow");
     }
-    greedy.charge(10_000_000);
+    greedy.charge(200_000_000);
     greedy.waiting.store(5, Relaxed);
     assert_eq!(on(&greedy).await.unwrap(), "holm-slow");
     assert_ne!(on(&other).await.unwrap(), "holm-slow");
@@ -285,4 +286,179 @@ async fn no_wake_up_is_lost() {
     for pair in pairs {
         timeout(SOON, pair).await.unwrap().unwrap();
     }
+}
+
+/// Two tenants in a host that they share.
+async fn shared(threads: usize) -> (Arc<Lanes>, Arc<Tenant>, Arc<Tenant>) {
+    let lanes = Lanes::with_threads(threads);
+    let tenants = (lanes.tenant(), lanes.tenant());
+    for tenant in [&tenants.0, &tenants.1] {
+        tenant.spawn(async {}).await.unwrap();
+    }
+    (lanes, tenants.0, tenants.1)
+}
+
+/// Greedy until somebody says otherwise.
+fn greedy(tenant: &Tenant) {
+    tenant.greed.shows(u64::MAX);
+}
+
+#[tokio::test]
+async fn a_wave_of_one_tenant_waits_in_its_own_line() {
+    let (_lanes, one, other) = shared(1).await;
+    let wave: Vec<_> = (0..LINE_MOST + 10)
+        .map(|_| one.spawn(async { thread() }))
+        .collect();
+    assert_ne!(other.spawn(async { thread() }).await.unwrap(), "holm-slow");
+    let mut slow = 0;
+    for event in wave {
+        slow += u32::from(event.await.unwrap() == "holm-slow");
+    }
+    assert_eq!(slow, 10);
+
+    let lanes = Lanes::with_threads(1);
+    let alone = lanes.tenant();
+    let wave: Vec<_> = (0..2 * LINE_MOST)
+        .map(|_| alone.spawn(async { thread() }))
+        .collect();
+    for event in wave {
+        assert_ne!(event.await.unwrap(), "holm-slow", "there is nobody else");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_goes_where_its_payer_s_work_goes_and_comes_back() {
+    let lanes = Lanes::with_threads(1);
+    let (tenant, account) = (lanes.tenant(), Arc::new(Account::default()));
+    let (ask, mut asked) = tokio::sync::mpsc::channel::<()>(1);
+    let (answer, mut answers) = tokio::sync::mpsc::channel(1);
+    let connection = async move {
+        while asked.recv().await.is_some() {
+            answer.send(thread()).await.unwrap();
+        }
+        "over"
+    };
+    let driven = tokio::spawn({
+        let account = account.clone();
+        async move { account.drive(connection).await }
+    });
+    let mut next = async || {
+        ask.send(()).await.unwrap();
+        timeout(SOON, answers.recv()).await.unwrap().unwrap()
+    };
+    assert_ne!(next().await, "holm-slow", "nobody pays yet");
+    account.charge_to(&tenant);
+    assert_ne!(next().await, "holm-slow");
+    greedy(&tenant);
+    for _ in 0..3 {
+        assert_eq!(next().await, "holm-slow");
+    }
+    tenant.greed.ends();
+    // It may be in the middle of a turn.
+    while next().await == "holm-slow" {}
+    for _ in 0..3 {
+        assert_ne!(next().await, "holm-slow");
+    }
+    greedy(&tenant);
+    assert_eq!(next().await, "holm-slow");
+    drop(ask);
+    assert_eq!(timeout(SOON, driven).await.unwrap().unwrap(), "over");
+}
+
+#[tokio::test]
+async fn a_connection_that_is_dropped_is_dropped_in_the_slow_lane_too() {
+    let lanes = Lanes::with_threads(1);
+    let (tenant, account) = (lanes.tenant(), Arc::new(Account::default()));
+    account.charge_to(&tenant);
+    greedy(&tenant);
+    let (token, dropped) = told();
+    let (begin, begun) = oneshot::channel();
+    let driven = tokio::spawn(async move {
+        let connection = async move {
+            let _token = token;
+            begin.send(thread()).unwrap();
+            pending::<()>().await;
+        };
+        account.drive(connection).await;
+    });
+    assert_eq!(begun.await.unwrap(), "holm-slow");
+    driven.abort();
+    timeout(SOON, dropped).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn who_is_known_late_pays_for_what_was_before() {
+    let lanes = Lanes::with_threads(1);
+    let (tenant, account) = (lanes.tenant(), Arc::new(Account::default()));
+    let work = |turns_done: Arc<AtomicUsize>| turns(100, Duration::from_micros(50), turns_done);
+    account.drive(work(Arc::default())).await;
+    assert_eq!(tenant.take_around(), 0);
+    account.charge_to(&tenant);
+    let before = tenant.take_around();
+    assert!(before >= 93 * 50_000, "{before}");
+    account.drive(work(Arc::default())).await;
+    let after = tenant.take_around();
+    assert!(after >= 93 * 50_000, "{after}");
+}
+
+#[tokio::test]
+async fn what_an_event_of_the_slow_lane_begins_stays_there() {
+    let lanes = Lanes::with_threads(1);
+    let tenant = lanes.tenant();
+    let event = lanes.slow.begin(&tenant, {
+        let tenant = tenant.clone();
+        async move { tenant.spawn(async { thread() }).await.unwrap() }
+    });
+    assert_eq!(timeout(SOON, event).await.unwrap(), "holm-slow");
+}
+
+#[tokio::test]
+async fn an_event_that_begins_in_the_slow_lane_is_an_event_like_others() {
+    let lanes = Lanes::with_threads(1);
+    let tenant = lanes.tenant();
+    greedy(&tenant);
+    let lost = tenant.spawn(async { panic!("as a test asks") }).await;
+    assert_eq!(
+        lost.unwrap_err().to_string(),
+        "its task panicked: as a test asks"
+    );
+    // Nobody waits for it, and it goes on.
+    let (begin, begun) = oneshot::channel();
+    let (end, ended) = oneshot::channel();
+    drop(tenant.spawn(async move {
+        begun.await.unwrap();
+        end.send(thread()).unwrap();
+    }));
+    begin.send(()).unwrap();
+    assert_eq!(timeout(SOON, ended).await.unwrap().unwrap(), "holm-slow");
+}
+
+#[tokio::test]
+async fn events_are_open_until_they_end_however_they_end() {
+    let (lanes, one, other) = shared(1).await;
+    let (end, ended) = oneshot::channel::<()>();
+    let waits = one.spawn(async {
+        let _ = ended.await;
+    });
+    let panics = other.spawn(async { panic!("as a test asks") });
+    assert_eq!(
+        (one.open.load(Relaxed), lanes.shares.open.load(Relaxed)),
+        (1, 2)
+    );
+    assert!(panics.await.is_err());
+    greedy(&other);
+    assert!(
+        other
+            .spawn(async { panic!("as a test asks") })
+            .await
+            .is_err()
+    );
+    other.spawn(async {}).await.unwrap();
+    end.send(()).unwrap();
+    waits.await.unwrap();
+    // The slow lane's thread lets go after it has told the result.
+    while lanes.shares.open.load(Relaxed) > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!((one.open.load(Relaxed), other.open.load(Relaxed)), (0, 0));
 }

@@ -39,12 +39,16 @@ impl<J> Turns<J> {
     /// A job waits for its turn.
     pub fn push(&mut self, tenant: &Arc<Tenant>, job: J) {
         let floor = self.floor;
-        let line = self.lines.entry(tenant.id).or_insert_with(|| Line {
-            tenant: tenant.clone(),
-            waiting: VecDeque::new(),
-            running: 0,
-            // Who left in debt comes back in debt.
-            used: tenant.left_at.load(Relaxed).max(floor),
+        let line = self.lines.entry(tenant.id).or_insert_with(|| {
+            // What was done for it while it had nothing here was no turn of its.
+            tenant.take_around();
+            Line {
+                tenant: tenant.clone(),
+                waiting: VecDeque::new(),
+                running: 0,
+                // Who left in debt comes back in debt.
+                used: tenant.left_at.load(Relaxed).max(floor),
+            }
         });
         line.waiting.push_back(job);
         tenant.waiting.fetch_add(1, Relaxed);

@@ -153,6 +153,9 @@ limits! {
     /// The memory of all instances of the host; not a component's, but the operator's.
     HostMemory = "host_memory", "wanted more memory than the host has left for its app",
         |a| Amount::bytes(a.host_memory);
+    /// The memory of all instances of its app.
+    AppMemory = "app_memory", "wanted more memory than its app may have",
+        |a| Amount::bytes(a.app_memory);
 }
 
 /// Some limits: those that an event has reached.
@@ -222,6 +225,9 @@ impl Limit {
             Limit::HostMemory => {
                 Error::yours(what).help("raise what all instances may have: holm up --memory …")
             }
+            Limit::AppMemory => Error::yours(what).help(
+                "raise it in the manifest, for the app: limits = { memory = … }, before the first table",
+            ),
             _ => Error::guest(what).help(format!(
                 "raise it in the manifest: limits = {{ {} = … }}",
                 self.name()
@@ -362,6 +368,7 @@ mod tests {
             value_size: 18,
             log_rate: 19,
             host_memory: 20,
+            app_memory: 31,
         };
         for limit in Limit::ALL {
             let amount = limit.amount(&allowance);

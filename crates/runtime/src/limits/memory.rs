@@ -1,5 +1,6 @@
 //! The memory of all instances of a host, and the share of it that each tenant may take.
 
+use super::Limit;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -36,29 +37,38 @@ impl HostMemory {
 pub struct TenantMemory {
     host: Arc<HostMemory>,
     used: AtomicU64,
+    /// What it may have, whatever is left.
+    most: u64,
     /// Others want some too.
     shared: bool,
 }
 
 impl TenantMemory {
-    /// A tenant of a host that has others (`shared`), or of one that has not.
-    pub fn new(host: &Arc<HostMemory>, shared: bool) -> Arc<Self> {
+    /// A tenant of a host that has others (`shared`), or of one that has not; it may have so many
+    /// bytes at most.
+    pub fn new(host: &Arc<HostMemory>, shared: bool, most: u64) -> Arc<Self> {
         Arc::new(TenantMemory {
             host: host.clone(),
             used: AtomicU64::new(0),
+            most,
             shared,
         })
     }
 
     /// How much there is for all, in bytes.
-    pub fn most(&self) -> u64 {
+    pub fn of_host(&self) -> u64 {
         self.host.most
     }
 
-    /// Takes so many bytes, unless there are not as many; or unless the tenant would then have more
-    /// than it leaves to others. So one has half of all at most, two have a third each, and somebody
-    /// who comes late always finds some.
-    pub(super) fn take(&self, bytes: u64) -> bool {
+    /// How much it may have, in bytes.
+    pub fn most(&self) -> u64 {
+        self.most
+    }
+
+    /// Takes so many bytes, unless it may not have as many or there are not as many; or unless the
+    /// tenant would then have more than it leaves to others. So one has half of all at most, two have
+    /// a third each, and somebody who comes late always finds some. Gives the limit that is in the way.
+    pub(super) fn take(&self, bytes: u64) -> Result<(), Limit> {
         let of_all = self
             .host
             .used
@@ -67,10 +77,13 @@ impl TenantMemory {
         let own = self.used.fetch_add(bytes, Relaxed).saturating_add(bytes);
         let left = self.host.most.checked_sub(of_all);
         let fits = left.is_some_and(|left| !self.shared || own <= left);
-        if !fits {
-            self.give_back(bytes);
-        }
-        fits
+        let limit = match own > self.most {
+            true => Limit::AppMemory,
+            false if fits => return Ok(()),
+            false => Limit::HostMemory,
+        };
+        self.give_back(bytes);
+        Err(limit)
     }
 
     pub(super) fn give_back(&self, bytes: u64) {
@@ -86,8 +99,8 @@ mod tests {
     #[test]
     fn a_tenant_leaves_as_much_as_it_has() {
         let host = HostMemory::of(1200);
-        let [one, two, late] = [(); 3].map(|()| TenantMemory::new(&host, true));
-        let all_of = |tenant: &TenantMemory| (0..1200).filter(|_| tenant.take(1)).count();
+        let [one, two, late] = [(); 3].map(|()| TenantMemory::new(&host, true, u64::MAX));
+        let all_of = |tenant: &TenantMemory| (0..1200).filter(|_| tenant.take(1).is_ok()).count();
         assert_eq!(all_of(&one), 600);
         assert_eq!(all_of(&two), 300);
         assert_eq!(all_of(&late), 150);
@@ -100,10 +113,21 @@ mod tests {
     #[test]
     fn who_is_alone_may_have_all() {
         let host = HostMemory::of(100);
-        let tenant = TenantMemory::new(&host, false);
-        assert!(tenant.take(60));
-        assert!(!tenant.take(41));
-        assert!(tenant.take(40));
+        let tenant = TenantMemory::new(&host, false, u64::MAX);
+        assert_eq!(tenant.take(60), Ok(()));
+        assert_eq!(tenant.take(41), Err(Limit::HostMemory));
+        assert_eq!(tenant.take(40), Ok(()));
         assert_eq!(host.used(), 100);
+    }
+
+    #[test]
+    fn nobody_has_more_than_it_may_have() {
+        let host = HostMemory::of(100);
+        let tenant = TenantMemory::new(&host, false, 50);
+        assert_eq!(tenant.take(50), Ok(()));
+        assert_eq!(tenant.take(1), Err(Limit::AppMemory));
+        tenant.give_back(50);
+        assert_eq!(tenant.take(20), Ok(()));
+        assert_eq!(host.used(), 20);
     }
 }

@@ -76,6 +76,8 @@ pub struct Allowance {
     pub log_rate: u64,
     /// Linear memory of all instances of the host, of which this one's tenant has a share.
     pub host_memory: u64,
+    /// Linear memory of all instances of its app, in bytes.
+    pub app_memory: u64,
 }
 
 impl Allowance {
@@ -110,6 +112,7 @@ impl Allowance {
         value_size: 16 << 20,
         log_rate: u64::MAX,
         host_memory: u64::MAX,
+        app_memory: u64::MAX,
     };
 }
 
@@ -177,9 +180,9 @@ impl ResourceLimiter for Budget {
             return Ok(false);
         }
         if let Some(tenant) = &self.tenant
-            && !tenant.take(more)
+            && let Err(limit) = tenant.take(more)
         {
-            self.meter.hit(Limit::HostMemory);
+            self.meter.hit(limit);
             return Ok(false);
         }
         self.memory = total;
@@ -232,7 +235,7 @@ mod tests {
     #[test]
     fn what_an_instance_had_of_the_host_is_given_back() {
         let host = HostMemory::of(100);
-        let tenant = TenantMemory::new(&host, false);
+        let tenant = TenantMemory::new(&host, false, u64::MAX);
         let take = |bytes| {
             let mut budget = Budget::new(Allowance::UNLIMITED).of_tenant(tenant.clone());
             let taken = budget.memory_growing(0, bytes, None).unwrap();

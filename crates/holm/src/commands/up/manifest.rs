@@ -4,8 +4,8 @@
 use super::Args;
 use crate::grants::place_here;
 use holm_manifest::{
-    Component, ComponentSource, Limits, Manifest, Problem, Problems, Serve, Source, Span, Spanned,
-    Trigger, Value,
+    AppLimits, Component, ComponentSource, Limits, Manifest, Problem, Problems, Serve, Source,
+    Span, Spanned, Trigger, Value,
 };
 use std::path::Path;
 
@@ -61,6 +61,7 @@ fn alone(file: &Path, args: &Args) -> Result<Manifest, Problems> {
         name: "app".into(),
         version: None,
         description: None,
+        limits: AppLimits::default(),
         serve: Serve::default(),
         components: vec![Component {
             name: "app".into(),

@@ -10,6 +10,7 @@ fn peer() -> Peer {
         addr: "127.0.0.1:5555".parse().unwrap(),
         tls: false,
         sni: None,
+        account: Arc::default(),
     }
 }
 

@@ -7,8 +7,8 @@ use http::{HeaderMap, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::{Error, WasiBody};
@@ -64,20 +64,75 @@ where
     Ok(Some(first.unwrap_or_else(|| all.freeze())))
 }
 
+/// What an event and its two bodies know of each other: a body may still be on its way when the event
+/// has ended and its instance serves another.
+pub(super) struct Traffic {
+    /// The event's counters, as long as they are its.
+    flows: Mutex<Option<Arc<Flows>>>,
+    /// Bytes of the request's body so far, and of the answer's.
+    bytes: [AtomicU64; 2],
+    /// Set before the instance of a guest that failed is dropped.
+    broken: AtomicBool,
+}
+
+impl Traffic {
+    /// Of an event that has these counters.
+    pub(super) fn new(flows: Arc<Flows>) -> Arc<Self> {
+        Arc::new(Traffic {
+            flows: Mutex::new(Some(flows)),
+            bytes: Default::default(),
+            broken: AtomicBool::new(false),
+        })
+    }
+
+    /// The counters are another event's from now on.
+    pub(super) fn let_go(&self) {
+        *self.flows.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// The guest has failed: what it answered so far is not all.
+    pub(super) fn breaks(&self) {
+        self.broken.store(true, Relaxed);
+    }
+
+    /// Bytes of the request's body so far, and of the answer's.
+    pub(super) fn bytes(&self) -> [u64; 2] {
+        self.bytes.each_ref().map(|bytes| bytes.load(Relaxed))
+    }
+
+    fn received(&self, bytes: usize) {
+        self.bytes[0].fetch_add(bytes as u64, Relaxed);
+        self.of_event(|flows| Flows::add(&flows.request_in, bytes));
+    }
+
+    fn sent(&self, bytes: usize) {
+        self.bytes[1].fetch_add(bytes as u64, Relaxed);
+        self.of_event(|flows| Flows::add(&flows.response_out, bytes));
+    }
+
+    /// Does something while the event lasts.
+    fn of_event(&self, what: impl FnOnce(&Flows)) {
+        let flows = self.flows.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(flows) = &*flows {
+            what(flows);
+        }
+    }
+}
+
 /// The request's body on its way to the guest.
 pub(super) struct Received<B> {
     body: B,
-    flows: Arc<Flows>,
+    traffic: Arc<Traffic>,
     meter: Arc<Meter>,
     size: u64,
     over: bool,
 }
 
 impl<B> Received<B> {
-    pub(super) fn new(body: B, flows: Arc<Flows>, meter: Arc<Meter>) -> Self {
+    pub(super) fn new(body: B, traffic: Arc<Traffic>, meter: Arc<Meter>) -> Self {
         Received {
             body,
-            flows,
+            traffic,
             meter,
             size: 0,
             over: false,
@@ -105,10 +160,11 @@ impl<B: HttpBody<Data = Bytes, Error = Error> + Unpin> HttpBody for Received<B> 
             this.size = this.size.saturating_add(data.len() as u64);
             if this.size > most {
                 this.over = true;
-                this.meter.hit(Limit::RequestBody);
+                this.traffic
+                    .of_event(|_| this.meter.hit(Limit::RequestBody));
                 return Poll::Ready(Some(Err(Error::HttpRequestBodySize(Some(most)))));
             }
-            Flows::add(&this.flows.request_in, data.len());
+            this.traffic.received(data.len());
         }
         Poll::Ready(frame)
     }
@@ -125,13 +181,11 @@ impl<B: HttpBody<Data = Bytes, Error = Error> + Unpin> HttpBody for Received<B> 
 /// The response's body on its way to the client; its end tells the event that all was sent.
 pub(super) struct Sent {
     body: WasiBody,
-    flows: Arc<Flows>,
+    traffic: Arc<Traffic>,
     /// Its limits; not the event's account, which may be that of the instance's next event by now.
     size_most: u64,
     trailers_most: usize,
     size: u64,
-    /// Set before the instance of a guest that failed is dropped.
-    broken: Arc<AtomicBool>,
     /// Told of the limit that cuts it; dropped with the body otherwise.
     sent: Option<oneshot::Sender<Limit>>,
 }
@@ -139,18 +193,16 @@ pub(super) struct Sent {
 impl Sent {
     pub(super) fn new(
         body: WasiBody,
-        flows: Arc<Flows>,
+        traffic: Arc<Traffic>,
         most: &Allowance,
-        broken: Arc<AtomicBool>,
         sent: oneshot::Sender<Limit>,
     ) -> Self {
         Sent {
             body,
-            flows,
+            traffic,
             size_most: most.response_body,
             trailers_most: most.header_count,
             size: 0,
-            broken,
             sent: Some(sent),
         }
     }
@@ -165,7 +217,7 @@ impl Sent {
         if self.size > self.size_most {
             return Some(Limit::ResponseBody);
         }
-        Flows::add(&self.flows.response_out, length);
+        self.traffic.sent(length);
         None
     }
 
@@ -196,7 +248,7 @@ impl HttpBody for Sent {
         }
         // The engine ends the body of a guest that is gone as if it had finished it; a client must
         // not take half an answer for a whole one.
-        if frame.is_none() && self.broken.load(Relaxed) {
+        if frame.is_none() && self.traffic.broken.load(Relaxed) {
             return Poll::Ready(Some(Err(Error::HttpProtocolError)));
         }
         Poll::Ready(frame)
@@ -244,7 +296,7 @@ mod tests {
     fn a_request_ends_with_an_error_and_nothing_after_it() {
         let budget = Budget::new(allowance());
         let (flows, meter) = (Arc::new(Flows::default()), budget.meter.clone());
-        let mut received = Received::new(body(0), flows.clone(), meter.clone());
+        let mut received = Received::new(body(0), Traffic::new(flows.clone()), meter.clone());
         for _ in 0..2 {
             assert!(block_on(received.frame()).unwrap().is_ok());
         }
@@ -267,11 +319,25 @@ mod tests {
                 ..allowance()
             };
             let (sent, told) = oneshot::channel();
-            let flows = Arc::new(Flows::default());
-            let body = Sent::new(body(trailers), flows, &most, Arc::default(), sent);
+            let traffic = Traffic::new(Arc::default());
+            let body = Sent::new(body(trailers), traffic, &most, sent);
             assert_eq!(block_on(body.collect()).is_err(), limit.is_some());
             assert_eq!(block_on(told).ok(), limit);
         }
+    }
+
+    #[test]
+    fn an_answer_on_its_way_does_not_count_for_the_next_event() {
+        let flows = Arc::new(Flows::default());
+        let traffic = Traffic::new(flows.clone());
+        let (sent, _told) = oneshot::channel();
+        let mut body = Sent::new(body(0), traffic.clone(), &Allowance::UNLIMITED, sent);
+        assert!(block_on(body.frame()).unwrap().is_ok());
+        assert_eq!(flows.response_out.load(Relaxed), 10);
+        traffic.let_go();
+        assert!(block_on(body.collect()).is_ok());
+        assert_eq!(flows.response_out.load(Relaxed), 10);
+        assert_eq!(traffic.bytes(), [0, 30]);
     }
 
     #[test]

@@ -2,42 +2,36 @@
 //! receipt, give the instance back.
 
 use super::access_log::AccessRecord;
-use super::bounds::{Received, Sent, over};
-use crate::body::{Body, BoxError};
+use super::bounds::{Received, Sent, Traffic, over};
+use super::timing::respond;
+use crate::body::Body;
 use crate::component::{Component, Instance, Loaded, Proxy};
 use crate::event::{Account as _, Failure, fault, left, taken};
 use crate::paced::Paced;
 use crate::queue::Turn;
-use bytes::Bytes;
 use holm_capabilities::State;
 use holm_runtime::call::{close, event};
-use holm_runtime::limits::{Amount, Limit};
-use holm_runtime::receipt::{Flows, Receipt};
+use holm_runtime::limits::{Amount, Limit, Meter};
+use holm_runtime::receipt::Receipt;
 use holm_runtime::{Error, InstanceState as _};
 use http::uri::Authority;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
-use http_body::{Body as HttpBody, Frame};
-use http_body_util::BodyExt as _;
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use std::future::poll_fn;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::{WasiBody, WasiHttpView as _, p3};
 
-/// How long a finished answer is held back for its receipt, where the client is to be told in a
-/// header; past that the receipt follows as a trailer.
-const TIMING_GRACE: Duration = Duration::from_millis(5);
-
-/// The guest's own answer: a response, or the name of a `wasi:http` error code; with the counters
-/// of its event.
+/// The guest's own answer: a response, or the name of a `wasi:http` error code; with what counts it,
+/// and its event's clock and limits.
 struct Answer {
     response: Result<Response<WasiBody>, String>,
-    flows: Arc<Flows>,
+    traffic: Arc<Traffic>,
+    meter: Arc<Meter>,
     /// The limit that the event had reached by then.
     limit: Option<Limit>,
 }
@@ -62,23 +56,14 @@ pub async fn call(
         return Err(Failure::Error(Box::new(error)));
     }
     let turn = component.queue.enter().await.map_err(Failure::Busy)?;
-    let loaded = component.loaded().await.map_err(Failure::Error)?;
-    if !loaded.serves_http() {
-        let what = format!("component `{}` does not handle HTTP", component.label);
-        return Err(Error::yours(what).into());
-    }
-    let mut instance = taken(component.take(&loaded, &turn).await)?;
-    let meter = instance.store.data_mut().core().budget.meter.clone();
     let (answer, head) = oneshot::channel();
     let (sent, body_sent) = oneshot::channel::<Limit>();
     let (cost, receipt) = oneshot::channel();
     let (waiting, client) = oneshot::channel();
-    let broken = Arc::new(AtomicBool::new(false));
     // A task of its own: it may go on after the response's last byte, and hyper may go away first.
+    // All that the request costs beside HTTP itself is done in it, and so in the tenant's lane.
     let task = component.tenant.spawn(run(Event {
         component: component.clone(),
-        loaded,
-        instance,
         request,
         tls,
         record,
@@ -88,12 +73,12 @@ pub async fn call(
         cost,
         timing,
         turn,
-        broken: broken.clone(),
     }));
-    let (response, flows) = match head.await {
+    let (response, traffic, meter) = match head.await {
         // Whatever it says, it speaks of half a request.
         Ok(Answer {
             limit: Some(Limit::RequestBody),
+            meter,
             ..
         }) => {
             let error = meter.error(Limit::RequestBody, &component.name);
@@ -107,9 +92,10 @@ pub async fn call(
         }
         Ok(Answer {
             response: Ok(response),
-            flows,
+            traffic,
+            meter,
             ..
-        }) => (response, flows),
+        }) => (response, traffic, meter),
         Ok(Answer {
             response: Err(code),
             ..
@@ -122,7 +108,7 @@ pub async fn call(
         Err(_) => {
             drop(sent);
             return Err(match task.await {
-                Ok(Err(error)) => Failure::Error(error),
+                Ok(Err(failure)) => failure,
                 Ok(Ok(())) => Failure::NoAnswer(Box::new(
                     Error::guest(format!("{} returned without an answer", component.name))
                         .help("it must call response-outparam.set before it returns"),
@@ -141,7 +127,7 @@ pub async fn call(
             meter.error(limit, &component.name),
         )));
     }
-    let response = response.map(|body| Sent::new(body, flows, most, broken, sent));
+    let response = response.map(|body| Sent::new(body, traffic, most, sent));
     Ok(respond(response, receipt, timing).await)
 }
 
@@ -159,8 +145,6 @@ fn not_final(name: &str, status: StatusCode) -> Failure {
 /// All that one event needs.
 struct Event {
     component: Arc<Component>,
-    loaded: Arc<Loaded>,
-    instance: Instance,
     request: Request<Paced<Incoming>>,
     tls: bool,
     record: AccessRecord,
@@ -171,15 +155,29 @@ struct Event {
     cost: oneshot::Sender<Receipt>,
     timing: bool,
     turn: Turn,
-    /// Set before the instance of a guest that failed is dropped.
-    broken: Arc<AtomicBool>,
 }
 
-async fn run(event: Event) -> Result<(), Box<Error>> {
+/// Code that is ready, and an instance of it.
+async fn ready(
+    component: &Arc<Component>,
+    turn: &Turn,
+) -> Result<(Arc<Loaded>, Instance), Failure> {
+    let loaded = match component.called() {
+        Some(loaded) => loaded,
+        // Boxed, so that an event whose code is there does not carry the room for it.
+        None => Box::pin(component.loaded()).await.map_err(Failure::Error)?,
+    };
+    if !loaded.serves_http() {
+        let what = format!("component `{}` does not handle HTTP", component.label);
+        return Err(Error::yours(what).into());
+    }
+    let instance = taken(component.take(&loaded, turn).await)?;
+    Ok((loaded, instance))
+}
+
+async fn run(event: Event) -> Result<(), Failure> {
     let Event {
         component,
-        loaded,
-        mut instance,
         request,
         tls,
         record,
@@ -189,18 +187,23 @@ async fn run(event: Event) -> Result<(), Box<Error>> {
         cost,
         timing,
         turn,
-        broken,
     } = event;
     let began = Instant::now();
+    let mut left = pin!(left(client));
+    let (loaded, mut instance) = tokio::select! {
+        ready = ready(&component, &turn) => ready?,
+        () = &mut left => return Ok(()),
+    };
     let core = instance.store.data_mut().core();
     let (flows, meter) = (core.flows.clone(), core.budget.meter.clone());
     // Of a reused instance also where there is none: it has the one of the request before.
     instance.store.data_mut().trace(record.tracer());
-    let request = request.map(|body| Received::new(body, flows.clone(), meter.clone()));
-    let answer = Arc::new(Mutex::new(Some(answer)));
+    let traffic = Traffic::new(flows.clone());
+    let request = request.map(|body| Received::new(body, traffic.clone(), meter.clone()));
+    let answer: AnswerTo = Arc::new(Mutex::new(Some((answer, traffic.clone()))));
     let result = tokio::select! {
         result = event_of(&loaded, &mut instance, request, tls, answer.clone()) => result.map(|()| true),
-        () = left(client) => Ok(false),
+        () = left => Ok(false),
     };
     let unanswered = take(&answer).is_some();
     let result = match result {
@@ -221,17 +224,21 @@ async fn run(event: Event) -> Result<(), Box<Error>> {
     });
     if let Err(error) = &result {
         record.error(error);
-        broken.store(true, Relaxed);
+        traffic.breaks();
     }
     // From here on the instance is free, and so is whoever waits for an answer that it still holds.
+    let is_reused = matches!(result, Ok(true)) && component.reuse() > 1;
     let result = match result {
         Ok(true) => {
+            if is_reused {
+                traffic.let_go();
+            }
             component.give_back(&loaded, instance);
             Ok(())
         }
         ended => {
             drop(instance);
-            ended.map(|_| ())
+            ended.map(|_| ()).map_err(Failure::Error)
         }
     };
     drop((loaded, turn));
@@ -242,17 +249,33 @@ async fn run(event: Event) -> Result<(), Box<Error>> {
             receipt.reached(cut, meter.allowance());
             record.error(&meter.error(cut, &component.name));
         }
-        receipt.bytes_from(&flows);
+        match is_reused {
+            true => receipt.bodies(traffic.bytes()),
+            false => receipt.bytes_from(&flows),
+        }
         record.receipt(receipt);
     }
     result
 }
 
-/// Where the answer is to be sent; empty once it was.
-type AnswerTo = Arc<Mutex<Option<oneshot::Sender<Answer>>>>;
+/// Where the answer is to be sent, and what counts it; empty once it was sent.
+type AnswerTo = Arc<Mutex<Option<(oneshot::Sender<Answer>, Arc<Traffic>)>>>;
 
-fn take(answer: &AnswerTo) -> Option<oneshot::Sender<Answer>> {
+fn take(answer: &AnswerTo) -> Option<(oneshot::Sender<Answer>, Arc<Traffic>)> {
     answer.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// Sends the answer, unless there was one.
+fn send(to: &AnswerTo, response: Result<Response<WasiBody>, String>, meter: &Arc<Meter>) {
+    meter.answered();
+    if let Some((to, traffic)) = take(to) {
+        let _ = to.send(Answer {
+            response,
+            traffic,
+            limit: meter.limit_hit(),
+            meter: meter.clone(),
+        });
+    }
 }
 
 /// Drives the guest on the event's clocks.
@@ -276,17 +299,10 @@ async fn event_of(
                 let scheme = if tls { Scheme::Https } else { Scheme::Http };
                 let mut view = store.data_mut().http();
                 let request = view.new_incoming_request(scheme, request)?;
-                let (counters, answered) = (flows.clone(), meter.clone());
+                let clock = meter.clone();
                 let out = view.new_response_outparam_from_callback(move |value| {
-                    answered.answered();
                     let response = value.map_err(|code| format!("{code:?}"));
-                    if let Some(answer) = take(&answer) {
-                        let _ = answer.send(Answer {
-                            response,
-                            flows: counters,
-                            limit: answered.limit_hit(),
-                        });
-                    }
+                    send(&answer, response, &clock);
                 })?;
                 guest
                     .wasi_http_incoming_handler()
@@ -329,18 +345,8 @@ async fn handle(
         }
         Err(code) => Err(format!("{code:?}")),
     };
-    let (flows, limit) = accessor.with(|mut store| {
-        let core = store.data_mut().core();
-        core.budget.meter.answered();
-        (core.flows.clone(), core.budget.meter.limit_hit())
-    });
-    if let Some(answer) = take(&answer) {
-        let _ = answer.send(Answer {
-            response,
-            flows,
-            limit,
-        });
-    }
+    let meter = accessor.with(|mut store| store.data_mut().core().budget.meter.clone());
+    send(&answer, response, &meter);
     poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
     Ok(())
 }
@@ -372,86 +378,4 @@ fn absolute<B>(mut request: Request<B>, tls: bool) -> Request<B> {
         *request.uri_mut() = uri;
     }
     request
-}
-
-/// Makes the guest's answer the server's: bytes counted, its cost told where that was asked for.
-async fn respond(
-    response: Response<Sent>,
-    mut receipt: oneshot::Receiver<Receipt>,
-    timing: bool,
-) -> Response<Body> {
-    let (mut parts, body) = response.into_parts();
-    if !timing {
-        return Response::from_parts(parts, body.map_err(BoxError::from).boxed_unsync());
-    }
-    match tokio::time::timeout(TIMING_GRACE, &mut receipt).await {
-        Ok(Ok(receipt)) => {
-            parts
-                .headers
-                .append(SERVER_TIMING.clone(), server_timing(&receipt));
-            Response::from_parts(parts, body.map_err(BoxError::from).boxed_unsync())
-        }
-        Ok(Err(_)) => Response::from_parts(parts, body.map_err(BoxError::from).boxed_unsync()),
-        Err(_) => {
-            parts.headers.append(
-                http::header::TRAILER,
-                HeaderValue::from_static("server-timing"),
-            );
-            // What has a length has no trailers in HTTP/1.1.
-            parts.headers.remove(http::header::CONTENT_LENGTH);
-            let body = Timed {
-                body: body.map_err(BoxError::from).boxed_unsync(),
-                receipt: Some(receipt),
-            };
-            Response::from_parts(parts, body.boxed_unsync())
-        }
-    }
-}
-
-/// The header that tells a client what its request cost.
-pub static SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
-
-/// Its value.
-pub fn server_timing(receipt: &Receipt) -> HeaderValue {
-    let text = format!(
-        "cpu;dur={:.3}, wall;dur={:.3}",
-        receipt.cpu_us as f64 / 1000.0,
-        receipt.wall_us as f64 / 1000.0
-    );
-    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("cpu"))
-}
-
-/// A body followed by what its request cost.
-struct Timed {
-    body: Body,
-    receipt: Option<oneshot::Receiver<Receipt>>,
-}
-
-impl HttpBody for Timed {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let this = &mut *self;
-        let mut trailers = match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
-            Some(Ok(frame)) => match frame.into_trailers() {
-                Ok(trailers) => trailers,
-                Err(frame) => return Poll::Ready(Some(Ok(frame))),
-            },
-            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-            None => HeaderMap::new(),
-        };
-        let Some(receipt) = &mut this.receipt else {
-            return Poll::Ready(None);
-        };
-        let receipt = ready!(Pin::new(receipt).poll(cx));
-        this.receipt = None;
-        if let Ok(receipt) = receipt {
-            trailers.append(SERVER_TIMING.clone(), server_timing(&receipt));
-        }
-        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
-    }
 }

@@ -134,6 +134,7 @@ impl HttpHandler {
         record.route(found.component_route());
         let target = self.targets.get(found.index).ok_or(Fault::Ours)?;
         record.app(&target.app.name);
+        peer.account.charge_to(&target.app.tenant);
         self.enter(target, record)?;
         match &target.answer {
             Answer::Files(files) => {
@@ -196,7 +197,7 @@ impl HttpHandler {
             }
             Failure::Error(error) => {
                 record.error(&error);
-                if error.limit == Some(Limit::HostMemory) {
+                if let Some(Limit::HostMemory | Limit::AppMemory) = error.limit {
                     record.failed(Cause::Full);
                 }
                 blame(&error)
@@ -236,7 +237,7 @@ impl Handler for HttpHandler {
 fn blame(error: &Error) -> Fault {
     match (error.kind, error.limit) {
         (_, Some(Limit::RequestBody)) => Fault::TooLarge,
-        (_, Some(Limit::HostMemory)) => Fault::Busy {
+        (_, Some(Limit::HostMemory | Limit::AppMemory)) => Fault::Busy {
             retry_after_seconds: RETRY_AFTER_SECONDS,
         },
         (

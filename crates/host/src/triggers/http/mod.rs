@@ -26,6 +26,7 @@ pub mod pattern;
 pub mod range;
 pub mod request_id;
 pub mod route;
+pub mod timing;
 
 pub use access_log::AccessSink;
 pub use config::HttpRoute;

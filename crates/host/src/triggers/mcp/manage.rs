@@ -6,7 +6,8 @@ use super::toolbox::{Offer, Toolbox};
 use crate::functions::Selection;
 use crate::vocabulary;
 use holm_manifest::{
-    Component, ComponentSource, Grant, Limits, Manifest, Problems, Serve, Source, Span, Spanned,
+    AppLimits, Component, ComponentSource, Grant, Limits, Manifest, Problems, Serve, Source, Span,
+    Spanned,
 };
 use holm_runtime::{Error, Result};
 use rmcp::model::{CallToolResult, ContentBlock, Tool};
@@ -260,6 +261,7 @@ pub fn loose(app: &str, files: Vec<(String, PathBuf, Vec<Grant>, Limits)>) -> Ma
         name: app.to_owned(),
         version: None,
         description: None,
+        limits: AppLimits::default(),
         serve: Serve::default(),
         components: components.collect(),
         triggers: Vec::new(),
