@@ -149,7 +149,8 @@ impl Guest for Callee {
         let request = OutgoingRequest::new(Fields::new());
         let set = request
             .set_scheme(Some(&Scheme::Http))
-            .and_then(|()| request.set_authority(Some(&authority)));
+            .and_then(|()| request.set_authority(Some(&authority)))
+            .and_then(|()| request.set_path_with_query(Some("/")));
         set.map_err(|()| format!("{authority} is no authority"))?;
         let response = outgoing_handler::handle(request, None).map_err(|e| e.to_string())?;
         response.subscribe().block();
