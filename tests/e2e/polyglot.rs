@@ -54,6 +54,32 @@ fn three_languages_in_three_instances() {
 }
 
 #[test]
+fn three_languages_from_the_command_line() {
+    let _alone = alone();
+    let app = polyglot();
+    let call = |customer: &str| {
+        let order = format!("{{customer: \"{customer}\", amount: 1250, country: \"GB\"}}");
+        let args = ["call", "--app", ".", "payments", "charge", &order];
+        holm().args(args).dir(app.dir().path()).run()
+    };
+    let out = call("Ada Lovelace");
+    out.is(0);
+    assert_eq!(out.stdout, "ok(\"pay-da3245dd\")\n");
+    let out = call(" ");
+    out.is(1);
+    assert_eq!(out.stdout, "err(invalid(\"no customer\"))\n");
+    // What it is linked to is looked at like the file itself.
+    app.edit("\"fraud\" }", "\"fraut\" }");
+    let out = call("Ada Lovelace");
+    out.is(2);
+    assert!(
+        out.stderr.contains("there is no component `fraut`"),
+        "{}",
+        out.stderr
+    );
+}
+
+#[test]
 fn three_languages_in_one_file() {
     let _alone = alone();
     let app = polyglot();

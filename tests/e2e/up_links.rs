@@ -27,6 +27,15 @@ fn says(server: &Server, path: &str, text: &str) {
     );
 }
 
+/// A request fails like this; gives the log's line of it.
+#[track_caller]
+fn fails(server: &Server, path: &str, status: u16, text: &str) -> serde_json::Value {
+    let (got, _, line) = server.fault(path);
+    let message = line["fault"]["message"].as_str().unwrap_or_default();
+    assert!(got == status && message.contains(text), "{got}: {line}");
+    line
+}
+
 #[test]
 fn each_shape_of_a_value_crosses() {
     let server = linked("", "").up();
@@ -43,7 +52,7 @@ fn resources_are_owned_lent_and_dropped_once() {
     says(&server, "/left", "0 3\n");
     says(&server, "/left", "0 3\n");
     let (status, code, line) = server.fault("/twice");
-    assert_eq!((status, &*code), (500, "guest_failed"), "{line}");
+    assert_eq!((status, &*code), (500, "failed"), "{line}");
     assert!(line.to_string().contains("unknown handle index"), "{line}");
     says(&server, "/resources", "ok\n");
 }
@@ -74,8 +83,8 @@ fn a_failing_callee_fails_its_caller_by_name() {
     let mut shown = String::new();
     for path in ["/trap", "/exit"] {
         let (status, code, line) = server.fault(path);
-        assert_eq!((status, &*code), (500, "guest_failed"), "{line}");
-        shown += &format!("{path}: {}\n", line["error"]);
+        assert_eq!((status, &*code), (500, "failed"), "{line}");
+        shown += &format!("{path}: {}\n", line["fault"]["message"]);
     }
     shot!(shown);
     // Nothing is left of it.
@@ -85,20 +94,10 @@ fn a_failing_callee_fails_its_caller_by_name() {
 #[test]
 fn the_callees_limits_bound_its_part() {
     let server = linked("", "limits = { cpu = \"50 ms\", memory = \"8 MiB\" }").up();
-    let (status, _, line) = server.fault("/spin");
-    assert_eq!(status, 504, "{line}");
-    let error = line["error"].to_string();
-    assert!(
-        error.contains("shop used up its CPU time (50 ms)"),
-        "{line}"
-    );
-    let (status, _, line) = server.fault("/grow?32");
-    assert_eq!(status, 500, "{line}");
-    let error = line["error"].to_string();
-    assert!(
-        error.contains("shop wanted more memory than its limit (8 MiB)"),
-        "{line}"
-    );
+    let used_up = "web called holm:linked/api.spin: shop used up its CPU time (50 ms)";
+    fails(&server, "/spin", 504, used_up);
+    let grew = "shop wanted more memory than its limit (8 MiB)";
+    fails(&server, "/grow?32", 500, grew);
     says(&server, "/grow?1", "1048576\n");
 }
 
@@ -109,15 +108,10 @@ fn the_callers_limits_bound_the_whole() {
         "limits = { cpu = \"none\" }",
     )
     .up();
-    let (status, _, line) = server.fault("/spin");
-    assert_eq!(status, 504, "{line}");
-    let error = line["error"].to_string();
-    assert!(error.contains("web used up its CPU time (50 ms)"), "{line}");
+    let line = fails(&server, "/spin", 504, "web used up its CPU time (50 ms)");
     assert_eq!(line["receipt"]["limit"], "cpu", "{line}");
-    assert!(
-        line["receipt"]["cpu_us"].as_u64().unwrap() >= 50_000,
-        "{line}"
-    );
+    let cpu_us = line["receipt"]["cpu_us"].as_u64().unwrap();
+    assert!(cpu_us >= 50_000, "{line}");
 }
 
 #[test]
@@ -186,8 +180,10 @@ fn what_cannot_be_linked_is_said_at_its_line() {
 fn linked_async(web: &str, shop: &str) -> App {
     let manifest = format!(
         "name = \"linked\"\n\n[component.web]\nsource = \"web.wasm\"\n\
-         imports = {{ \"holm:linked-async/api\" = \"shop\" }}\n{web}\n\n\
+         imports = {{ \"holm:linked-async/api\" = \"shop\", \
+         \"holm:linked-async/plain\" = \"other\" }}\n{web}\n\n\
          [component.shop]\nsource = \"shop.wasm\"\n{shop}\n\n\
+         [component.other]\nsource = \"shop.wasm\"\n\n\
          [[http]]\nroute = \"/...\"\ncomponent = \"web\"\n"
     );
     App::new(&manifest)
@@ -211,6 +207,9 @@ fn async_functions_streams_and_futures_cross() {
         "/count?0",
         "/count?1000",
         "/some",
+        "/drop",
+        "/give-up",
+        "/triple?5",
     ] {
         says(&server, path, "ok\n");
     }
@@ -222,29 +221,39 @@ fn async_functions_streams_and_futures_cross() {
 #[test]
 fn an_async_callee_fails_and_is_stopped_by_name() {
     let server = linked_async("", "limits = { cpu = \"50 ms\" }").up();
-    let (status, _, line) = server.fault("/trap");
-    assert_eq!(status, 500, "{line}");
-    assert!(line["error"].to_string().contains("shop trapped"), "{line}");
-    let (status, _, line) = server.fault("/spin");
-    assert_eq!(status, 504, "{line}");
-    assert!(
-        line["error"]
-            .to_string()
-            .contains("shop used up its CPU time (50 ms)"),
-        "{line}"
-    );
+    let trapped = "web called holm:linked-async/api.trap: shop trapped";
+    fails(&server, "/trap", 500, trapped);
+    fails(&server, "/spin", 504, "shop used up its CPU time (50 ms)");
     says(&server, "/double?2", "ok\n");
     let server = linked_async("limits = { cpu = \"50 ms\" }", "").up();
-    let (status, _, line) = server.fault("/spin");
-    assert_eq!(status, 504, "{line}");
-    assert!(
-        line["error"]
-            .to_string()
-            .contains("web used up its CPU time (50 ms)"),
-        "{line}"
-    );
-    assert!(
-        line["receipt"]["cpu_us"].as_u64().unwrap() >= 50_000,
-        "{line}"
-    );
+    let line = fails(&server, "/spin", 504, "web used up its CPU time (50 ms)");
+    let cpu_us = line["receipt"]["cpu_us"].as_u64().unwrap();
+    assert!(cpu_us >= 50_000, "{line}");
+}
+
+#[test]
+fn half_a_stream_is_never_taken_for_a_whole_one() {
+    let server = linked_async("", "").up();
+    for path in ["/cut-short?0", "/cut-short?1000", "/refused"] {
+        fails(&server, path, 500, "shop trapped");
+    }
+    says(&server, "/count?10", "ok\n");
+}
+
+#[test]
+fn a_callee_that_its_host_holds_up_is_ended_all_the_same() {
+    let server = linked_async("", "limits = { timeout = \"200 ms\" }").up();
+    let late = "shop took longer than its timeout (200 ms)";
+    fails(&server, "/sleep?600000", 504, late);
+    // And when its caller is over: its place is free for the next.
+    let server = linked_async(
+        "limits = { timeout = \"200 ms\" }",
+        "limits = { concurrency = 1 }",
+    )
+    .up();
+    for _ in 0..2 {
+        let late = "web took longer than its timeout (200 ms)";
+        fails(&server, "/sleep?600000", 504, late);
+    }
+    says(&server, "/double?2", "ok\n");
 }

@@ -244,6 +244,35 @@ fn a_trace_goes_through_a_guest_and_its_span_to_the_collector() {
 }
 
 #[test]
+fn a_callees_request_is_a_part_of_its_callers_trace() {
+    let (collector, origin) = (collector(), origin());
+    // The grant is the callee's alone.
+    let manifest = format!(
+        "name = \"linked\"\n[component.web]\nsource = \"web.wasm\"\n\
+         imports = {{ \"holm:linked/api\" = \"shop\" }}\n\
+         [component.shop]\nsource = \"shop.wasm\"\n\
+         grants = {{ http = [\"http://{}\"] }}\n\
+         [[http]]\nroute = \"/...\"\ncomponent = \"web\"\n",
+        origin.addr
+    );
+    let app = App::new(&manifest)
+        .guest("web.wasm", "link-caller")
+        .guest("shop.wasm", "link-callee");
+    let endpoint = format!("http://{}", collector.addr);
+    let server = up(&app, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)]);
+    let request = http::Request::get(format!("/fetch?{}", origin.addr))
+        .header("traceparent", format!("00-{TRACE}-{PARENT}-01"));
+    let reply = server.request(request.body(Vec::new()).unwrap());
+    assert_eq!(reply.text(), "Ok(200)\n");
+    assert_eq!(server.terminate(), 0);
+    let spans = collector.spans();
+    let of_kind = |kind| &spans.iter().find(|(_, s)| s.kind == kind).unwrap().1;
+    let (served, fetched) = (of_kind(SERVER), of_kind(CLIENT));
+    assert_eq!(hex(&fetched.trace_id), TRACE);
+    assert_eq!(fetched.parent_span_id, served.span_id);
+}
+
+#[test]
 fn lines_of_guests_reach_the_collector() {
     let collector = collector();
     let endpoint = format!("http://{}/v1/logs", collector.addr);

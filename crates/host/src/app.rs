@@ -1,6 +1,7 @@
 //! An app: its components and what answers its routes. It is immutable, and swapped whole.
 
 use crate::component::{Component, Loaded};
+use crate::linked::place_of;
 use crate::queue::Places;
 use crate::setting::Setting;
 use crate::stall::Pace;
@@ -8,10 +9,11 @@ use crate::standing::Standing;
 use crate::triggers::call::{CallRoute, Calls};
 use crate::triggers::http::{HttpRoute, RouteError, RouteTable, StaticFiles};
 use crate::usage::Sum;
-use holm_capabilities::Place;
 use holm_capabilities::keyvalue::Stores;
+use holm_capabilities::{Place, State};
 use holm_manifest::{Manifest, Problem, Problems, Span, Trigger, Vocabulary};
 use holm_runtime::Error;
+use holm_runtime::bridge::Link;
 use holm_runtime::lanes::Tenant;
 use holm_runtime::limits::TenantMemory;
 use std::path::Path;
@@ -180,6 +182,22 @@ impl App {
         for component in &self.components {
             component.let_go();
         }
+    }
+
+    /// Who provides what a component imports, loaded: for those who make its instances themselves.
+    ///
+    /// # Errors
+    /// One of them does not load.
+    pub fn links_of(&self, component: &str) -> Result<Vec<Link<State>>, Problems> {
+        let found = self.components.iter().find(|c| *c.name == *component);
+        let links = found.map_or(Ok(Vec::new()), |component| component.links());
+        links.map_err(|list| Problems::new(self.manifest.source.clone(), list))
+    }
+
+    /// The error of a component's imports, at its place in the manifest.
+    pub fn at_its_link(&self, error: &Error, component: &holm_manifest::Component) -> Problems {
+        let problem = problem(error, place_of(error, component));
+        Problems::new(self.manifest.source.clone(), vec![problem])
     }
 
     /// Its open stores.

@@ -8,6 +8,7 @@ pub mod functions;
 mod health;
 pub mod library;
 mod linked;
+mod loaded;
 pub mod setting;
 pub mod shelf;
 pub mod standing;

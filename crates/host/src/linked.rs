@@ -20,7 +20,7 @@ impl Component {
     pub(crate) fn link(&self, all: &[Arc<Component>]) {
         let named = |name: &str| all.iter().find(|component| &*component.name == name);
         let imports = self.written().imports.iter();
-        let providers = imports.filter_map(|import| named(&import.component).cloned());
+        let providers = imports.map(|import| named(&import.component).cloned());
         // Once, when its app is made.
         let _ = self.providers.set(providers.collect());
     }
@@ -31,12 +31,16 @@ impl Component {
         imports.any(|import| *import.component.value == *self.name)
     }
 
-    /// Its links, with those that provide them loaded.
+    /// Its links, with those that provide them loaded. Where one of them is missing there are no
+    /// problems: the manifest's own check has told of it.
     pub(crate) fn links(&self) -> Result<Vec<Link<State>>, Vec<Problem>> {
         let providers = self.providers.get().into_iter().flatten();
         let mut links = Vec::new();
         let mut problems = Vec::new();
         for (import, provider) in self.written().imports.iter().zip(providers) {
+            let Some(provider) = provider else {
+                return Err(problems);
+            };
             match provider.load() {
                 Ok(loaded) => links.push(Linked::link(&import.interface, provider, loaded)),
                 Err(beneath) => {
@@ -100,7 +104,8 @@ impl Provide<State> for Linked {
         let budget = component.budget_under(&caller.core().budget.meter, apart);
         Box::pin(async move {
             let name = &component.name;
-            // In the callee's own queue. Links make no cycle, so nobody waits for one who waits.
+            // In the callee's own queue. Links make no cycle; two events that keep each other's places
+            // wait for as long as the queue lets them.
             let turn = component.queue.enter_within().await;
             let turn = turn.map_err(|error| refused(name, error))?;
             let place = component.place(&loaded, &turn).await;

@@ -4,8 +4,9 @@ from hashlib import sha256
 
 from componentize_py_types import Err
 from wit_world import exports
+from wit_world.exports.processor import Refusal_Fraud, Refusal_Invalid
 from wit_world.imports import detector
-from wit_world.imports.processor import Order, Refusal_Fraud, Refusal_Invalid
+from wit_world.imports.types import Order
 
 ENOUGH = 50
 

@@ -2,234 +2,295 @@
 //! then go on at once, and the engine runs the event loop of one store alone at a time on a thread.
 //!
 //! The caller's host functions send commands; the task runs the callee's event loop and answers. It
-//! ends when the caller's event does, which drops the sender.
+//! is dropped when the caller's event is over, whatever it waits for. What may have to end it is
+//! beside the event loop and not within: a guest that blocks in a function of the host holds up all
+//! that is within.
+//!
+//! Calls that a caller gives up run on, because the engine has no way to end them yet. What they
+//! borrow is kept for them, and what they give is dropped.
 
 use super::callee::{Callee, Crossing, Inner};
-use super::fault::failed;
+use super::fault::End;
+use super::passage::{Passage, Within};
 use super::plan::{Function, Target};
 use super::values::Handle;
 use super::{MakeFresh, Provide};
 use crate::call::metered;
 use crate::core::InstanceState;
-use crate::limits::Limit;
+use crate::limits::{Limit, Meter};
 use futures::StreamExt as _;
 use futures::channel::{mpsc, oneshot};
-use futures::stream::FuturesUnordered;
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
-use wasmtime::component::{Accessor, Val};
+use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
+use std::future::pending;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+use wasmtime::component::{Accessor, AccessorTask, Val};
 use wasmtime::{AsContextMut as _, Result, bail};
 
 /// The caller's end of a callee in a task of its own.
-pub(super) struct Apart<S: 'static>(mpsc::UnboundedSender<Command<S>>);
+pub(super) struct Apart<S: 'static> {
+    commands: mpsc::UnboundedSender<Command<S>>,
+    passage: Arc<Passage>,
+    /// The task ends when the last of these is dropped.
+    _alive: Arc<oneshot::Sender<Infallible>>,
+}
 
 impl<S> Clone for Apart<S> {
     fn clone(&self) -> Self {
-        Apart(self.0.clone())
+        Apart {
+            commands: self.commands.clone(),
+            passage: self.passage.clone(),
+            _alive: self._alive.clone(),
+        }
     }
 }
 
 /// What a caller asks of it.
 enum Command<S: 'static> {
-    Call(Arc<Call<S>>, Crossing<S>),
-    /// Its handle of a resource is gone. Nobody waits for it: the callee drops it between calls.
-    Drop(Handle, String),
+    Call(Call<S>),
+    /// Its handle of a resource is gone. Nobody waits for it.
+    Drop(Handle),
 }
 
-/// A call, and where its end is to be told.
 struct Call<S: 'static> {
-    function: Arc<Function>,
-    answer: Mutex<Option<oneshot::Sender<Result<Crossing<S>>>>>,
-}
-
-impl<S: 'static> Call<S> {
-    fn answer(&self, result: Result<Crossing<S>>) {
-        let to = self
-            .answer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(to) = to {
-            // A caller that does not wait any more needs no answer.
-            let _ = to.send(result);
-        }
-    }
+    way: Within,
+    crossing: Crossing<S>,
+    answer: oneshot::Sender<Crossing<S>>,
 }
 
 impl<S: InstanceState> Apart<S> {
     /// Starts the task; `fresh` makes the callee's store.
-    pub(super) fn start(target: &Arc<Target<S>>, fresh: MakeFresh<S>) -> Self {
+    pub(super) fn start(target: &Arc<Target<S>>, caller: &Arc<Meter>, fresh: MakeFresh<S>) -> Self {
         let (commands, arriving) = mpsc::unbounded();
-        let of = target.clone();
+        let (alive, over) = oneshot::channel();
+        let passage = Passage::new(caller);
+        let live = live(target.clone(), fresh, arriving, passage.clone());
         let task = Box::pin(async move {
-            let callee = match fresh.await {
-                Ok(fresh) => Callee::new(&of, fresh).await,
-                Err(error) => Err(error),
-            };
-            match callee {
-                Ok(callee) => run(callee, arriving).await,
-                Err(error) => refuse(arriving, error).await,
+            tokio::select! {
+                biased;
+                _ = over => {}
+                () = live => {}
             }
         });
         Provide::spawn(&*target.callee, task);
-        Apart(commands)
+        Apart {
+            commands,
+            passage,
+            _alive: Arc::new(alive),
+        }
     }
 
-    /// Calls a function of it; the answer comes when it is awaited.
-    pub(super) fn call(
-        &self,
-        function: &Arc<Function>,
-        crossing: Crossing<S>,
-    ) -> oneshot::Receiver<Result<Crossing<S>>> {
-        let (answer, answered) = oneshot::channel();
-        let call = Arc::new(Call {
+    /// The way of what a call of this function carries.
+    pub(super) fn way(&self, function: &Arc<Function>) -> Within {
+        Within {
+            passage: self.passage.clone(),
             function: function.clone(),
-            answer: Mutex::new(Some(answer)),
-        });
-        // One that has ended drops the answer's sender, and that is seen there.
-        let _ = self.0.unbounded_send(Command::Call(call, crossing));
-        answered
+        }
+    }
+
+    /// Calls a function of it.
+    pub(super) async fn call(&self, way: Within, crossing: Crossing<S>) -> Result<Crossing<S>> {
+        let (answer, answered) = oneshot::channel();
+        let function = way.function.clone();
+        let call = Call {
+            way,
+            crossing,
+            answer,
+        };
+        // One that has ended drops the answer's sender, and that is seen below.
+        let _ = self.commands.unbounded_send(Command::Call(call));
+        answered.await.map_err(|_| self.passage.told(&function))
     }
 
     /// Tells it that a handle is gone.
-    pub(super) fn drop_resource(&self, handle: Handle, shown: &str) {
-        let _ = self
-            .0
-            .unbounded_send(Command::Drop(handle, shown.to_owned()));
+    pub(super) fn drop_resource(&self, handle: Handle) {
+        // With one that has ended the resource has ended too.
+        let _ = self.commands.unbounded_send(Command::Drop(handle));
     }
 }
 
-/// What a call is told whose callee has ended before.
-pub(super) fn gone(function: &Function) -> wasmtime::Error {
-    wasmtime::Error::msg(format!(
-        "{}: the other component has failed before",
-        function.shown
-    ))
-}
-
-/// There is no instance: the first call is told why.
-async fn refuse<S: 'static>(
+/// The callee's life.
+async fn live<S: InstanceState>(
+    of: Arc<Target<S>>,
+    fresh: MakeFresh<S>,
     mut commands: mpsc::UnboundedReceiver<Command<S>>,
-    error: wasmtime::Error,
+    passage: Arc<Passage>,
 ) {
-    while let Some(command) = commands.next().await {
-        if let Command::Call(call, _) = command {
-            return call.answer(Err(error));
+    let callee = match fresh.await {
+        Ok(fresh) => Callee::new(&of, fresh).await,
+        Err(error) => Err(error),
+    };
+    // Commands and store are dropped after this: whoever waits for them then finds the reason.
+    match callee {
+        Ok(mut callee) => {
+            let error = run(&mut callee, &mut commands).await;
+            passage.close(End::of(error, callee.store.data_mut().core()));
         }
+        Err(error) => passage.close(End::of_start(error)),
     }
 }
 
-/// What the event loop is left for.
-enum Pause {
-    /// The caller's event is over.
-    Over,
-    /// Resources are to be dropped, which needs the whole store.
-    Drops(VecDeque<(Handle, String)>),
+/// What is to be done in a callee.
+struct Work {
+    /// The calls under way by their numbers, with when they began.
+    calls: watch::Sender<BTreeMap<u64, Instant>>,
+    /// Resources that nobody has a handle of any more.
+    drops: Mutex<VecDeque<Handle>>,
 }
 
-async fn run<S: InstanceState>(
-    mut callee: Box<Callee<S>>,
-    mut commands: mpsc::UnboundedReceiver<Command<S>>,
-) {
-    let under_way: Mutex<Vec<Arc<Call<S>>>> = Mutex::default();
-    let error = loop {
-        let (meter, _) = callee.clocks();
-        let inner = callee.inner.clone();
-        let serving = callee.store.run_concurrent(async |accessor| {
-            serve(accessor, &inner, &mut commands, &under_way).await
-        });
-        let drops = match metered(&meter, None, serving).await {
-            Ok(Ok(Pause::Over)) => return,
-            Ok(Ok(Pause::Drops(drops))) => drops,
-            Ok(Err(error)) | Err(error) => break error,
+impl Work {
+    fn drops(&self) -> MutexGuard<'_, VecDeque<Handle>> {
+        self.drops.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next resource to be dropped: not one that a call borrows.
+    fn next_drop(&self, inner: &Inner) -> Option<Handle> {
+        let mut drops = self.drops();
+        let held = inner.held();
+        let at = drops.iter().position(|handle| !held.is_lent(*handle))?;
+        drops.remove(at)
+    }
+
+    /// Waits until a call has been under way for too long.
+    async fn overdue(&self, timeout: Option<Duration>) {
+        let Some(timeout) = timeout else {
+            return pending().await;
         };
-        let mut dropped = Ok(());
-        for (handle, shown) in drops {
-            dropped = callee.drop_resource(handle, &shown).await;
-            if dropped.is_err() {
-                break;
+        let mut calls = self.calls.subscribe();
+        loop {
+            let oldest = calls.borrow_and_update().values().next().copied();
+            let changed = calls.changed();
+            let changed = match oldest {
+                Some(began) => match timeout_at(began + timeout, changed).await {
+                    Ok(changed) => changed,
+                    Err(_) => return,
+                },
+                None => changed.await,
+            };
+            if changed.is_err() {
+                return pending().await;
             }
         }
-        if let Err(error) = dropped {
-            break error;
-        }
-    };
-    let mut calls = under_way
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner);
-    // The oldest is told what happened; to the others it is one that has failed before.
-    if !calls.is_empty() {
-        let first = calls.remove(0);
-        let core = callee.store.data_mut().core();
-        first.answer(Err(failed(error, core, &first.function.shown)));
-    } else {
-        refuse(commands, error).await;
     }
 }
 
-/// Takes commands and answers calls, as many at once as there are.
+/// Runs the event loop until the callee fails; gives why.
+async fn run<S: InstanceState>(
+    callee: &mut Callee<S>,
+    commands: &mut mpsc::UnboundedReceiver<Command<S>>,
+) -> wasmtime::Error {
+    let (meter, timeout) = callee.clocks();
+    let work = Arc::new(Work {
+        calls: watch::Sender::new(BTreeMap::new()),
+        drops: Mutex::default(),
+    });
+    loop {
+        let inner = callee.inner.clone();
+        let serving = callee
+            .store
+            .run_concurrent(async |accessor| serve(accessor, &inner, &work, commands).await);
+        let to_drop = tokio::select! {
+            biased;
+            served = metered(&meter, None, serving) => served.flatten(),
+            () = work.overdue(timeout) => Err(meter.reach(Limit::Timeout).into()),
+        };
+        let dropped = match to_drop {
+            Ok(handle) => callee.drop_raw(handle).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = dropped {
+            return error;
+        }
+    }
+}
+
+/// Begins calls as they come. Ends when a resource is to be dropped, which needs the whole store; the
+/// calls go on when this is entered again.
 async fn serve<S: InstanceState>(
     accessor: &Accessor<S>,
-    inner: &Inner,
+    inner: &Arc<Inner>,
+    work: &Arc<Work>,
     commands: &mut mpsc::UnboundedReceiver<Command<S>>,
-    under_way: &Mutex<Vec<Arc<Call<S>>>>,
-) -> Result<Pause> {
-    let mut calls = FuturesUnordered::new();
-    let mut drops = VecDeque::new();
+) -> Result<Handle> {
+    let mut calls = work.calls.subscribe();
+    let mut number = calls
+        .borrow_and_update()
+        .keys()
+        .last()
+        .map_or(0, |last| last + 1);
     loop {
-        if calls.is_empty() && !drops.is_empty() {
-            return Ok(Pause::Drops(drops));
+        if let Some(handle) = work.next_drop(inner) {
+            return Ok(handle);
         }
         tokio::select! {
             biased;
-            Some(ended) = calls.next(), if !calls.is_empty() => ended?,
+            // A call has ended: it may have borrowed what is to be dropped, or leave something.
+            _ = calls.changed() => {}
             command = commands.next() => match command {
-                None => return Ok(Pause::Over),
-                Some(Command::Drop(handle, shown)) => drops.push_back((handle, shown)),
-                Some(Command::Call(call, crossing)) => {
-                    let mut all = under_way.lock().unwrap_or_else(PoisonError::into_inner);
-                    all.push(call.clone());
-                    drop(all);
-                    calls.push(async move {
-                        let result = one(accessor, inner, &call.function, crossing).await?;
-                        let mut all = under_way.lock().unwrap_or_else(PoisonError::into_inner);
-                        all.retain(|other| !Arc::ptr_eq(other, &call));
-                        drop(all);
-                        call.answer(Ok(result));
-                        wasmtime::error::Ok(())
+                // The caller's event is over, and so is this task.
+                None => return pending().await,
+                Some(Command::Drop(handle)) => work.drops().push_back(handle),
+                Some(Command::Call(call)) => {
+                    inner.held().lend(&call.crossing.handles(false), true);
+                    work.calls.send_modify(|calls| {
+                        calls.insert(number, Instant::now());
                     });
+                    accessor.spawn(UnderWay {
+                        number,
+                        call,
+                        inner: inner.clone(),
+                        work: work.clone(),
+                    })?;
+                    number += 1;
                 }
             },
         }
     }
 }
 
-async fn one<S: InstanceState>(
-    accessor: &Accessor<S>,
-    inner: &Inner,
-    function: &Function,
-    crossing: Crossing<S>,
-) -> Result<Crossing<S>> {
-    let (func, arguments) = accessor.with(|mut access| {
-        let mut store = access.as_context_mut();
-        let arguments = inner.arguments(crossing, &mut store)?;
-        match inner.instance.get_func(&mut store, function.export) {
-            Some(func) => wasmtime::error::Ok((func, arguments)),
-            None => bail!("{} does not export {}", inner.name, function.shown),
+/// A call in the callee's event loop, which it belongs to from here on.
+struct UnderWay<S: 'static> {
+    number: u64,
+    call: Call<S>,
+    inner: Arc<Inner>,
+    work: Arc<Work>,
+}
+
+impl<S: InstanceState> AccessorTask<S> for UnderWay<S> {
+    async fn run(self, accessor: &Accessor<S>) -> Result<()> {
+        let Call {
+            way,
+            mut crossing,
+            answer,
+        } = self.call;
+        let (inner, function) = (&self.inner, &way.function);
+        let lent = crossing.handles(false);
+        // The arguments are on the way for as long as the engine may keep them.
+        let _parked = crossing.parked.take();
+        let (func, arguments) = accessor.with(|mut access| {
+            let mut store = access.as_context_mut();
+            let arguments = inner.arguments(crossing, &mut store)?;
+            match inner.instance.get_func(&mut store, function.export) {
+                Some(func) => wasmtime::error::Ok((func, arguments)),
+                None => bail!("{} does not export {}", inner.name, function.shown),
+            }
+        })?;
+        let mut results = vec![Val::Bool(false); function.results];
+        func.call_concurrent(accessor, &arguments, &mut results)
+            .await?;
+        let got = accessor.with(|mut access| {
+            inner.results(results, function, &mut access.as_context_mut(), Some(&way))
+        })?;
+        inner.held().lend(&lent, false);
+        if let Err(unheard) = answer.send(got) {
+            self.work.drops().extend(unheard.handles(true));
         }
-    })?;
-    let meter = accessor.with(|mut access| {
-        let mut store = access.as_context_mut();
-        store.data_mut().core().budget.meter.clone()
-    });
-    let mut results = vec![Val::Bool(false); function.results];
-    let call = func.call_concurrent(accessor, &arguments, &mut results);
-    match meter.allowance().timeout {
-        None => call.await?,
-        Some(timeout) => match tokio::time::timeout(timeout, call).await {
-            Ok(result) => result?,
-            Err(_) => return Err(meter.reach(Limit::Timeout).into()),
-        },
+        self.work.calls.send_modify(|calls| {
+            calls.remove(&self.number);
+        });
+        Ok(())
     }
-    accessor.with(|mut access| inner.results(results, function, &mut access.as_context_mut()))
 }

@@ -2,6 +2,7 @@
 
 use super::apart::Apart;
 use super::fault::failed;
+use super::passage::{Parked, Within};
 use super::plan::{Function, Target};
 use super::values::{Carried, Handle, Held, pack, unpack};
 use super::{Fresh, MakeFresh};
@@ -12,7 +13,10 @@ use std::any::Any;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Mutex;
-use wasmtime::component::{ComponentExportIndex, Instance, ResourceAny, ResourceType, Val};
+use wasmtime::component::{
+    ComponentExportIndex, ComponentNamedList, Func, Instance, Lift, Lower, ResourceAny,
+    ResourceType, Val,
+};
 use wasmtime::{Result, Store, StoreContextMut, bail};
 
 /// The place of a callee's instance in its caller's state: beside the caller's own, where calls take
@@ -60,6 +64,19 @@ pub(super) struct Inner {
 pub(super) struct Crossing<S: 'static> {
     pub(super) values: Vec<Val>,
     pub(super) carried: Vec<Carried<S>>,
+    /// What of it is on the way, where it has to wait.
+    pub(super) parked: Option<Parked>,
+}
+
+impl<S: 'static> Crossing<S> {
+    /// The resources in it: those that are given, or those that are lent.
+    pub(super) fn handles(&self, owned: bool) -> Vec<Handle> {
+        let handles = self.carried.iter().filter_map(|carried| match carried {
+            Carried::Resource(handle) if handle.owned == owned => Some(*handle),
+            _ => None,
+        });
+        handles.collect()
+    }
 }
 
 impl<S: 'static> Default for Place<S> {
@@ -72,13 +89,8 @@ impl<S: 'static> Default for Place<S> {
 }
 
 impl Inner {
-    fn held(&self) -> MutexGuard<'_, Held> {
+    pub(super) fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What a handle stands for, in the callee's store.
-    pub(super) fn take(&self, handle: Handle) -> Result<ResourceAny> {
-        self.held().take(handle)
     }
 
     /// Puts a call's arguments into the callee's store.
@@ -87,7 +99,9 @@ impl Inner {
         crossing: Crossing<S>,
         store: &mut StoreContextMut<'_, S>,
     ) -> Result<Vec<Val>> {
-        let Crossing { values, carried } = crossing;
+        let Crossing {
+            values, carried, ..
+        } = crossing;
         if carried.is_empty() {
             return Ok(values);
         }
@@ -100,16 +114,23 @@ impl Inner {
             .collect()
     }
 
-    /// Takes a call's results out of the callee's store.
+    /// Takes a call's results out of the callee's store; `within` is the way that they go, where it
+    /// is a long one.
     pub(super) fn results<S: InstanceState>(
         &self,
         values: Vec<Val>,
         function: &Function,
         store: &mut StoreContextMut<'_, S>,
+        within: Option<&Within>,
     ) -> Result<Crossing<S>> {
+        let parked = within.map(|within| within.park(&values)).transpose()?;
         let mut carried = Vec::new();
         if !function.carries {
-            return Ok(Crossing { values, carried });
+            return Ok(Crossing {
+                values,
+                carried,
+                parked,
+            });
         }
         let mut out = |_: &mut StoreContextMut<'_, S>, resource: ResourceAny| {
             let known = self.kinds.iter().find(|(ty, _)| *ty == resource.ty());
@@ -120,9 +141,13 @@ impl Inner {
         };
         let values = values.iter();
         let values = values
-            .map(|value| pack(value, store, &mut carried, &mut out))
+            .map(|value| pack(value, store, &mut carried, within, &mut out))
             .collect::<Result<_>>()?;
-        Ok(Crossing { values, carried })
+        Ok(Crossing {
+            values,
+            carried,
+            parked,
+        })
     }
 }
 
@@ -207,17 +232,35 @@ impl<S: InstanceState> Callee<S> {
         }))
     }
 
-    /// Calls one of its functions on its own clocks.
+    /// Calls one of its functions on its own clocks, by a Rust type that stands for all values.
+    pub(super) async fn call_typed<P, R>(&mut self, function: &Function, arguments: P) -> Result<R>
+    where
+        P: ComponentNamedList + Lower + Send + Sync,
+        R: ComponentNamedList + Lift + Send + Sync + 'static,
+    {
+        let func = self.func(function)?.typed::<P, R>(&self.store)?;
+        let (meter, timeout) = self.clocks();
+        let call = func.call_async(&mut self.store, arguments);
+        let result = metered(&meter, timeout, call).await;
+        result.map_err(|error| failed(error, self.store.data_mut().core(), &function.shown))
+    }
+
+    fn func(&mut self, function: &Function) -> Result<Func> {
+        let inner = &self.inner;
+        let func = inner.instance.get_func(&mut self.store, function.export);
+        func.ok_or_else(|| {
+            wasmtime::Error::msg(format!("{} does not export {}", inner.name, function.shown))
+        })
+    }
+
+    /// The same by the engine's dynamic values.
     pub(super) async fn call(
         &mut self,
         function: &Function,
         arguments: &[Val],
         results: &mut [Val],
     ) -> Result<()> {
-        let inner = &self.inner;
-        let Some(func) = inner.instance.get_func(&mut self.store, function.export) else {
-            bail!("{} does not export {}", inner.name, function.shown);
-        };
+        let func = self.func(function)?;
         let (meter, timeout) = self.clocks();
         let call = func.call_async(&mut self.store, arguments, results);
         let result = metered(&meter, timeout, call).await;
@@ -226,11 +269,16 @@ impl<S: InstanceState> Callee<S> {
 
     /// Drops one of its resources.
     pub(super) async fn drop_resource(&mut self, handle: Handle, shown: &str) -> Result<()> {
-        let resource = self.inner.take(handle)?;
+        let result = self.drop_raw(handle).await;
+        result.map_err(|error| failed(error, self.store.data_mut().core(), shown))
+    }
+
+    /// The same, with the engine's error.
+    pub(super) async fn drop_raw(&mut self, handle: Handle) -> Result<()> {
+        let resource = self.inner.held().take(handle)?;
         let (meter, timeout) = self.clocks();
         let drop = resource.resource_drop_async(&mut self.store);
-        let result = metered(&meter, timeout, drop).await;
-        result.map_err(|error| failed(error, self.store.data_mut().core(), shown))
+        metered(&meter, timeout, drop).await
     }
 
     pub(super) fn clocks(&mut self) -> (Arc<Meter>, Option<Duration>) {

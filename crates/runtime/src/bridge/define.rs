@@ -1,7 +1,9 @@
 //! The host functions that stand for a callee's on its caller's linker.
 
-use super::apart::{Apart, gone};
+use super::apart::Apart;
+use super::bulk;
 use super::callee::{Crossing, Place};
+use super::passage::Within;
 use super::plan::{Bridge, Function, Resource, Target};
 use super::values::{Carried, Handle, pack, unpack};
 use crate::core::InstanceState;
@@ -27,7 +29,9 @@ pub(crate) fn define<S: InstanceState>(linker: &mut Linker<S>, bridge: &Bridge<S
     for function in &bridge.functions {
         let (target, function) = (bridge.target.clone(), function.clone());
         let name = function.name.clone();
-        if function.asynchronous {
+        if let Some(registers) = function.registers {
+            bulk::define(&mut instance, target, function, registers)?;
+        } else if function.asynchronous {
             instance.func_new_concurrent(&name, move |accessor, _, arguments, results| {
                 let (target, function) = (target.clone(), function.clone());
                 Box::pin(async move {
@@ -61,7 +65,7 @@ impl Dropping {
     }
 }
 
-fn place<'a, S: InstanceState>(
+pub(super) fn place<'a, S: InstanceState>(
     caller: &'a mut StoreContextMut<'_, S>,
     of: &Target<S>,
 ) -> &'a mut Place<S> {
@@ -78,9 +82,10 @@ async fn call<S: InstanceState>(
 ) -> Result<()> {
     let crossing = caller.data_mut().core().seam.enter(function.id);
     if target.apart {
-        let sent = leave(&mut caller, function, arguments)?;
-        let answer = apart(&mut caller, target).call(function, sent);
-        let got = answer.await.map_err(|_| gone(function))??;
+        let callee = apart(&mut caller, target);
+        let way = callee.way(function);
+        let sent = leave(&mut caller, function, arguments, Some(&way))?;
+        let got = callee.call(way, sent).await?;
         arrive(&mut caller, got, results)?;
     } else {
         let beside = place(&mut caller, target).beside.clone();
@@ -88,12 +93,13 @@ async fn call<S: InstanceState>(
         let make = || target.callee.fresh(caller.data_mut(), false);
         let mut callee = slot.take(target, make).await?;
         if function.carries {
-            let sent = leave(&mut caller, function, arguments)?;
+            let sent = leave(&mut caller, function, arguments, None)?;
             let inner = callee.inner.clone();
             let passed = inner.arguments(sent, &mut callee.store.as_context_mut())?;
             let mut given = results.to_vec();
             callee.call(function, &passed, &mut given).await?;
-            let got = inner.results(given, function, &mut callee.store.as_context_mut())?;
+            let mut store = callee.store.as_context_mut();
+            let got = inner.results(given, function, &mut store, None)?;
             arrive(&mut caller, got, results)?;
         } else {
             callee.call(function, arguments, results).await?;
@@ -112,14 +118,15 @@ async fn concurrently<S: InstanceState>(
     arguments: &[Val],
     results: &mut [Val],
 ) -> Result<()> {
-    let (crossing, answer) = caller.with(|mut access| {
+    let (crossing, callee, way, sent) = caller.with(|mut access| {
         let mut caller = access.as_context_mut();
         let crossing = caller.data_mut().core().seam.enter(function.id);
-        let sent = leave(&mut caller, function, arguments)?;
-        let answer = apart(&mut caller, target).call(function, sent);
-        wasmtime::error::Ok((crossing, answer))
+        let callee = apart(&mut caller, target);
+        let way = callee.way(function);
+        let sent = leave(&mut caller, function, arguments, Some(&way))?;
+        wasmtime::error::Ok((crossing, callee, way, sent))
     })?;
-    let got = answer.await.map_err(|_| gone(function))??;
+    let got = callee.call(way, sent).await?;
     caller.with(|mut access| {
         let mut caller = access.as_context_mut();
         arrive(&mut caller, got, results)?;
@@ -137,21 +144,29 @@ fn apart<S: InstanceState>(
         return apart.clone();
     }
     let fresh = target.callee.fresh(caller.data_mut(), true);
-    let apart = Apart::start(target, fresh);
+    let meter = &caller.data_mut().core().budget.meter;
+    let apart = Apart::start(target, meter, fresh);
     place(caller, target).apart = Some(apart.clone());
     apart
 }
 
-/// Takes a call's arguments out of the caller's store.
+/// Takes a call's arguments out of the caller's store; `within` is the way that they go, where it is
+/// a long one.
 fn leave<S: InstanceState>(
     caller: &mut StoreContextMut<'_, S>,
     function: &Function,
     arguments: &[Val],
+    within: Option<&Within>,
 ) -> Result<Crossing<S>> {
+    let parked = within.map(|within| within.park(arguments)).transpose()?;
     let mut carried = Vec::new();
     if !function.carries {
         let values = arguments.to_vec();
-        return Ok(Crossing { values, carried });
+        return Ok(Crossing {
+            values,
+            carried,
+            parked,
+        });
     }
     let mut out = |store: &mut StoreContextMut<'_, S>, resource: ResourceAny| {
         let handle = resource.try_into_resource_dynamic(store)?;
@@ -163,9 +178,13 @@ fn leave<S: InstanceState>(
     };
     let values = arguments.iter();
     let values = values
-        .map(|value| pack(value, caller, &mut carried, &mut out))
+        .map(|value| pack(value, caller, &mut carried, within, &mut out))
         .collect::<Result<_>>()?;
-    Ok(Crossing { values, carried })
+    Ok(Crossing {
+        values,
+        carried,
+        parked,
+    })
 }
 
 /// Puts a call's results into the caller's store.
@@ -203,7 +222,7 @@ async fn dropped<S: InstanceState>(
     };
     let place = place(&mut caller, target);
     if let Some(apart) = &place.apart {
-        apart.drop_resource(handle, &of.shown);
+        apart.drop_resource(handle);
     } else {
         let beside = place.beside.clone();
         let mut slot = beside.lock().await;

@@ -13,9 +13,11 @@
 //! task of its own ([`apart`]).
 
 mod apart;
+mod bulk;
 mod callee;
 mod define;
 mod fault;
+mod passage;
 mod plan;
 mod same;
 mod streams;

@@ -1,7 +1,7 @@
 //! What is linked to what, found when a component is loaded.
 
 use super::same::{Carries, Same};
-use super::{Link, Provide};
+use super::{Link, Provide, bulk};
 use crate::artifact::{Artifact, Code};
 use crate::compose::fits;
 use crate::error::{Error, Result};
@@ -51,6 +51,8 @@ pub(super) struct Function {
     /// Whether there is more in its values than data.
     pub(super) carries: bool,
     pub(super) asynchronous: bool,
+    /// The registers of its parameters, where its values go [in bulk](super::bulk).
+    pub(super) registers: Option<usize>,
     /// How many results it has.
     pub(super) results: usize,
     apart: bool,
@@ -97,13 +99,15 @@ pub(crate) fn bridges<S: 'static>(
     let mut bridges = Vec::new();
     let mut functions = Vec::new();
     for pair in &pairs {
-        let callee = links[pair.link].callee.name();
+        let Link { callee, .. } = &links[pair.link];
+        let newer = artifact.key.concurrency || callee.prepared().artifact.key.concurrency;
+        let callee = callee.name();
         let of_callee = pairs.iter().zip(&resources);
         let of_callee = of_callee.filter(|(pair, _)| is_of(pair, callee));
         let known: Vec<(ResourceType, ResourceType)> = of_callee
             .flat_map(|(_, resources)| resources.iter().map(|r| r.types))
             .collect();
-        functions.push(functions_of(component, name, pair, callee, &known)?);
+        functions.push(functions_of(component, name, pair, callee, &known, !newer)?);
     }
     let targets: Vec<Arc<Target<S>>> = callees
         .iter()
@@ -267,6 +271,7 @@ fn functions_of(
     pair: &Pair<'_>,
     callee: &str,
     resources: &[(ResourceType, ResourceType)],
+    in_bulk: bool,
 ) -> Result<Vec<Arc<Function>>> {
     let mut found = Vec::new();
     for (function, item) in pair.wanted.exports(component.engine()) {
@@ -287,6 +292,7 @@ fn functions_of(
         found.push(Arc::new(Function {
             carries: carries.resources || carries.streams,
             asynchronous: wanted.async_(),
+            registers: bulk::registers(&wanted).filter(|_| in_bulk),
             results: wanted.results().len(),
             apart: wanted.async_() || carries.streams,
             id: FnId::linked(&pair.import, function),
@@ -323,7 +329,7 @@ fn compare(
             "`{shown}` cannot be linked between two instances: it has {what}"
         ))
         .help(format!(
-            "as one component everything passes: holm compose --fuse {name} -o {name}.wasm"
+            "as one component everything passes: holm compose --fuse {name} -o {name}-fused.wasm"
         )));
     }
     Ok(same.carries)

@@ -1,6 +1,7 @@
 //! Values on their way between two stores: data is copied, all else is taken out of one store
 //! ([`pack`]) and put into the other ([`unpack`]).
 
+use super::passage::Within;
 use super::streams;
 use crate::core::InstanceState;
 use wasmtime::component::{ResourceAny, Val};
@@ -35,13 +36,24 @@ const MARK: char = '\0';
 /// for is a place in here; a place remembers which of the linked types it is of.
 #[derive(Default)]
 pub(super) struct Held {
-    places: Vec<Option<(ResourceAny, u32)>>,
+    places: Vec<Option<Kept>>,
     free: Vec<u32>,
+}
+
+struct Kept {
+    resource: ResourceAny,
+    kind: u32,
+    /// Calls under way that it is lent to.
+    lent: u32,
 }
 
 impl Held {
     pub(super) fn keep(&mut self, resource: ResourceAny, kind: u32) -> Result<Handle> {
-        let kept = Some((resource, kind));
+        let kept = Some(Kept {
+            resource,
+            kind,
+            lent: 0,
+        });
         let place = match self.free.pop() {
             Some(place) => {
                 self.places[place as usize] = kept;
@@ -62,30 +74,53 @@ impl Held {
     /// What a handle stands for; an owned one moves back, and its place is free.
     pub(super) fn take(&mut self, handle: Handle) -> Result<ResourceAny> {
         let Handle { place, kind, owned } = handle;
-        let resource = match self.places.get(place as usize) {
-            Some(Some((resource, of))) if *of == kind => *resource,
+        let slot = self.places.get_mut(place as usize);
+        let resource = match &slot {
+            Some(Some(kept)) if kept.kind == kind => kept.resource,
             _ => bail!("the resource is gone with the instance that made it"),
         };
-        if owned {
-            self.places[place as usize] = None;
+        if owned && let Some(slot) = slot {
+            *slot = None;
             self.free.push(place);
         }
         Ok(resource)
     }
+
+    /// A call that borrows these begins or ends.
+    pub(super) fn lend(&mut self, handles: &[Handle], begins: bool) {
+        for handle in handles {
+            if let Some(Some(kept)) = self.places.get_mut(handle.place as usize) {
+                kept.lent = match begins {
+                    true => kept.lent + 1,
+                    false => kept.lent.saturating_sub(1),
+                };
+            }
+        }
+    }
+
+    /// Whether a call under way borrows it.
+    pub(super) fn is_lent(&self, handle: Handle) -> bool {
+        let kept = self.places.get(handle.place as usize);
+        kept.is_some_and(|kept| kept.as_ref().is_some_and(|kept| kept.lent > 0))
+    }
 }
 
-/// Takes a value out of a store; `out` is what a resource becomes.
+/// Takes a value out of a store; `out` is what a resource becomes, `within` the way that streams go.
 pub(super) fn pack<S: InstanceState>(
     value: &Val,
     store: &mut StoreContextMut<'_, S>,
     carried: &mut Vec<Carried<S>>,
+    within: Option<&Within>,
     out: &mut dyn FnMut(&mut StoreContextMut<'_, S>, ResourceAny) -> Result<Handle>,
 ) -> Result<Val> {
-    let taken = match value {
-        Val::Resource(resource) => Carried::Resource(out(store, *resource)?),
-        Val::Stream(stream) => Carried::End(streams::stream(stream, store)?),
-        Val::Future(future) => Carried::End(streams::future(future, store)?),
-        other => return each(other, &mut |inner| pack(inner, store, carried, out)),
+    let taken = match (value, within) {
+        (Val::Resource(resource), _) => Carried::Resource(out(store, *resource)?),
+        (Val::Stream(it), Some(within)) => Carried::End(streams::stream(it, store, within)?),
+        (Val::Future(it), Some(within)) => Carried::End(streams::future(it, store, within)?),
+        (Val::Stream(_) | Val::Future(_), None) => bail!("a stream has nowhere to go"),
+        (other, _) => {
+            return each(other, &mut |inner| pack(inner, store, carried, within, out));
+        }
     };
     carried.push(taken);
     Ok(Val::Enum(format!("{MARK}{}", carried.len() - 1)))

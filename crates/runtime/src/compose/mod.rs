@@ -63,7 +63,10 @@ impl Composed {
     /// Writes it, whole or not at all.
     pub fn write(&self, path: &Path) -> Result<()> {
         let wrong = |error: std::io::Error| {
-            Error::yours(format!("cannot write {}", path.display())).caused_by(error.to_string())
+            // The temporary file's error has its name, which means nothing to anybody.
+            let inner = error.get_ref().and_then(std::error::Error::source);
+            let cause = inner.map_or_else(|| error.to_string(), ToString::to_string);
+            Error::yours(format!("cannot write {}", path.display())).caused_by(cause)
         };
         let folder = path
             .parent()

@@ -9,7 +9,7 @@
 //! - [`Prepared::call`](crate::Prepared::call) makes one call in a fresh instance; a [`Session`]
 //!   keeps the instance, so that resources can live in it.
 
-mod abi;
+pub(crate) mod abi;
 pub mod callable;
 mod check;
 mod convert;

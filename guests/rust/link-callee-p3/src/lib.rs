@@ -21,6 +21,7 @@ struct Job(u32);
 impl Drop for Job {
     fn drop(&mut self) {
         DROPPED.set(DROPPED.get() + 1);
+        WAITING.take().into_iter().for_each(Waker::wake);
     }
 }
 
@@ -31,6 +32,10 @@ impl GuestJob for Job {
 
     async fn run(&self) -> u32 {
         self.0 + 1
+    }
+
+    async fn hang(&self) {
+        std::future::pending().await
     }
 }
 
@@ -110,7 +115,45 @@ impl Guest for Callee {
         }
     }
 
+    async fn count_and_trap(to: u32) -> StreamReader<u32> {
+        let (mut out, reader) = wit_stream::new();
+        spawn_local(async move {
+            out.write_all((1..=to).collect()).await;
+            panic!("on purpose");
+        });
+        reader
+    }
+
+    async fn trap_at_zero(mut numbers: StreamReader<u32>) {
+        spawn_local(async move {
+            while let Some(number) = numbers.next().await {
+                assert!(number != 0, "on purpose");
+            }
+        });
+    }
+
+    async fn sleep(millis: u32) {
+        std::thread::sleep(std::time::Duration::from_millis(millis.into()));
+    }
+
     async fn dropped() -> u32 {
         DROPPED.get()
+    }
+
+    async fn a_drop() -> u32 {
+        poll_fn(|cx| match DROPPED.get() {
+            0 => {
+                WAITING.with_borrow_mut(|waiting| waiting.push(cx.waker().clone()));
+                Poll::Pending
+            }
+            dropped => Poll::Ready(dropped),
+        })
+        .await
+    }
+}
+
+impl exports::holm::linked_async::plain::Guest for Callee {
+    fn triple(n: u32) -> u32 {
+        n * 3
     }
 }

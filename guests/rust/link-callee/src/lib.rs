@@ -1,4 +1,6 @@
 //! What `link-caller` calls over a link: see `guests/wit/linked`.
+use wasip2::http::outgoing_handler;
+use wasip2::http::types::{Fields, OutgoingRequest, Scheme};
 use exports::holm::linked::api::{
     Colour, Counter, CounterBorrow, Guest, GuestCounter, Order, Rights, Shape,
 };
@@ -141,5 +143,20 @@ impl Guest for Callee {
 
     fn file(path: String) -> Result<String, String> {
         std::fs::read_to_string(path).map_err(|error| error.kind().to_string())
+    }
+
+    fn fetch(authority: String) -> Result<u16, String> {
+        let request = OutgoingRequest::new(Fields::new());
+        let set = request
+            .set_scheme(Some(&Scheme::Http))
+            .and_then(|()| request.set_authority(Some(&authority)))
+            .and_then(|()| request.set_path_with_query(Some("/")));
+        set.map_err(|()| format!("{authority} is no authority"))?;
+        let response = outgoing_handler::handle(request, None).map_err(|e| e.to_string())?;
+        response.subscribe().block();
+        match response.get() {
+            Some(Ok(Ok(response))) => Ok(response.status()),
+            other => Err(format!("{other:?}")),
+        }
     }
 }

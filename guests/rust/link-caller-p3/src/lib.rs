@@ -1,7 +1,9 @@
 //! An HTTP component of 0.3 that calls `link-callee-p3` over a link, a path for each thing that a test
 //! wants to see: the answer is `ok`, or what is not as it should be.
+use futures::FutureExt;
 use futures::future::join;
 use holm::linked_async::api::{self, Job};
+use holm::linked_async::plain;
 use wasip3::http::types::{ErrorCode, Fields, Request, Response};
 use wit_bindgen::spawn_local;
 
@@ -28,6 +30,18 @@ impl wasip3::exports::http::handler::Guest for Caller {
             "/later" => is(api::later(7).await.await, "number 7".to_owned()),
             "/meet" => is(join(api::meet(), api::meet()).await, (2, 2)),
             "/jobs" => jobs().await,
+            "/drop" => a_drop().await,
+            "/give-up" => give_up().await,
+            "/triple" => is(plain::triple(number), number * 3),
+            "/cut-short" => {
+                let all = api::count_and_trap(number).await.collect().await;
+                format!("an end after {}", all.len())
+            }
+            "/refused" => refused().await,
+            "/sleep" => {
+                api::sleep(number).await;
+                String::new()
+            }
             "/trap" => {
                 api::trap().await;
                 String::new()
@@ -105,4 +119,30 @@ async fn jobs() -> String {
     let ran = join(a.run(), b.run()).await;
     drop((a, b));
     is((ran, api::dropped().await), ((2, 11), 2))
+}
+
+/// Drops a resource while another call waits for just that.
+async fn a_drop() -> String {
+    let job = Job::new(1);
+    let (dropped, _) = join(api::a_drop(), async { drop(job) }).await;
+    is(dropped, 1)
+}
+
+/// Gives up a call that borrows a resource, and the resource.
+async fn give_up() -> String {
+    let job = Job::new(1);
+    let gave_up = job.hang().now_or_never().is_none();
+    drop(job);
+    is((gave_up, api::double(4).await), (true, 8))
+}
+
+/// Writes to a callee that traps at it, and asks for nothing else.
+async fn refused() -> String {
+    let (mut writer, numbers) = wit_stream::new();
+    api::trap_at_zero(numbers).await;
+    let mut sent = 0;
+    while writer.write_all(vec![0]).await.is_empty() {
+        sent += 1;
+    }
+    format!("an end after {sent}")
 }

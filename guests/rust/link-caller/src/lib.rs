@@ -35,6 +35,7 @@ impl wasip2::exports::http::incoming_handler::Guest for Caller {
                 std::fs::read_to_string("/data/file").ok(),
                 api::file("/data/file").ok(),
             ),
+            "/fetch" => format!("{:?}\n", api::fetch(query)),
             "/calls" => done((0..number).for_each(|_| api::nothing())),
             "/bytes" => {
                 let sent = vec![7u8; number as usize];

@@ -2,6 +2,7 @@
 
 mod batch;
 mod handles;
+mod linked;
 mod list;
 mod target;
 mod time;

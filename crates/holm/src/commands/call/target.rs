@@ -1,12 +1,13 @@
 //! What is called: a file with the flags' grants, or a component of an app with its manifest's.
 
 use super::Args;
+use super::linked::Linked;
 use crate::commands::up::load_manifest;
 use crate::grants::place_here;
 use crate::report;
 use holm_capabilities::stdio::Stdio;
 use holm_capabilities::{Grants, Place, State};
-use holm_manifest::{ByteSize, Problems};
+use holm_manifest::{ByteSize, Manifest, Problems};
 use holm_runtime::artifact::LoadOptions;
 use holm_runtime::call::MakeState;
 use holm_runtime::limits::{Allowance, Budget, STACK_BYTES};
@@ -36,6 +37,7 @@ pub struct Target {
     pub prepared: Prepared<State>,
     /// Makes the state of an instance.
     pub make: MakeState<State>,
+    _linked: Option<Linked>,
 }
 
 /// What the flags or a manifest say of it.
@@ -51,6 +53,8 @@ struct Chosen {
     fuel: bool,
     stack: usize,
     wit: Option<PathBuf>,
+    /// Where others provide what it imports: its app, and where that keeps things.
+    app: Option<(Manifest, Place)>,
 }
 
 impl Target {
@@ -67,7 +71,22 @@ impl Target {
                 return Ok(None);
             }
         };
-        let runtime = crate::commands::runtime(PoolSize::of_one_app());
+        let linked = match chosen.app.map(|app| Linked::new(args, app)).transpose()? {
+            Some(Ok(linked)) => Some(linked),
+            Some(Err(problems)) => {
+                report::problems(&problems);
+                return Ok(None);
+            }
+            None => None,
+        };
+        let own;
+        let runtime = match &linked {
+            Some(linked) => &linked.setting.runtime,
+            None => {
+                own = crate::commands::runtime(PoolSize::of_one_app());
+                &own
+            }
+        };
         let options = LoadOptions {
             snapshot: None,
             interruptible: chosen.interruptible,
@@ -78,7 +97,16 @@ impl Target {
         };
         let artifact = runtime.loader().load(&chosen.path, options)?;
         let signatures = Signatures::of_artifact(&artifact, chosen.wit.as_deref())?;
-        let prepared = runtime.prepare(artifact, &chosen.name, &*chosen.granted)?;
+        let prepared = match &linked {
+            Some(linked) => match linked.prepare(artifact, &chosen.name, &*chosen.granted) {
+                Ok(prepared) => prepared,
+                Err(problems) => {
+                    report::problems(&problems);
+                    return Ok(None);
+                }
+            },
+            None => runtime.prepare(artifact, &chosen.name, &*chosen.granted)?,
+        };
         // With sockets a broken connection must stay an error, not end the command.
         if !chosen.network {
             crate::restore_sigpipe();
@@ -88,6 +116,7 @@ impl Target {
             signatures,
             prepared,
             make: make_state(&chosen.name, chosen.grants, chosen.allowance),
+            _linked: linked,
         }))
     }
 }
@@ -121,6 +150,7 @@ fn of_file(args: &Args) -> std::result::Result<Chosen, Problems> {
         grants,
         wit: args.wit.clone(),
         path,
+        app: None,
     })
 }
 
@@ -165,6 +195,7 @@ fn of_app(args: &Args, app: &Path) -> Result<std::result::Result<Chosen, Problem
         Err(list) => return Ok(Err(Problems::new(manifest.source.clone(), list))),
     };
     let wit = args.wit.clone();
+    let component = component.clone();
     let names: Vec<String> = component
         .grants
         .iter()
@@ -181,6 +212,7 @@ fn of_app(args: &Args, app: &Path) -> Result<std::result::Result<Chosen, Problem
         stack: component.limits.stack.0 as usize,
         wit: wit.or_else(|| component.wit.as_ref().map(|wit| manifest.dir.join(wit))),
         grants,
+        app: (!component.imports.is_empty()).then_some((manifest, place)),
     }))
 }
 

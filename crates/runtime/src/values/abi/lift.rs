@@ -14,6 +14,71 @@ pub(super) fn within(memory: &[u8], start: usize, length: usize) -> Result<&[u8]
     bytes.ok_or_else(|| Error::msg("an address is out of the bounds of memory"))
 }
 
+/// Registers that are read one after the other.
+pub(super) struct Registers<'a>(&'a [ValRaw]);
+
+impl<'a> Registers<'a> {
+    pub(super) fn new(all: &'a [ValRaw]) -> Self {
+        Registers(all)
+    }
+
+    fn take(&mut self, count: usize) -> Result<&'a [ValRaw]> {
+        let (taken, rest) = self.0.split_at_checked(count).ok_or_else(misfit)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn pair(&mut self) -> Result<&'a [ValRaw; 2]> {
+        self.take(2)?.try_into().map_err(|_| misfit())
+    }
+}
+
+/// Reads the flat form of a value.
+pub(super) fn from_registers(
+    cx: &mut LiftContext<'_>,
+    ty: InterfaceType,
+    from: &mut Registers<'_>,
+) -> Result<Value> {
+    use InterfaceType as I;
+    let types = cx.types;
+    Ok(match ty {
+        I::String => Value::String(String::linear_lift_from_flat(cx, ty, from.pair()?)?),
+        I::List(list) => {
+            let pair = from.pair()?;
+            match numbers_of(types[list].element) {
+                Some(numbers) => Value::Numbers(numbers_at(cx, ty, &numbers, pair)?),
+                None => {
+                    let [start, length] = pair.map(|half| half.get_u32() as usize);
+                    list_at(cx, types[list].element, start, length)?
+                }
+            }
+        }
+        I::Record(record) => {
+            let fields = types[record].fields.iter();
+            let values = fields.map(|field| from_registers(cx, field.ty, from));
+            Value::Record(values.collect::<Result<_>>()?)
+        }
+        I::Tuple(tuple) => {
+            let parts = types[tuple].types.iter();
+            let values = parts.map(|ty| from_registers(cx, *ty, from));
+            Value::Tuple(values.collect::<Result<_>>()?)
+        }
+        I::Flags(flags) if types[flags].names.is_empty() => Value::Flags(0),
+        I::Variant(_) | I::Enum(_) | I::Option(_) | I::Result(_) => {
+            let count = types.canonical_abi(&ty).flat_count.ok_or_else(misfit)?;
+            let (discriminant, rest) = from
+                .take(usize::from(count))?
+                .split_first()
+                .ok_or_else(misfit)?;
+            lift_case(cx, ty, discriminant.get_u32(), Payload::Registers(rest))?
+        }
+        _ => match from.take(1)? {
+            [register] => flat(cx, ty, register)?,
+            _ => return Err(misfit()),
+        },
+    })
+}
+
 /// What one register says.
 pub(super) fn flat(cx: &mut LiftContext<'_>, ty: InterfaceType, from: &ValRaw) -> Result<Value> {
     use InterfaceType as I;
@@ -44,7 +109,7 @@ pub(super) fn flat(cx: &mut LiftContext<'_>, ty: InterfaceType, from: &ValRaw) -
         },
         I::Flags(flags) => Value::Flags(known_flags(from.get_u32(), types[flags].names.len())),
         // Of types with cases, those alone are so short that carry nothing.
-        _ => lift_case(cx, ty, from.get_u32(), None)?,
+        _ => lift_case(cx, ty, from.get_u32(), Payload::None)?,
     })
 }
 
@@ -57,23 +122,38 @@ fn known_flags(bits: u32, count: usize) -> u32 {
     }
 }
 
-/// A case by its discriminant; `bytes` are all of the value, where it lies in memory.
+/// Where the payload of a case is.
+enum Payload<'a> {
+    /// It has none.
+    None,
+    /// Within these, which are all of the value.
+    Bytes(&'a [u8]),
+    /// In the first of these.
+    Registers(&'a [ValRaw]),
+}
+
+/// A case by its discriminant.
 fn lift_case(
     cx: &mut LiftContext<'_>,
     ty: InterfaceType,
     discriminant: u32,
-    bytes: Option<&[u8]>,
+    from: Payload<'_>,
 ) -> Result<Value> {
     use InterfaceType as I;
     let types = cx.types;
     let out_of_range = || Error::msg(format!("there is no case {discriminant}"));
     let mut payload = |of: Option<InterfaceType>, offset: u32| -> Result<Option<Box<Value>>> {
         let Some(ty) = of else { return Ok(None) };
-        let bytes = bytes.ok_or_else(misfit)?;
-        let size = types.canonical_abi(&ty).size32 as usize;
         cx.consume_fuel(size_of::<Value>())?;
-        let bytes = within(bytes, offset as usize, size)?;
-        load(cx, ty, bytes).map(|value| Some(Box::new(value)))
+        let value = match from {
+            Payload::None => return Err(misfit()),
+            Payload::Bytes(bytes) => {
+                let size = types.canonical_abi(&ty).size32 as usize;
+                load(cx, ty, within(bytes, offset as usize, size)?)
+            }
+            Payload::Registers(registers) => from_registers(cx, ty, &mut Registers::new(registers)),
+        };
+        value.map(|value| Some(Box::new(value)))
     };
     Ok(match ty {
         I::Variant(variant) => {
@@ -161,13 +241,13 @@ pub(super) fn load(cx: &mut LiftContext<'_>, ty: InterfaceType, bytes: &[u8]) ->
         }
         I::Variant(variant) => {
             let discriminant = bits(bytes, u32::from(types[variant].info.size))?;
-            lift_case(cx, ty, discriminant, Some(bytes))?
+            lift_case(cx, ty, discriminant, Payload::Bytes(bytes))?
         }
         I::Enum(of) => {
             let discriminant = bits(bytes, u32::from(types[of].info.size))?;
-            lift_case(cx, ty, discriminant, Some(bytes))?
+            lift_case(cx, ty, discriminant, Payload::Bytes(bytes))?
         }
-        I::Option(_) | I::Result(_) => lift_case(cx, ty, bits(bytes, 1)?, Some(bytes))?,
+        I::Option(_) | I::Result(_) => lift_case(cx, ty, bits(bytes, 1)?, Payload::Bytes(bytes))?,
         _ => return Err(misfit()),
     })
 }
@@ -183,29 +263,54 @@ fn bits(bytes: &[u8], size: u32) -> Result<u32> {
     Ok(u32::from_le_bytes(whole))
 }
 
+/// Numbers of one kind, made by an expression that is typed by it.
+macro_rules! each_kind {
+    ($of:expr, $make:expr) => {
+        Ok(match $of {
+            Numbers::S8(_) => Numbers::S8($make?),
+            Numbers::U8(_) => Numbers::U8($make?),
+            Numbers::S16(_) => Numbers::S16($make?),
+            Numbers::U16(_) => Numbers::U16($make?),
+            Numbers::S32(_) => Numbers::S32($make?),
+            Numbers::U32(_) => Numbers::U32($make?),
+            Numbers::S64(_) => Numbers::S64($make?),
+            Numbers::U64(_) => Numbers::U64($make?),
+            Numbers::F32(_) => Numbers::F32($make?),
+            Numbers::F64(_) => Numbers::F64($make?),
+        })
+    };
+}
+
 fn load_numbers(
     cx: &mut LiftContext<'_>,
     ty: InterfaceType,
     of: &Numbers,
     bytes: &[u8],
 ) -> Result<Numbers> {
-    Ok(match of {
-        Numbers::S8(_) => Numbers::S8(Vec::linear_lift_from_memory(cx, ty, bytes)?),
-        Numbers::U8(_) => Numbers::U8(Vec::linear_lift_from_memory(cx, ty, bytes)?),
-        Numbers::S16(_) => Numbers::S16(Vec::linear_lift_from_memory(cx, ty, bytes)?),
-        Numbers::U16(_) => Numbers::U16(Vec::linear_lift_from_memory(cx, ty, bytes)?),
-        Numbers::S32(_) => Numbers::S32(Vec::linear_lift_from_memory(cx, ty, bytes)?),
-        Numbers::U32(_) => Numbers::U32(Vec::linear_lift_from_memory(cx, ty, bytes)?),
-        Numbers::S64(_) => Numbers::S64(Vec::linear_lift_from_memory(cx, ty, bytes)?),
-        Numbers::U64(_) => Numbers::U64(Vec::linear_lift_from_memory(cx, ty, bytes)?),
-        Numbers::F32(_) => Numbers::F32(Vec::linear_lift_from_memory(cx, ty, bytes)?),
-        Numbers::F64(_) => Numbers::F64(Vec::linear_lift_from_memory(cx, ty, bytes)?),
-    })
+    each_kind!(of, Vec::linear_lift_from_memory(cx, ty, bytes))
+}
+
+fn numbers_at(
+    cx: &mut LiftContext<'_>,
+    ty: InterfaceType,
+    of: &Numbers,
+    pair: &[ValRaw; 2],
+) -> Result<Numbers> {
+    each_kind!(of, Vec::linear_lift_from_flat(cx, ty, pair))
 }
 
 fn load_list(cx: &mut LiftContext<'_>, of: InterfaceType, pair: &[u8]) -> Result<Value> {
     let start = bits(pair, 4)? as usize;
     let length = bits(within(pair, 4, 4)?, 4)? as usize;
+    list_at(cx, of, start, length)
+}
+
+fn list_at(
+    cx: &mut LiftContext<'_>,
+    of: InterfaceType,
+    start: usize,
+    length: usize,
+) -> Result<Value> {
     let types = cx.types;
     let abi = types.canonical_abi(&of);
     let size = abi.size32 as usize;

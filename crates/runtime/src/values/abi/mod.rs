@@ -5,8 +5,11 @@
 //! all of them, which looks up what to do in the component's types, as the engine's dynamic values
 //! do. This is the wall behind which that is unsafe; what it must hold stands at each `unsafe impl`.
 
+mod host;
 mod lift;
 mod lower;
+
+pub(crate) use host::{Given, Taken};
 
 use super::ty::Type;
 use super::value::{Numbers, Value};
@@ -19,13 +22,13 @@ use wasmtime::component::{ComponentNamedList, ComponentType, Lift, Lower};
 use wasmtime::{Error, Result, ValRaw};
 
 /// Parameters that the canonical ABI passes in registers; more are passed in memory.
-const FLAT_PARAMS_MAX: usize = 16;
+pub(crate) const FLAT_PARAMS_MAX: usize = 16;
 
 /// All arguments of a call.
-pub(super) struct Arguments(pub(super) Vec<Value>);
+pub(crate) struct Arguments(pub(crate) Vec<Value>);
 
 /// What a call gives.
-pub(super) struct Answer(pub(super) Option<Value>);
+pub(crate) struct Answer(pub(crate) Option<Value>);
 
 /// Whether values of a type can go this way. What has to be opened cannot, and what the engine
 /// knows no way for yet.

@@ -10,7 +10,7 @@ use wasmtime::{Engine, Store};
 
 /// A module whose `echo` gives its argument back where it lies: so it fits any type that is too
 /// large for registers, which the component sees to by numbers behind the value.
-const MODULE: &str = r#"
+pub(super) const MODULE: &str = r#"
   (core module $m
     (memory (export "memory") 1)
     (global $at (mut i32) (i32.const 1024))
@@ -31,14 +31,14 @@ const MODULE: &str = r#"
 
 /// Writes types as text of a component.
 #[derive(Default)]
-struct Types {
-    text: String,
+pub(super) struct Types {
+    pub(super) text: String,
     made: usize,
 }
 
 impl Types {
     /// A type as it is written where it is used; what has a name is defined and imported first, as toolchains do.
-    fn write(&mut self, ty: &Type) -> String {
+    pub(super) fn write(&mut self, ty: &Type) -> String {
         let optional = |types: &mut Types, word: &str, ty: &Option<std::sync::Arc<Type>>| match ty {
             Some(ty) => format!(
                 "{word} {}{}",

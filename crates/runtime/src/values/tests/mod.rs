@@ -1,6 +1,7 @@
 //! What goes in comes out, in each notation and through a guest; what does not fit is told by place.
 
 mod guest;
+mod host;
 mod mistakes;
 mod random;
 mod shapes;

@@ -1,5 +1,8 @@
 //! Links between components written by hand: what crosses, whose time it is, and what is refused.
 
+mod crossing;
+mod refusals;
+
 use super::*;
 use crate::artifact::{Cache, LoadOptions, Loader};
 use crate::call::{MakeState, Outcome};
@@ -8,11 +11,8 @@ use crate::engines::Engines;
 use crate::limits::{Allowance, Budget, Limit};
 use crate::link::{Host, Offer, Providers, Runtime};
 use crate::pools::PoolSize;
-use proptest::prelude::*;
 use std::sync::Mutex;
 use std::time::Duration;
-use wasmtime::AsContextMut as _;
-use wasmtime::component::Val;
 
 struct State {
     core: Core,
@@ -362,105 +362,4 @@ fn a_callers_limits_bound_the_whole() {
     };
     let error = get(&web, timeout).result.unwrap_err();
     assert_eq!(error.message, "web took longer than its timeout (20 ms)");
-}
-
-/// Values of every shape that is data.
-fn data() -> impl Strategy<Value = Val> {
-    let name = || "[a-z][a-z0-9-]{0,5}".prop_map(String::from);
-    let leaf = prop_oneof![
-        any::<bool>().prop_map(Val::Bool),
-        any::<u8>().prop_map(Val::U8),
-        any::<i16>().prop_map(Val::S16),
-        any::<u32>().prop_map(Val::U32),
-        any::<i64>().prop_map(Val::S64),
-        any::<f64>().prop_map(Val::Float64),
-        any::<char>().prop_map(Val::Char),
-        any::<String>().prop_map(Val::String),
-        name().prop_map(Val::Enum),
-        prop::collection::vec(name(), 0..3).prop_map(Val::Flags),
-    ];
-    leaf.prop_recursive(4, 32, 4, move |inner| {
-        let many = || prop::collection::vec(inner.clone(), 0..4);
-        let boxed = || prop::option::of(inner.clone().prop_map(Box::new));
-        prop_oneof![
-            many().prop_map(Val::List),
-            many().prop_map(Val::Tuple),
-            prop::collection::vec((name(), inner.clone()), 1..4).prop_map(Val::Record),
-            prop::collection::vec((inner.clone(), inner.clone()), 0..3).prop_map(Val::Map),
-            (name(), boxed()).prop_map(|(case, payload)| Val::Variant(case, payload)),
-            boxed().prop_map(Val::Option),
-            boxed().prop_map(|payload| Val::Result(Ok(payload))),
-            boxed().prop_map(|payload| Val::Result(Err(payload))),
-        ]
-    })
-}
-
-proptest! {
-    #[test]
-    fn data_arrives_as_it_left(value in data()) {
-        let budget = Budget::new(Allowance::UNLIMITED);
-        let mut store = Store::new(&wasmtime::Engine::default(), state("web", budget));
-        let mut store = store.as_context_mut();
-        let mut carried = Vec::new();
-        let packed = values::pack(&value, &mut store, &mut carried, &mut |_, _| {
-            wasmtime::bail!("there is no resource in it")
-        });
-        let packed = packed.unwrap();
-        prop_assert!(carried.is_empty());
-        let back = values::unpack(&packed, &mut store, &mut [], &mut |_, _| {
-            wasmtime::bail!("there is no resource in it")
-        });
-        prop_assert_eq!(back.unwrap(), value);
-    }
-}
-
-#[test]
-fn what_does_not_fit_is_refused_when_it_is_loaded() {
-    let room = Room::new();
-    let good = exporting("test:x/b", "i32.const 1");
-    let mut said = String::new();
-    let imports =
-        |functions: &str| format!(r#"(component (import "test:x/b" (instance {functions})))"#);
-    let exports = |ty: &str| {
-        format!(
-            r#"(component
-                (core module $m
-                    (memory (export "memory") 1)
-                    (func (export "get") (param i32) (result i32) unreachable)
-                    (func (export "realloc") (param i32 i32 i32 i32) (result i32) unreachable))
-                (core instance $i (instantiate $m))
-                (func $get {ty} (canon lift (core func $i "get") (memory (core memory $i "memory")) (realloc (core func $i "realloc"))))
-                (instance $api (export "get" (func $get)))
-                (export "test:x/b" (instance $api)))"#
-        )
-    };
-    for (web, other) in [
-        (web("test:x/b"), exporting("test:x/other", "i32.const 1")),
-        (web("test:x/q"), good.clone()),
-        (imports(r#"(export "more" (func))"#), good.clone()),
-        (
-            imports(r#"(export "get" (func (param "a" u32) (result s8)))"#),
-            exports(r#"(param "a" u32) (result u32)"#),
-        ),
-        (
-            imports(r#"(export "get" (func (param "a" u32) (result u32)))"#),
-            exports(r#"(param "b" u32) (result u32)"#),
-        ),
-        (
-            imports(r#"(export "get" (func (param "a" (tuple u8)) (result u32)))"#),
-            exports(r#"(param "a" (tuple u16)) (result u32)"#),
-        ),
-        (
-            imports(r#"(export "get" (func (param "a" u32)))"#),
-            exports(r#"(param "a" u32) (result u32)"#),
-        ),
-        (
-            imports(r#"(export "get" (func (param "a" (stream (tuple u8 u8))) (result u32)))"#),
-            exports(r#"(param "a" (stream (tuple u8 u8))) (result u32)"#),
-        ),
-    ] {
-        said += &room.refused(&web, &other);
-        said.push_str("\n\n");
-    }
-    insta::assert_snapshot!(said);
 }

@@ -1,0 +1,116 @@
+//! What two sides that go on at once share of their link: how it ended, and how much is on the way.
+
+use super::fault::End;
+use super::plan::Function;
+use crate::limits::{Limit, LimitHit, Meter};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use wasmtime::component::Val;
+
+/// The way between a caller and a callee in a task of its own.
+pub(super) struct Passage {
+    /// Why the callee has ended, where it did so before its caller.
+    end: OnceLock<End>,
+    /// Bytes that have left one side and are not at the other: nobody's memory has them, so they are
+    /// the host's to bound.
+    parked: AtomicUsize,
+    /// Whose limit that is.
+    caller: Arc<Meter>,
+}
+
+/// Bytes on the way; dropped when they have arrived.
+pub(super) struct Parked {
+    passage: Arc<Passage>,
+    bytes: usize,
+}
+
+/// A way, and the function that what goes on it belongs to.
+#[derive(Clone)]
+pub(super) struct Within {
+    pub passage: Arc<Passage>,
+    pub function: Arc<Function>,
+}
+
+impl Passage {
+    pub(super) fn new(caller: &Arc<Meter>) -> Arc<Self> {
+        Arc::new(Passage {
+            end: OnceLock::new(),
+            parked: AtomicUsize::new(0),
+            caller: caller.clone(),
+        })
+    }
+
+    /// The callee has ended; to be said before its store is dropped, which ends its streams.
+    pub(super) fn close(&self, end: End) {
+        // The first is the cause of all others.
+        let _ = self.end.set(end);
+    }
+
+    /// What a call of `function` is told when nobody is there to answer it.
+    pub(super) fn told(&self, function: &Function) -> wasmtime::Error {
+        match self.end.get() {
+            Some(end) => end.clone().told(&function.shown),
+            None => wasmtime::Error::msg(format!("{}: nobody answers", function.shown)),
+        }
+    }
+
+    /// Takes so many bytes on: all that is on the way at once is within the limit on one call.
+    pub(super) fn park(self: &Arc<Self>, bytes: usize) -> Result<Parked, LimitHit> {
+        let before = self.parked.fetch_add(bytes, Relaxed);
+        let parked = Parked {
+            passage: self.clone(),
+            bytes,
+        };
+        match before.saturating_add(bytes) > self.caller.allowance().call_data {
+            true => Err(self.caller.reach(Limit::CallData)),
+            false => Ok(parked),
+        }
+    }
+}
+
+impl Drop for Parked {
+    fn drop(&mut self) {
+        self.passage.parked.fetch_sub(self.bytes, Relaxed);
+    }
+}
+
+impl Within {
+    /// Takes values on.
+    pub(super) fn park(&self, values: &[Val]) -> Result<Parked, LimitHit> {
+        self.passage.park(bytes_of(values))
+    }
+
+    /// Nothing comes any more: whether that is because the callee has failed.
+    pub(super) fn check(&self) -> wasmtime::Result<()> {
+        match self.passage.end.get() {
+            Some(_) => Err(self.passage.told(&self.function)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// How much of the host's memory values take, about.
+fn bytes_of(values: &[Val]) -> usize {
+    values.iter().map(one).sum()
+}
+
+fn one(value: &Val) -> usize {
+    let beneath = match value {
+        Val::String(text) | Val::Enum(text) => text.len(),
+        Val::List(values) | Val::Tuple(values) | Val::FixedLengthList(values) => bytes_of(values),
+        Val::Map(pairs) => pairs.iter().map(|(key, of)| one(key) + one(of)).sum(),
+        Val::Record(fields) => fields.iter().map(|(name, of)| name.len() + one(of)).sum(),
+        Val::Flags(names) => names
+            .iter()
+            .map(|name| size_of_val(name) + name.len())
+            .sum(),
+        Val::Variant(case, payload) => case.len() + inside(payload),
+        Val::Option(payload) | Val::Result(Ok(payload) | Err(payload)) => inside(payload),
+        _ => 0,
+    };
+    size_of::<Val>() + beneath
+}
+
+fn inside(payload: &Option<Box<Val>>) -> usize {
+    payload.as_deref().map_or(0, one)
+}

@@ -1,0 +1,126 @@
+//! Values through a host function: a component made for a type, which passes on what it is given and
+//! gives back what it gets.
+
+use super::guest::{MODULE, Types};
+use super::random::Random;
+use crate::values::abi::{Answer, Arguments, Given, Taken};
+use crate::values::*;
+use proptest::prelude::*;
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Engine, Result, Store};
+
+/// The registers of a value, as the canonical ABI has them.
+fn registers(ty: &Type) -> Vec<&'static str> {
+    let case = |ty: Option<&Type>| ty.map(registers).unwrap_or_default();
+    match ty {
+        Type::S64 | Type::U64 => vec!["i64"],
+        Type::F32 => vec!["f32"],
+        Type::F64 => vec!["f64"],
+        Type::String | Type::List(_) => vec!["i32", "i32"],
+        Type::Tuple(types) => types.iter().flat_map(registers).collect(),
+        Type::Record(of) => of.fields.iter().flat_map(|f| registers(&f.ty)).collect(),
+        Type::Variant(of) => joined(of.cases.iter().map(|c| case(c.ty.as_ref()))),
+        Type::Option(of) => joined([Vec::new(), registers(of)].into_iter()),
+        Type::Result(ok, err) => joined([case(ok.as_deref()), case(err.as_deref())].into_iter()),
+        _ => vec!["i32"],
+    }
+}
+
+fn joined(cases: impl Iterator<Item = Vec<&'static str>>) -> Vec<&'static str> {
+    let mut all = vec!["i32"];
+    for case in cases {
+        for (at, register) in case.into_iter().enumerate() {
+            match all.get_mut(at + 1) {
+                None => all.push(register),
+                Some(other) if *other == register => {}
+                Some(other) if matches!((*other, register), ("i32", "f32") | ("f32", "i32")) => {
+                    *other = "i32";
+                }
+                Some(other) => *other = "i64",
+            }
+        }
+    }
+    all
+}
+
+/// A component that imports `echo` and exports it as `run`.
+fn passing_on(ty: &Type, registers: &[&str]) -> Vec<u8> {
+    let mut types = Types::default();
+    let used = types.write(ty);
+    let params = registers.join(" ");
+    let gets: String = (0..registers.len())
+        .map(|n| format!("(local.get {n}) "))
+        .collect();
+    // What does not fit one register is given where the caller says.
+    let (place, result, address) = match registers {
+        [one] => ("", format!("(result {one})"), ""),
+        _ => ("i32", String::new(), "(i32.const 16)"),
+    };
+    let given = match registers {
+        [one] => one,
+        _ => "i32",
+    };
+    let text = format!(
+        "(component {MODULE} {}
+  (import \"echo\" (func $echo (param \"v\" {used}) (result {used})))
+  (core func $lowered (canon lower (func $echo) (memory $memory) (realloc (core func $realloc))))
+  (core module $n
+    (import \"\" \"echo\" (func $echo (param {params} {place}) {result}))
+    (func (export \"run\") (param {params}) (result {given}) (call $echo {gets} {address}) {address}))
+  (core instance $j (instantiate $n (with \"\" (instance (export \"echo\" (func $lowered))))))
+  (func (export \"run\") (param \"v\" {used}) (result {used})
+    (canon lift (core func $j \"run\") (memory $memory) (realloc (core func $realloc)))))",
+        types.text
+    );
+    wat::parse_str(&text).unwrap_or_else(|e| panic!("{e}\n{text}"))
+}
+
+fn echo<const COUNT: usize>(linker: &mut Linker<()>) -> Result<()> {
+    linker
+        .root()
+        .func_wrap("echo", |_, mut taken: Taken<COUNT>| {
+            Ok(Given(taken.0.remove(0)))
+        })
+}
+
+fn echo_of(count: usize, linker: &mut Linker<()>) -> Result<()> {
+    macro_rules! by_count {
+        ($($count:literal)*) => {
+            match count {
+                $($count => echo::<$count>(linker),)*
+                _ => unreachable!("more than there are"),
+            }
+        };
+    }
+    by_count!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_a_guest_passes_to_the_host_comes_back(seed in any::<u64>()) {
+        let mut random = Random(seed);
+        let mut made = random.ty(3, false);
+        while registers(&made).len() > 16 {
+            made = random.ty(3, false);
+        }
+        let all = registers(&made);
+        let binary = passing_on(&made, &all);
+        let signatures = Signatures::of_binary(&binary, None).unwrap();
+        let ty = signatures.find("run").unwrap().params[0].ty.clone();
+        let engine = Engine::default();
+        let component = Component::new(&engine, &binary).unwrap();
+        let mut linker = Linker::new(&engine);
+        echo_of(all.len(), &mut linker).unwrap();
+        let mut store = Store::new(&engine, ());
+        let instance = linker.instantiate(&mut store, &component).unwrap();
+        let run = instance.get_func(&mut store, "run").unwrap();
+        let typed = run.typed::<Arguments, Answer>(&store).unwrap();
+        for _ in 0..4 {
+            let value = random.value(&ty);
+            let Answer(back) = typed.call(&mut store, Arguments(vec![value.clone()])).unwrap();
+            prop_assert_eq!(back.as_ref(), Some(&value), "{}", made);
+        }
+    }
+}
