@@ -12,7 +12,7 @@ use holm_manifest::{ByteSize, Limits, Manifest, OrNone, Problem, Time};
 use holm_runtime::artifact::{Generation, LoadOptions};
 use holm_runtime::call::renew;
 use holm_runtime::lanes::Tenant;
-use holm_runtime::limits::{Allowance, Budget, Limit, Meter, TenantMemory};
+use holm_runtime::limits::{Allowance, Amount, Budget, HeldMemory, Limit, Meter, TenantMemory};
 use holm_runtime::link::Providers;
 use holm_runtime::values::{Session, Signatures};
 use holm_runtime::{Core, Error, PoolFull, PoolPermit, Prepared};
@@ -152,6 +152,16 @@ impl Component {
             // Nobody has called it yet.
             let _ = self.usage.set(usage.clone());
         }
+    }
+
+    /// Memory that the host holds for one of its calls, to be taken from its tenant's share.
+    pub fn held(&self) -> HeldMemory {
+        HeldMemory::of(&self.memory)
+    }
+
+    /// The error of a call whose arguments its tenant has no memory for.
+    pub fn no_memory(&self) -> Error {
+        Limit::HostMemory.error(&self.name, Amount::Bytes(self.memory.most()))
     }
 
     /// How many of its instances are at work.
@@ -440,7 +450,7 @@ impl Loaded {
     }
 
     /// Its code, its imports resolved.
-    pub(crate) fn prepared(&self) -> &Prepared<State> {
+    pub fn prepared(&self) -> &Prepared<State> {
         &self.prepared
     }
 
