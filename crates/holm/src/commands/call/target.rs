@@ -4,11 +4,17 @@ use super::Args;
 use crate::commands::up::load_manifest;
 use crate::grants::place_here;
 use crate::report;
-use holm_capabilities::stdio::Stdio;
 use holm_capabilities::{Grants, Place, State};
-use holm_manifest::{ByteSize, Problems};
+use holm_host::app::App;
+use holm_host::component::Loaded;
+use holm_host::log_writer::{Form, LogWriter};
+use holm_host::logs::GuestLog;
+use holm_host::setting::{Setting, memory_of_this_machine};
+use holm_host::shelf::Shelf;
+use holm_manifest::{ByteSize, Manifest, Problems};
 use holm_runtime::artifact::LoadOptions;
 use holm_runtime::call::MakeState;
+use holm_runtime::lanes::Lanes;
 use holm_runtime::limits::{Allowance, Budget, STACK_BYTES};
 use holm_runtime::pools::PoolSize;
 use holm_runtime::values::Signatures;
@@ -32,10 +38,17 @@ pub struct Target {
     pub path: PathBuf,
     /// Its functions.
     pub signatures: Signatures,
-    /// Its code.
-    pub prepared: Prepared<State>,
+    code: Code,
     /// Makes the state of an instance.
     pub make: MakeState<State>,
+}
+
+/// Its code.
+enum Code {
+    /// Its own.
+    Alone(Prepared<State>),
+    /// With that of others of its app, which it is linked to.
+    Linked(Arc<Loaded>),
 }
 
 /// What the flags or a manifest say of it.
@@ -57,7 +70,11 @@ impl Target {
     /// Loads it; nothing where its grants or its manifest are wrong, which is told by then.
     pub fn of(args: &Args) -> Result<Option<Target>> {
         let chosen = match &args.app {
-            Some(app) => of_app(args, app)?,
+            Some(app) => match of_app(args, app)? {
+                Ok(OfApp::Alone(chosen)) => Ok(chosen),
+                Ok(OfApp::Linked(target)) => return Ok(Some(*target)),
+                Err(problems) => Err(problems),
+            },
             None => of_file(args),
         };
         let chosen = match chosen {
@@ -86,9 +103,19 @@ impl Target {
         Ok(Some(Target {
             path: chosen.path,
             signatures,
-            prepared,
-            make: make_state(&chosen.name, chosen.grants, chosen.allowance),
+            code: Code::Alone(prepared),
+            make: make_state(args, &chosen.name, chosen.grants, chosen.allowance),
         }))
+    }
+}
+
+impl Target {
+    /// Its code.
+    pub fn prepared(&self) -> &Prepared<State> {
+        match &self.code {
+            Code::Alone(prepared) => prepared,
+            Code::Linked(loaded) => loaded.prepared(),
+        }
     }
 }
 
@@ -124,7 +151,15 @@ fn of_file(args: &Args) -> std::result::Result<Chosen, Problems> {
     })
 }
 
-fn of_app(args: &Args, app: &Path) -> Result<std::result::Result<Chosen, Problems>> {
+/// A component of an app.
+enum OfApp {
+    /// It is loaded like a file.
+    Alone(Chosen),
+    /// Others of the app provide what it imports.
+    Linked(Box<Target>),
+}
+
+fn of_app(args: &Args, app: &Path) -> Result<std::result::Result<OfApp, Problems>> {
     let manifest = match load_manifest(app) {
         Ok(manifest) => manifest,
         Err(problems) => return Ok(Err(problems)),
@@ -165,12 +200,30 @@ fn of_app(args: &Args, app: &Path) -> Result<std::result::Result<Chosen, Problem
         Err(list) => return Ok(Err(Problems::new(manifest.source.clone(), list))),
     };
     let wit = args.wit.clone();
+    let wit = wit.or_else(|| component.wit.as_ref().map(|wit| manifest.dir.join(wit)));
+    if !component.imports.is_empty() {
+        let (name, allowance) = (
+            component.name.clone(),
+            holm_host::component::allowance(&component.limits),
+        );
+        let linked = linked(args, manifest.clone(), &place, &name, wit.as_deref())?;
+        return Ok(linked.map(|(loaded, path, signatures)| {
+            let make = make_state(args, &name, grants, allowance);
+            let target = Target {
+                path,
+                signatures,
+                code: Code::Linked(loaded),
+                make,
+            };
+            OfApp::Linked(Box::new(target))
+        }));
+    }
     let names: Vec<String> = component
         .grants
         .iter()
         .map(|grant| grant.name.clone())
         .collect();
-    Ok(Ok(Chosen {
+    Ok(Ok(OfApp::Alone(Chosen {
         path: component.source.value.resolve(&manifest.dir),
         name: component.name.clone(),
         granted: Box::new(move |grant| names.iter().any(|name| name == grant)),
@@ -179,13 +232,59 @@ fn of_app(args: &Args, app: &Path) -> Result<std::result::Result<Chosen, Problem
         interruptible: component.limits.cpu.0.is_some(),
         fuel: component.limits.fuel.0.is_some(),
         stack: component.limits.stack.0 as usize,
-        wit: wit.or_else(|| component.wit.as_ref().map(|wit| manifest.dir.join(wit))),
+        wit,
         grants,
-    }))
+    })))
 }
 
-fn make_state(name: &str, mut grants: Grants, allowance: Allowance) -> MakeState<State> {
-    grants.stdio = Stdio::Inherit;
+/// Loads a component whose imports others of its app provide, as `holm up` does: each of them runs under
+/// its own grants and limits, and what it prints goes to standard error.
+fn linked(
+    args: &Args,
+    manifest: Manifest,
+    place: &Place,
+    name: &str,
+    wit: Option<&Path>,
+) -> Result<std::result::Result<(Arc<Loaded>, PathBuf, Signatures), Problems>> {
+    let writer = LogWriter::start(
+        std::io::stderr(),
+        Form::Human {
+            color: report::color(),
+        },
+    )
+    .map_err(|e| Error::ours("no thread for the log").caused_by(e.to_string()))?;
+    let setting = Setting {
+        runtime: crate::commands::runtime(PoolSize::of_one_app()),
+        log: GuestLog::new(writer),
+        allow_precompiled: args.allow_precompiled,
+        watch: Watch::default(),
+        shelf: Shelf::of_this_machine(),
+        lanes: Lanes::new(),
+        memory: memory_of_this_machine(),
+        many: false,
+    };
+    let source = manifest.source.clone();
+    let app = match App::new(manifest, &Arc::new(setting), place) {
+        Ok(app) => app,
+        Err(problems) => return Ok(Err(problems)),
+    };
+    let component = app.components.iter().find(|c| *c.name == *name);
+    let component = component.ok_or_else(|| Error::ours("a component of an app is gone"))?;
+    let loaded = match component.load() {
+        Ok(loaded) => loaded,
+        Err(problems) => return Ok(Err(Problems::new(source, problems))),
+    };
+    let signatures = Signatures::of_artifact(&loaded.prepared().artifact, wit)?;
+    Ok(Ok((loaded, component.path(), signatures)))
+}
+
+fn make_state(
+    args: &Args,
+    name: &str,
+    mut grants: Grants,
+    allowance: Allowance,
+) -> MakeState<State> {
+    grants.stdio = args.stdio();
     grants.environment.arguments = vec![name.to_owned()];
     let (name, grants): (Arc<str>, _) = (name.into(), Arc::new(grants));
     Arc::new(move || {
