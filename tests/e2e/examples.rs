@@ -224,6 +224,36 @@ fn the_page_of_holm_call() {
 }
 
 #[test]
+fn the_page_of_calls_over_http() {
+    let _alone = alone();
+    let scratch = clone();
+    scratch.write(
+        "shop/holm.toml",
+        "name = \"shop\"\n\n[component.lab]\nsource = \"lab.wasm\"\n\n\
+         [[call]]\nroute = \"/api/...\"\ncomponent = \"lab\"\nfunctions = [\"*\"]\n",
+    );
+    symlink(guest("call-lab"), scratch.join("shop/lab.wasm")).unwrap();
+    page("docs/triggers/call.md", &scratch);
+}
+
+#[test]
+fn the_page_of_holm_mcp() {
+    let scratch = clone();
+    std::fs::copy(guest("greet"), scratch.join("greet.wasm")).unwrap();
+    page("docs/holm-mcp.md", &scratch);
+}
+
+/// Runs what a page promises.
+fn page(path: &str, scratch: &Scratch) {
+    let text = std::fs::read_to_string(repo().join(path)).unwrap();
+    let blocks = blocks(&text);
+    assert!(!blocks.is_empty(), "where are its blocks?");
+    for block in &blocks {
+        run_block(block, scratch);
+    }
+}
+
+#[test]
 fn each_example_comes_up_and_answers() {
     let scratch = clone();
     let mut seen = 0;

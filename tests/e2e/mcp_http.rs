@@ -150,8 +150,21 @@ fn elsewhere_it_wants_a_token() {
         .env("HOLM_MCP_TOKEN", TOKEN);
     let server = Server::start(command);
     assert_eq!(ask(&server, &[]), 401);
-    assert_eq!(
-        ask(&server, &[("authorization", &format!("Bearer {TOKEN}"))]),
-        200
-    );
+    let bearer = format!("Bearer {TOKEN}");
+    assert_eq!(ask(&server, &[("authorization", &bearer)]), 200);
+    // A proxy in front of it passes on its own name.
+    let proxied = [("authorization", &*bearer), ("host", "tools.example")];
+    assert_eq!(ask(&server, &proxied), 200);
+}
+
+#[test]
+fn any_address_of_this_machine_is_its_own() {
+    let command = holm()
+        .args(["mcp", "--listen", "127.0.0.2:0"])
+        .arg(guest("call-lab"));
+    let server = Server::start(command);
+    assert_eq!(server.addr().ip().to_string(), "127.0.0.2");
+    assert_eq!(ask(&server, &[]), 200);
+    assert_eq!(ask(&server, &[("host", "localhost")]), 200);
+    assert_eq!(ask(&server, &[("host", "evil.example")]), 403);
 }

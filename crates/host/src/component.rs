@@ -10,7 +10,7 @@ use holm_capabilities::{Place, State};
 use holm_manifest::{ByteSize, Limits, Manifest, OrNone, Problem, Time};
 use holm_runtime::call::renew;
 use holm_runtime::lanes::Tenant;
-use holm_runtime::limits::{Allowance, Budget, Meter, TenantMemory};
+use holm_runtime::limits::{Allowance, Budget, HeldMemory, Limit, Meter, TenantMemory};
 use holm_runtime::{Core, Error, PoolFull, PoolPermit};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -107,6 +107,16 @@ impl Component {
             // Nobody has called it yet.
             let _ = self.usage.set(usage.clone());
         }
+    }
+
+    /// Memory that the host holds for one of its calls, to be taken from its tenant's share.
+    pub fn held(&self) -> HeldMemory {
+        HeldMemory::of(&self.memory)
+    }
+
+    /// The error of a call whose arguments its tenant has no memory for.
+    pub fn no_memory(&self, limit: Limit) -> Error {
+        limit.error(&self.name, limit.amount(&self.allowance()))
     }
 
     /// How many of its instances are at work.

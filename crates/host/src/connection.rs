@@ -42,6 +42,7 @@ pub(crate) async fn serve<H: Handler>(
 async fn secure<H: Handler>(stream: TcpStream, addr: std::net::SocketAddr, shared: Arc<Shared<H>>) {
     let mut peer = Peer {
         addr,
+        local: shared.local,
         tls: false,
         sni: None,
         account: Arc::default(),

@@ -83,6 +83,8 @@ async fn ask(app: &Arc<App>, path: &str) -> Result<StatusCode, String> {
 fn serve<H: Handler>(stream: DuplexStream, handler: Arc<H>) -> BoxFuture<'static, ()> {
     let peer = Peer {
         addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        // The host asks by whichever name the check has.
+        local: false,
         tls: false,
         sni: None,
         account: Arc::default(),

@@ -38,6 +38,8 @@ pub trait Handler: Send + Sync + 'static {
 pub struct Peer {
     /// The other end of the connection.
     pub addr: SocketAddr,
+    /// Whether the server listens for this machine alone.
+    pub local: bool,
     /// Whether the connection is encrypted.
     pub tls: bool,
     /// The name that the client asked TLS for.
@@ -133,6 +135,9 @@ impl Server {
             handler,
             tls: tls.as_ref().map(Tls::acceptor),
             limits,
+            local: listener
+                .local_addr()
+                .is_ok_and(|addr| addr.ip().is_loopback()),
             shutdown: shutdown.clone(),
             cancel: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -170,6 +175,7 @@ pub(crate) struct Shared<H> {
     pub handler: Arc<Slot<H>>,
     pub tls: Option<TlsAcceptor>,
     pub limits: Limits,
+    pub local: bool,
     pub shutdown: Shutdown,
     pub cancel: CancellationToken,
     pub tasks: TaskTracker,

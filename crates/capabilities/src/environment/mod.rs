@@ -64,6 +64,11 @@ impl Environment {
     /// Sets a variable to what it is in Holm's own environment, if it is there: `--env K`.
     pub fn inherit(&mut self, name: &str) -> Result<(), String> {
         check(name, "")?;
+        if is_own_secret(name) {
+            return Err(format!(
+                "`{name}` is Holm's own secret, and is given to no guest"
+            ));
+        }
         match std::env::var(name) {
             Ok(value) => self.set(name, &value),
             Err(std::env::VarError::NotPresent) => Ok(()),
@@ -77,6 +82,11 @@ impl Environment {
     pub fn variables(&self) -> &[(String, String)] {
         &self.variables
     }
+}
+
+/// Whether it is a token by which people and programs show that they may steer Holm itself.
+fn is_own_secret(name: &str) -> bool {
+    name.starts_with("HOLM_") && name.ends_with("TOKEN")
 }
 
 /// What can be a variable at all.

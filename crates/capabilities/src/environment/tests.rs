@@ -63,6 +63,20 @@ fn what_cannot_be_a_variable_is_refused() {
 }
 
 #[test]
+fn holms_own_tokens_are_given_to_no_guest() {
+    for name in ["HOLM_MCP_TOKEN", "HOLM_ADMIN_TOKEN", "HOLM_TOKEN"] {
+        let refused = granted(vec![(name, inherited())]).err().unwrap();
+        assert!(
+            refused.message.contains("own secret"),
+            "{}",
+            refused.message
+        );
+    }
+    // A value of the manifest's own is what it says.
+    assert!(granted(vec![("HOLM_MCP_TOKEN", "x".into())]).is_ok());
+}
+
+#[test]
 fn the_check_of_the_manifest_says_the_same() {
     let check = Environment::fragment().unwrap().check;
     assert!(check(&Value::table(vec![("A", "x".into())])).is_empty());

@@ -35,6 +35,11 @@ pub enum Stdio {
     Null,
     /// They are Holm's own, terminal and all: `holm run`.
     Inherit,
+    /// Input is at its end; the outputs are Holm's own.
+    Output,
+    /// Input is at its end; both outputs are Holm's own standard error: where Holm's standard input and
+    /// output are for something else.
+    Aside,
     /// Input is at its end; output is cut into lines, each of which goes to a sink: `holm up`.
     Lines(Lines),
     /// Input is given, output is kept: tests, and functions that are called for what they print.
@@ -153,6 +158,16 @@ impl Capability for Stdio {
             Stdio::Inherit => wire(
                 Arc::new(std::io::stdin()),
                 Arc::new(std::io::stdout()),
+                Arc::new(std::io::stderr()),
+            ),
+            Stdio::Output => wire(
+                Arc::new(tokio::io::empty()),
+                Arc::new(std::io::stdout()),
+                Arc::new(std::io::stderr()),
+            ),
+            Stdio::Aside => wire(
+                Arc::new(tokio::io::empty()),
+                Arc::new(std::io::stderr()),
                 Arc::new(std::io::stderr()),
             ),
             Stdio::Lines(lines) => wire(

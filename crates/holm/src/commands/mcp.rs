@@ -17,8 +17,8 @@ use holm_host::slot::Slot;
 use holm_host::tls::Tls;
 use holm_host::triggers::http::AccessSink;
 use holm_host::triggers::mcp::{
-    Guard, McpHandler, McpServer, Offer, PATH, Permissions, ToolLog, Toolbox, component_name,
-    loose, serve_stdio,
+    Allowed, Guard, McpHandler, McpServer, Offer, PATH, Permissions, ToolLog, Toolbox,
+    component_name, loose, serve_stdio,
 };
 use holm_manifest::{ByteSize, Limits, OrNone, Problems};
 use holm_runtime::lanes::Lanes;
@@ -79,8 +79,9 @@ pub struct Args {
     /// Agents may load components below this folder (granted nothing), and unload them
     #[arg(long, value_name = "DIR")]
     allow_load: Option<PathBuf>,
-    /// Agents may grant this to components: http, keyvalue, …; `*` for anything
-    #[arg(long, value_name = "GRANT")]
+    /// Agents may grant this to components: http with any scope, http=https://api.example.com with this
+    /// one, `*` for anything
+    #[arg(long, value_name = "GRANT[=SCOPE]")]
     allow_grant: Vec<String>,
     /// The log as JSON, also on a terminal
     #[arg(long)]
@@ -167,7 +168,8 @@ async fn go(args: &Args, lanes: &Arc<Lanes>) -> Result<(), Stop> {
         shelf: Shelf::of_this_machine(),
         lanes: lanes.clone(),
         memory: memory_of_this_machine(),
-        many: false,
+        // What agents load are apps of their own.
+        many: true,
     };
     let apps = Apps::new(Arc::new(setting), AccessSink::off());
     let log = match args.quiet {
@@ -184,9 +186,13 @@ async fn go(args: &Args, lanes: &Arc<Lanes>) -> Result<(), Stop> {
         return Err(nothing(args).into());
     }
     let server = McpServer::new(tools);
+    let shutdown = Shutdown::new();
+    shutdown
+        .on_signals()
+        .map_err(|e| Error::ours("signals cannot be caught").caused_by(e.to_string()))?;
     let served = match &args.listen {
-        None => serve_stdio(server).await.map_err(Stop::from),
-        Some(listen) => serve_http(args, listen, server).await,
+        None => serve_stdio(server, &shutdown).await.map_err(Stop::from),
+        Some(listen) => serve_http(args, listen, server, &shutdown).await,
     };
     writer.flush(Duration::from_secs(1));
     served
@@ -199,7 +205,16 @@ fn offer(args: &Args) -> Result<Option<Offer>, Stop> {
             Error::yours(format!("--tool {text}: {bad}")).help(BadPattern::HELP)
         })?;
     let chosen = (!args.tool.is_empty()).then_some(chosen);
+    let granted = !args.grants.grants().is_ok_and(|grants| grants.is_empty());
     if args.files.is_empty() && args.allow_load.is_some() {
+        if granted || chosen.is_some() {
+            return Err(
+                Error::yours("these flags are for FILES, and there are none")
+                    .help("what agents load is granted nothing but what they are allowed to grant")
+                    .help("--allow-grant GRANT lets them")
+                    .into(),
+            );
+        }
         return Ok(None);
     }
     if !args.files.is_empty() && args.files.iter().all(|file| is_webassembly(file)) {
@@ -222,11 +237,9 @@ fn offer(args: &Args) -> Result<Option<Offer>, Stop> {
     };
     let manifest = load_manifest(app)?;
     let limits = &args.limits;
-    if !args.grants.grants().is_ok_and(|grants| grants.is_empty())
-        || limits.memory.is_some()
-        || limits.cpu.is_some()
-        || limits.timeout.is_some()
-    {
+    let limited = limits.memory.is_some() || limits.cpu.is_some() || limits.timeout.is_some();
+    // The limits may be for what agents load.
+    if granted || (limited && args.allow_load.is_none()) {
         return Err(
             Error::yours("an app's grants and limits are in its manifest")
                 .help("write them under [component.NAME]; the flags are for single files")
@@ -289,20 +302,11 @@ fn permissions(args: &Args) -> Result<Permissions, Error> {
         return Err(Error::yours(format!("{} is no folder", dir.display()))
             .help("--allow-load DIR: agents may load components that lie below it"));
     }
-    let known: Vec<&str> = holm_host::vocabulary()
-        .grants
-        .iter()
-        .map(|g| g.name)
-        .collect();
-    let unknown = |name: &&String| *name != "*" && !known.contains(&name.as_str());
-    if let Some(name) = args.allow_grant.iter().find(unknown) {
-        return Err(Error::yours(format!("there is no grant `{name}`"))
-            .help(format!("grants: {}", known.join(", "))));
-    }
+    let grants = args.allow_grant.iter().map(|text| Allowed::parse(text));
     Ok(Permissions {
         load: args.allow_load.clone(),
         limits: limits(&args.limits),
-        grants: args.allow_grant.clone(),
+        grants: grants.collect::<Result<_, Error>>()?,
     })
 }
 
@@ -325,7 +329,12 @@ fn nothing(args: &Args) -> Error {
     }
 }
 
-async fn serve_http(args: &Args, listen: &str, server: McpServer) -> Result<(), Stop> {
+async fn serve_http(
+    args: &Args,
+    listen: &str,
+    server: McpServer,
+    shutdown: &Shutdown,
+) -> Result<(), Stop> {
     let addr = address(Some(listen))?;
     let token = Token::text(args.token_file.as_deref(), TOKEN)?;
     let token = token.map(|text| Token::new(&text)).transpose()?;
@@ -348,14 +357,9 @@ async fn serve_http(args: &Args, listen: &str, server: McpServer) -> Result<(), 
         grace: GRACE,
         ..ServerLimits::default()
     });
-    let shutdown = Shutdown::new();
-    shutdown
-        .on_signals()
-        .map_err(|e| Error::ours("signals cannot be caught").caused_by(e.to_string()))?;
-    let local = addr.ip().is_loopback();
-    let handler = Slot::new(McpHandler::new(server, guard, local, &shutdown));
+    let handler = Slot::new(McpHandler::new(server, guard, addr.ip(), shutdown));
     let addr = listener.local_addr();
     out::line(format_args!("Serving {scheme}://{addr}{PATH}"));
-    listener.serve(handler, &shutdown).await;
+    listener.serve(handler, shutdown).await;
     Ok(())
 }

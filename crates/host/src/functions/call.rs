@@ -1,20 +1,19 @@
 //! One call: a fresh instance, arguments in, the function, its result out, the account closed.
 
 use super::exposed::Function;
+use super::under_way::{Ended, UnderWay};
 use crate::component::{Component, Instance, Loaded};
-use crate::event::{Account, Failure, fault, left, taken};
+use crate::event::{Account, Failure, left, taken};
 use crate::queue::Turn;
 use bytes::Bytes;
-use holm_capabilities::State;
-use holm_runtime::call::{close, event};
-use holm_runtime::limits::Limit;
+use holm_runtime::Error;
+use holm_runtime::call::event;
+use holm_runtime::lanes::Lost;
+use holm_runtime::limits::{HeldMemory, Limit, Meter};
 use holm_runtime::receipt::{Flows, Receipt};
-use holm_runtime::values::{Mismatch, Type, Value, json};
-use holm_runtime::{Error, InstanceState as _};
+use holm_runtime::values::{Misfit, Mismatch, Type, Value, json};
 use std::sync::Arc;
-use std::time::Instant;
 use tokio::sync::oneshot;
-use wasmtime::Store;
 
 /// A call that has its turn.
 pub struct Call<A> {
@@ -30,12 +29,45 @@ pub struct Call<A> {
     pub account: A,
 }
 
+/// Largest arguments that are collected before a call, whatever `limits.request_body` allows: 16 MiB.
+/// What is larger is sent as a stream.
+pub const COLLECTED_MAX: u64 = 16 << 20;
+
 /// What a function is called with: an object by the names of its parameters, or an array.
 pub enum Arguments {
-    /// As text; nothing at all where it takes nothing.
-    Text(Bytes),
+    /// As text, and the memory that it has; nothing at all where it takes nothing.
+    Text(Bytes, HeldMemory),
     /// As it was read.
     Read(serde_json::Value),
+}
+
+impl Arguments {
+    /// How many bytes they were, as they were sent.
+    fn len(&self) -> u64 {
+        match self {
+            Arguments::Text(text, _) => text.len() as u64,
+            Arguments::Read(value) => length(value),
+        }
+    }
+}
+
+/// How long a value is as JSON.
+fn length(value: &serde_json::Value) -> u64 {
+    struct Count(u64);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len() as u64;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // It counts, and so cannot fail.
+    let _ = serde_json::to_writer(&mut count, value);
+    count.0
 }
 
 /// What it gave.
@@ -70,8 +102,12 @@ pub async fn call<A: Account>(call: Call<A>, arguments: Arguments) -> Result<Ret
     let (_here, client) = oneshot::channel();
     // A task of its own, so that it is the tenant's, and ends its account when its client has left.
     let tenant = call.component.tenant.clone();
-    let task = tenant.spawn(run(call, instance, arguments, client));
-    match task.await {
+    came_to(tenant.spawn(run(call, instance, arguments, client)).await)
+}
+
+/// What the task of a call came to.
+pub(super) fn came_to(ended: Result<Ended, Lost>) -> Result<Returned, Refused> {
+    match ended {
         Ok(Ok(result)) => result.map_err(Refused::Arguments),
         Ok(Err(error)) => Err(Failure::Error(error).into()),
         Err(error) => {
@@ -86,104 +122,70 @@ async fn run<A: Account>(
     instance: Instance,
     arguments: Arguments,
     client: oneshot::Receiver<()>,
-) -> Result<Result<Returned, Mismatch>, Box<Error>> {
-    let Call {
-        component,
-        loaded,
-        turn,
+) -> Ended {
+    let mut under_way = UnderWay::begin(call, instance)?;
+    let UnderWay {
         function,
-        account,
-    } = call;
-    let began = Instant::now();
-    let Instance { store, place, .. } = instance;
-    let mut session = loaded.session(store).map_err(Box::new)?;
-    let state = session.store().data_mut();
-    state.trace(account.tracer());
-    let core = state.core();
-    let (meter, flows) = (core.budget.meter.clone(), core.flows.clone());
-    if let Arguments::Text(text) = &arguments {
-        Flows::add(&flows.request_in, text.len());
-    }
-    let called = event(&meter, &flows, async {
-        // Reading and writing JSON is work too: it is done on the event's clock.
-        let values = match read(&function, &arguments) {
+        component,
+        session,
+        meter,
+        flows,
+        ..
+    } = &mut under_way;
+    let called = event(meter, flows, async {
+        let values = match values(component, function, arguments, meter, flows)? {
             Ok(values) => values,
-            Err(mismatch) => return Ok(Err(mismatch)),
+            Err(mismatch) => return Ok(Err(Misfit::Arguments(mismatch))),
         };
-        drop(arguments);
+        let (values, held) = values;
         let result = session.call_only(&function.signature, values).await?;
+        drop(held);
         meter.answered();
-        let written = result.map(|value| write(&function, value));
-        written.map_or_else(|mismatch| Ok(Err(mismatch)), |written| Ok(Ok(written?)))
+        Ok(result.and_then(|value| write(function, value).map_err(Misfit::Result)))
     });
     let result = tokio::select! {
         result = called => result,
         () = left(client) => Ok(Ok((None, false))),
     };
-    let store = session.store();
-    let result = match result {
-        Ok(Ok((json, is_err))) => {
-            let length = json.as_ref().map_or(0, String::len);
-            let most = meter.allowance().response_body;
-            match length as u64 > most {
-                true => Err(Box::new(meter.error(Limit::ResponseBody, &component.name))),
-                false => {
-                    Flows::add(&flows.response_out, length);
-                    Ok(Ok((json, is_err)))
-                }
-            }
-        }
-        Ok(Err(mismatch)) => Ok(Err(mismatch)),
-        Err(error) => {
-            let core = store.data_mut().core();
-            match fault(error, &component.name, core) {
-                Ok(()) => Err(Box::new(Error::guest(format!(
-                    "{} exited before the function had ended",
-                    component.name
-                )))),
-                Err(error) => Err(error),
-            }
-        }
-    };
-    Ok(match settle(&component, store, began, &account, result)? {
-        (Ok((json, is_err)), receipt) => {
-            drop((session, place, loaded, turn));
-            Ok(Returned {
-                json,
-                is_err,
-                receipt,
-            })
-        }
-        (Err(mismatch), _) => Err(mismatch),
-    })
+    under_way.end(result)
 }
 
-/// Closes the account.
-fn settle<A: Account, T>(
+/// The arguments as values, and the memory that they have. Reading them is work too: it is done on the
+/// event's clock.
+pub(super) fn values(
     component: &Component,
-    store: &mut Store<State>,
-    began: Instant,
-    account: &A,
-    result: Result<T, Box<Error>>,
-) -> Result<(T, Receipt), Box<Error>> {
-    let core = store.data_mut().core();
-    component.usage().event(core, began.elapsed());
-    account.reached(core.budget.meter.reached());
-    account.denials(&core.denials.list());
-    let receipt = close(store, began);
-    if let Err(error) = &result {
-        account.error(error);
+    function: &Function,
+    arguments: Arguments,
+    meter: &Meter,
+    flows: &Flows,
+) -> wasmtime::Result<Result<(Vec<Value>, HeldMemory), Mismatch>> {
+    let length = arguments.len();
+    Flows::add(
+        &flows.request_in,
+        usize::try_from(length).unwrap_or(usize::MAX),
+    );
+    if length > meter.allowance().request_body {
+        return Err(meter.reach(Limit::RequestBody).into());
     }
-    account.receipt(receipt.clone());
-    result.map(|value| (value, receipt))
+    let values = match read(function, &arguments) {
+        Ok(values) => values,
+        Err(mismatch) => return Ok(Err(mismatch)),
+    };
+    let mut held = component.held();
+    if let Err(limit) = held.take(values.iter().map(Value::bytes).sum()) {
+        return Err(meter.reach(limit).into());
+    }
+    Ok(Ok((values, held)))
 }
 
 /// The arguments as values, in the order of the parameters.
 fn read(function: &Function, arguments: &Arguments) -> Result<Vec<Value>, Mismatch> {
     let signature = &function.signature;
     match arguments {
-        Arguments::Text(text) if text.is_empty() && signature.params.is_empty() => Ok(Vec::new()),
-        Arguments::Text(text) => {
+        Arguments::Text(text, _) if text.is_empty() && signature.params.is_empty() => {
+            Ok(Vec::new())
+        }
+        Arguments::Text(text, _) => {
             let text = std::str::from_utf8(text).map_err(|_| Mismatch::new("it is not UTF-8"))?;
             json::arguments_from_str(signature, text, &mut json::NoHandles)
         }
@@ -194,7 +196,10 @@ fn read(function: &Function, arguments: &Arguments) -> Result<Vec<Value>, Mismat
 }
 
 /// The result as JSON text, and whether it is an `err`.
-fn write(function: &Function, result: Option<Value>) -> Result<(Option<String>, bool), Mismatch> {
+pub(super) fn write(
+    function: &Function,
+    result: Option<Value>,
+) -> Result<(Option<String>, bool), Mismatch> {
     let (Some(value), Some(ty)) = (result, &function.signature.result) else {
         return Ok((None, false));
     };
@@ -213,4 +218,15 @@ fn write(function: &Function, result: Option<Value>) -> Result<(Option<String>, 
         }
         (ty, value) => (Some(text(ty, &value)?), false),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn read_arguments_are_as_long_as_they_were_sent() {
+        let value = serde_json::json!({"a": [1, 2], "b": "ä"});
+        assert_eq!(length(&value), value.to_string().len() as u64);
+    }
 }

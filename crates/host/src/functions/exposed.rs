@@ -1,7 +1,7 @@
 //! The functions of one component that may be called.
 
 use super::pattern::{Selection, is_of};
-use holm_runtime::values::{Signature, Signatures, Surface, callable};
+use holm_runtime::values::{Signature, Signatures, Surface, Type, callable};
 use std::sync::Arc;
 
 /// The functions of one component that may be called, and those that were meant but cannot be.
@@ -20,6 +20,45 @@ pub struct Function {
     pub signature: Signature,
     /// The docs of its interface, or of the component's world.
     pub about: Option<Arc<str>>,
+    /// What of it can be a body of its own.
+    pub streams: Streams,
+}
+
+/// What of a function's arguments and result can be a body of its own, that is passed on as it comes.
+#[derive(Clone, Debug, Default)]
+pub struct Streams {
+    /// Its last parameter is a stream of bytes.
+    pub input: bool,
+    /// Its result is a stream of these, or a `result` that has one in its `ok`.
+    pub output: Option<Type>,
+}
+
+impl Streams {
+    /// Those of a function.
+    pub fn of(signature: &Signature) -> Streams {
+        let output = match &signature.result {
+            Some(Type::Stream(item)) => item.as_deref().cloned(),
+            Some(Type::Result(Some(ok), err)) => match &**ok {
+                Type::Stream(item) if !err.as_deref().is_some_and(Type::flows) => {
+                    item.as_deref().cloned()
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        let bytes =
+            |ty: &Type| matches!(ty, Type::Stream(Some(item)) if matches!(**item, Type::U8));
+        let input = match signature.params.split_last() {
+            Some((last, others)) => bytes(&last.ty) && !others.iter().any(|p| p.ty.flows()),
+            None => false,
+        };
+        // What is neither a stream nor whole is collected, and that needs the arguments first.
+        let held = signature.result.as_ref().is_some_and(Type::flows) && output.is_none();
+        Streams {
+            input: input && !held,
+            output,
+        }
+    }
 }
 
 /// A function that cannot be called from here.
@@ -43,6 +82,7 @@ impl Exposed {
             match callable::check(signature, Surface::ONE_CALL) {
                 Ok(()) => exposed.functions.push(Arc::new(Function {
                     about: about(signatures, interface),
+                    streams: Streams::of(signature),
                     signature: signature.clone(),
                 })),
                 Err(reason) => exposed.refused.push(NotCallable {
@@ -95,5 +135,49 @@ impl Function {
             Some(interface) => format!("{interface}/{name}"),
             None => name,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use holm_runtime::values::{FunctionKind, Param};
+
+    #[test]
+    fn what_can_be_a_body_of_its_own() {
+        let stream = |item| Type::Stream(Some(Arc::new(item)));
+        let of = |params: Vec<Type>, result: Option<Type>| {
+            let params = params.into_iter().map(|ty| Param {
+                name: "p".into(),
+                ty,
+            });
+            let streams = Streams::of(&Signature {
+                interface: None,
+                function: "f".into(),
+                kind: FunctionKind::Free,
+                params: params.collect(),
+                result,
+                is_async: true,
+                docs: None,
+                position: 0,
+            });
+            (streams.input, streams.output.map(|item| item.to_string()))
+        };
+        let is = |input, output: Option<Type>| (input, output.map(|item| item.to_string()));
+        let bytes = || stream(Type::U8);
+        assert_eq!(of(vec![bytes()], None), is(true, None));
+        assert_eq!(of(vec![Type::U32, bytes()], None), is(true, None));
+        assert_eq!(of(vec![bytes(), Type::U32], None), is(false, None));
+        assert_eq!(of(vec![bytes(), bytes()], None), is(false, None));
+        assert_eq!(of(vec![stream(Type::U32)], None), is(false, None));
+        assert_eq!(of(vec![bytes()], Some(bytes())), is(true, Some(Type::U8)));
+        let result = |ok, err| Some(Type::Result(Some(Arc::new(ok)), Some(Arc::new(err))));
+        assert_eq!(
+            of(vec![], result(stream(Type::U32), Type::String)),
+            is(false, Some(Type::U32))
+        );
+        assert_eq!(of(vec![], result(bytes(), bytes())), is(false, None));
+        let two = Type::Tuple([bytes(), Type::U32].into_iter().collect());
+        assert_eq!(of(vec![bytes()], Some(two)), is(false, None));
     }
 }

@@ -4,7 +4,21 @@
 mod call;
 mod exposed;
 pub mod pattern;
+mod streamed;
+mod under_way;
 
-pub use call::{Arguments, Call, Refused, Returned, call};
-pub use exposed::{Exposed, Function, NotCallable};
+pub use call::{Arguments, COLLECTED_MAX, Call, Refused, Returned, call};
+pub use exposed::{Exposed, Function, NotCallable, Streams};
 pub use pattern::Selection;
+pub use streamed::{Answer, Given, Input, call_streamed};
+
+use sha2::{Digest as _, Sha256};
+
+/// A few digits that tell a name from others that look like it.
+pub(crate) fn digits(of: &str) -> String {
+    let digest = Sha256::digest(of.as_bytes());
+    digest[..4]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

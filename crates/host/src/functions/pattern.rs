@@ -154,6 +154,11 @@ impl Selection {
             .map(Selection)
     }
 
+    /// Each of them.
+    pub fn patterns(&self) -> &[Pattern] {
+        &self.0
+    }
+
     /// Whether a function is among them.
     pub fn has(&self, interface: Option<&str>, function: &str) -> bool {
         self.0.iter().any(|p| p.matches(interface, function))

@@ -92,9 +92,58 @@ impl TenantMemory {
     }
 }
 
+/// Memory of a tenant's that the host holds for it: what it was sent, before an instance has it. It is
+/// given back when this is dropped.
+#[derive(Debug)]
+pub struct HeldMemory {
+    tenant: Arc<TenantMemory>,
+    bytes: u64,
+}
+
+impl HeldMemory {
+    /// None yet.
+    pub fn of(tenant: &Arc<TenantMemory>) -> Self {
+        HeldMemory {
+            tenant: tenant.clone(),
+            bytes: 0,
+        }
+    }
+
+    /// Takes so many bytes more, if its tenant may have them; else gives the limit that is in the way.
+    pub fn take(&mut self, bytes: u64) -> Result<(), Limit> {
+        self.tenant.take(bytes)?;
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    /// How much it is, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+impl Drop for HeldMemory {
+    fn drop(&mut self) {
+        self.tenant.give_back(self.bytes);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_held_for_a_tenant_is_given_back() {
+        let host = HostMemory::of(100);
+        let tenant = TenantMemory::new(&host, false, u64::MAX);
+        let mut held = HeldMemory::of(&tenant);
+        assert_eq!(held.take(60), Ok(()));
+        assert_eq!(held.take(41), Err(Limit::HostMemory));
+        assert_eq!(held.take(40), Ok(()));
+        assert_eq!((held.bytes(), host.used()), (100, 100));
+        drop(held);
+        assert_eq!(host.used(), 0);
+    }
 
     #[test]
     fn a_tenant_leaves_as_much_as_it_has() {

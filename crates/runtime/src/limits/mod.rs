@@ -8,7 +8,7 @@ mod meter;
 
 pub(crate) use limit::of_engine;
 pub use limit::{Amount, Limit, LimitHit, Reached};
-pub use memory::{HostMemory, TenantMemory};
+pub use memory::{HeldMemory, HostMemory, TenantMemory};
 pub use meter::Meter;
 pub(crate) use meter::{take_metered, thread_cpu_ns};
 

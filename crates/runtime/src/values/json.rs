@@ -17,6 +17,7 @@
 //! | resource | a string that stands for it, in a session |
 //! | stream, future | an array of its items (as for a list), its item |
 
+mod once;
 mod read;
 mod write;
 
@@ -92,6 +93,20 @@ pub fn from_str(ty: &Type, text: &str, handles: &mut dyn Handles) -> Result<Valu
     read::text(text, handles, |cx, from| {
         read::At::new(cx, ty).deserialize(from)
     })
+}
+
+/// Refuses a text in which a key is given twice: whoever parses it before it is read by its types keeps
+/// the last one, and does not say so.
+///
+/// # Errors
+/// It is not JSON, or a key is repeated.
+pub fn no_key_twice(text: &str) -> Result<(), Mismatch> {
+    serde_json::from_str::<once::Once>(text)
+        .map(|_| ())
+        .map_err(|error| match error.classify() {
+            serde_json::error::Category::Data => Mismatch::new(error.to_string()),
+            _ => Mismatch::new(format!("it is not JSON: {error}")),
+        })
 }
 
 /// Reads a value from JSON that is parsed already. Repeated keys are gone by then.

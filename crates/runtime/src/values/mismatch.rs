@@ -114,6 +114,29 @@ impl From<Mismatch> for Error {
     }
 }
 
+/// What of a call does not fit its function's types.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Misfit {
+    /// What it was to be called with: it was not called.
+    Arguments(Mismatch),
+    /// What it gave, or how much of it.
+    Result(Mismatch),
+}
+
+impl From<Misfit> for Error {
+    fn from(misfit: Misfit) -> Error {
+        let (error, help) = match misfit {
+            Misfit::Arguments(mismatch) => return mismatch.into(),
+            Misfit::Result(mismatch) => (
+                Error::guest("what the function gave cannot be taken")
+                    .caused_by(mismatch.to_string()),
+                mismatch.help,
+            ),
+        };
+        help.into_iter().fold(error, Error::help)
+    }
+}
+
 /// A piece of input as an error shows it: not too long, on one line.
 pub(crate) fn shown(text: &str) -> String {
     const MOST: usize = 40;

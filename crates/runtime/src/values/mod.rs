@@ -34,7 +34,7 @@ pub use callable::Surface;
 pub use check::check;
 pub use convert::{from_val, to_val};
 pub use flow::{Flow, FlowSender, Pieces};
-pub use mismatch::Mismatch;
+pub use mismatch::{Misfit, Mismatch};
 pub use session::Session;
 pub use signature::{FunctionKind, Interface, Param, Signature, Signatures};
 pub use ty::{Case, Docs, Enum, Field, Flags, Label, Record, Resource, Type, TypeName, Variant};

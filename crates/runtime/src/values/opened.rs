@@ -329,14 +329,6 @@ impl<T: Item, S: Send + 'static> FutureConsumer<S> for Consumer<T> {
     }
 }
 
-/// Whether anything in a type has to be opened.
-pub(super) fn flows(ty: &Type) -> bool {
-    match ty {
-        Type::Stream(_) | Type::Future(_) => true,
-        _ => ty.parts().into_iter().any(flows),
-    }
-}
-
 /// A value with each of its flows read to its end: a stream becomes a list, a future its item. All
 /// at once, because a guest may fill the second before the first.
 pub(super) fn collected<'a>(
@@ -349,7 +341,7 @@ pub(super) fn collected<'a>(
         (_, value) => Ok::<_, Mismatch>(value),
     };
     Box::pin(async move {
-        if !flows(ty) {
+        if !ty.flows() {
             return Ok(value);
         }
         Ok(match (ty, value) {
@@ -431,8 +423,9 @@ fn spend(left: &AtomicUsize, piece: &Value) -> Result<(), Mismatch> {
     {
         Some(_) => Ok(()),
         None => Err(
-            Mismatch::new("the stream is longer than what is collected of one")
-                .help("it can be read as it comes from Python, or over HTTP"),
+            Mismatch::new("the stream is longer than what is collected of one").help(
+                "read it as it comes: over HTTP where it is the whole result, or from Python",
+            ),
         ),
     }
 }

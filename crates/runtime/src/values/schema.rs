@@ -99,6 +99,7 @@ impl Definitions {
     }
 
     /// The type's name; where another has it, its interface's name in front; else a number behind.
+    /// What is shown as it is built has no name: it is called by the word for its kind.
     fn free_name(&self, name: &TypeName) -> String {
         let interface = name
             .interface
@@ -106,8 +107,12 @@ impl Definitions {
             .map(without_version)
             .unwrap_or_default();
         let interface = interface.rsplit('/').next().unwrap_or(interface);
-        let plain = name.name.to_string();
-        let longer = format!("{interface}.{plain}");
+        let odd = |c: char| !c.is_ascii_alphanumeric() && c != '-';
+        let plain = name.name.split(odd).next().unwrap_or_default().to_owned();
+        let longer = match interface {
+            "" => plain.clone(),
+            interface => format!("{interface}.{plain}"),
+        };
         let numbered = (2..).map(|n| format!("{longer}-{n}"));
         let mut names = [plain, longer.clone()].into_iter().chain(numbered);
         names
@@ -277,5 +282,45 @@ fn labels(labels: &[Label]) -> Value {
 fn describe(schema: &mut Value, docs: Option<&str>) {
     if let (Some(docs), Value::Object(schema)) = (docs, schema) {
         schema.insert("description".into(), docs.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::{Field, Record};
+    use std::sync::Arc;
+
+    #[test]
+    fn what_has_no_name_is_defined_under_a_word() {
+        let record = |interface: Option<&str>, name: &str| {
+            Type::Record(Arc::new(Record {
+                name: TypeName {
+                    interface: interface.map(Into::into),
+                    name: name.into(),
+                },
+                docs: None,
+                fields: vec![Field {
+                    name: "a".into(),
+                    ty: Type::Bool,
+                    docs: None,
+                }],
+            }))
+        };
+        let mut definitions = Definitions::new("#/components/schemas/", Options::default());
+        for (interface, name) in [
+            (None, "record { a: bool }"),
+            (None, "record { a: bool, … }"),
+            (Some("a:b/c@1.0.0"), "order-line"),
+            (Some("d:e/f"), "order-line"),
+        ] {
+            definitions.of_type(&record(interface, name));
+        }
+        let keys: Vec<String> = definitions
+            .finish()
+            .into_iter()
+            .map(|(key, _)| key)
+            .collect();
+        assert_eq!(keys, ["record", "record-2", "order-line", "f.order-line"]);
     }
 }

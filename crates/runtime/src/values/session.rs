@@ -3,7 +3,7 @@
 use super::abi::{self, Answer, Arguments};
 use super::check::check;
 use super::convert;
-use super::mismatch::Mismatch;
+use super::mismatch::{Misfit, Mismatch};
 use super::opened::{self, Opener};
 use super::signature::Signature;
 use super::value::Value;
@@ -88,8 +88,8 @@ impl<S: InstanceState> Prepared<S> {
     }
 }
 
-/// What a call came to: what it gave, or why it was not made.
-pub type Called<T> = wasmtime::Result<std::result::Result<T, Mismatch>>;
+/// What a call came to: what it gave, or what did not fit.
+pub type Called<T> = wasmtime::Result<std::result::Result<T, Misfit>>;
 
 impl<S: InstanceState> Session<S> {
     /// Calls an exported function; `signature` is one of this component's exports. Streams and
@@ -99,7 +99,7 @@ impl<S: InstanceState> Session<S> {
         signature: &Signature,
         arguments: Vec<Value>,
     ) -> Outcome<Option<Value>> {
-        let Some(result) = signature.result.as_ref().filter(|ty| opened::flows(ty)) else {
+        let Some(result) = signature.result.as_ref().filter(|ty| ty.flows()) else {
             return self.account(signature, arguments, Session::dispatch).await;
         };
         let left = AtomicUsize::new(COLLECTED_BYTES_MAX);
@@ -116,7 +116,7 @@ impl<S: InstanceState> Session<S> {
         let (outcome, value) = futures::join!(drive, collect);
         match (outcome.result.is_ok(), value) {
             (true, Err(mismatch)) => Outcome {
-                result: Err(mismatch.into()),
+                result: Err(Misfit::Result(mismatch).into()),
                 ..outcome.map(|()| None)
             },
             (_, value) => outcome.map(|()| value.ok().flatten()),
@@ -129,15 +129,15 @@ impl<S: InstanceState> Session<S> {
         signature: &Signature,
         arguments: Vec<Value>,
     ) -> Called<Option<Value>> {
-        let Some(function) = self.function(signature).await? else {
-            return Ok(Err(Mismatch::new("there is no such function")));
-        };
-        let Some(result) = signature.result.as_ref().filter(|ty| opened::flows(ty)) else {
+        let Some(result) = signature.result.as_ref().filter(|ty| ty.flows()) else {
+            let Some(function) = self.function(signature).await? else {
+                return Ok(Err(Misfit::Arguments(no_function(signature))));
+            };
             return self.dispatch(function, signature, arguments).await;
         };
         let left = AtomicUsize::new(COLLECTED_BYTES_MAX);
         let (send, receive) = futures::channel::oneshot::channel();
-        let drive = self.dispatch_open(function, signature, arguments, |value| {
+        let drive = self.call_open_only(signature, arguments, |value| {
             let _ = send.send(value);
         });
         let collect = async {
@@ -147,7 +147,26 @@ impl<S: InstanceState> Session<S> {
             }
         };
         let (driven, value) = futures::join!(drive, collect);
-        Ok(driven?.and(value))
+        Ok(driven?.and(value.map_err(Misfit::Result)))
+    }
+
+    /// [`Session::call_open`] on clocks and an account that are the caller's.
+    pub async fn call_open_only(
+        &mut self,
+        signature: &Signature,
+        arguments: Vec<Value>,
+        on_result: impl FnOnce(Option<Value>) + Send,
+    ) -> Called<()> {
+        let Some(function) = self.function(signature).await? else {
+            return Ok(Err(Misfit::Arguments(no_function(signature))));
+        };
+        let driven = self
+            .dispatch_open(function, signature, arguments, on_result)
+            .await;
+        if !matches!(driven, Ok(Ok(()))) {
+            self.end_flows();
+        }
+        driven
     }
 
     /// Its store.
@@ -223,15 +242,15 @@ impl<S: InstanceState> Session<S> {
         let call = async {
             match self.function(signature).await? {
                 Some(function) => dispatch(self, function, signature, arguments).await,
-                None => Ok(Err(Mismatch::new(format!(
-                    "the component exports no function `{}`",
-                    signature.full_name()
-                )))),
+                None => Ok(Err(Misfit::Arguments(no_function(signature)))),
             }
         };
         let result = match metered(&meter, timeout, call).await {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(mismatch)) => Err(mismatch.into()),
+            Ok(Err(misfit)) => {
+                self.end_flows();
+                Err(misfit.into())
+            }
             Err(error) => Err(self.failed(error)),
         };
         Outcome {
@@ -279,7 +298,7 @@ impl<S: InstanceState> Session<S> {
         if !self.concurrency && signature.types().all(abi::fits) {
             for (param, value) in signature.params.iter().zip(&arguments) {
                 if let Err(mismatch) = check(&param.ty, value) {
-                    return Ok(Err(mismatch.within(&param.name)));
+                    return Ok(Err(Misfit::Arguments(mismatch.within(&param.name))));
                 }
             }
             let typed = function.typed::<Arguments, Answer>(&self.store)?;
@@ -295,7 +314,7 @@ impl<S: InstanceState> Session<S> {
             };
             match lowered(signature, arguments, &mut opener) {
                 Ok(arguments) => arguments,
-                Err(mismatch) => return Ok(Err(mismatch)),
+                Err(mismatch) => return Ok(Err(Misfit::Arguments(mismatch))),
             }
         };
         let mut results = vec![Val::Bool(false); usize::from(signature.result.is_some())];
@@ -313,7 +332,7 @@ impl<S: InstanceState> Session<S> {
                 .await?;
         }
         Ok(match (&signature.result, results.pop()) {
-            (Some(ty), Some(val)) => convert::from_val(ty, val).map(Some),
+            (Some(ty), Some(val)) => convert::from_val(ty, val).map(Some).map_err(Misfit::Result),
             _ => Ok(None),
         })
     }
@@ -340,7 +359,7 @@ impl<S: InstanceState> Session<S> {
             });
             let arguments = match lowered {
                 Ok(arguments) => arguments,
-                Err(mismatch) => return Ok(Err(mismatch)),
+                Err(mismatch) => return Ok(Err(Misfit::Arguments(mismatch))),
             };
             function
                 .call_concurrent(store, &arguments, &mut results)
@@ -358,12 +377,17 @@ impl<S: InstanceState> Session<S> {
             };
             match value {
                 Ok(value) => on_result(value),
-                Err(mismatch) => return Ok(Err(mismatch)),
+                Err(mismatch) => return Ok(Err(Misfit::Result(mismatch))),
             }
             while ended.next().await.is_some() {}
             Ok(Ok(()))
         };
         self.store.run_concurrent(call).await?
+    }
+
+    /// Whoever reads the flows of a call that failed would wait for ever.
+    fn end_flows(&self) {
+        self.ends.iter().for_each(AbortHandle::abort);
     }
 
     fn ended(&self) -> Error {
@@ -373,8 +397,7 @@ impl<S: InstanceState> Session<S> {
 
     fn failed(&mut self, error: wasmtime::Error) -> Error {
         self.over = true;
-        // Whoever reads them would wait for ever.
-        self.ends.iter().for_each(AbortHandle::abort);
+        self.end_flows();
         match explain(error, self.store.data_mut().core()) {
             Ended::Exit(code) => Error::guest(format!(
                 "the function ended the program with exit code {code}"
@@ -382,6 +405,13 @@ impl<S: InstanceState> Session<S> {
             Ended::Fault(error) => *error,
         }
     }
+}
+
+fn no_function(signature: &Signature) -> Mismatch {
+    Mismatch::new(format!(
+        "the component exports no function `{}`",
+        signature.full_name()
+    ))
 }
 
 fn lowered<S: Send + 'static>(

@@ -188,6 +188,14 @@ impl Type {
         }
     }
 
+    /// Whether anything in it has to be opened: a stream or a future.
+    pub fn flows(&self) -> bool {
+        match self {
+            Type::Stream(_) | Type::Future(_) => true,
+            _ => self.parts().into_iter().any(Type::flows),
+        }
+    }
+
     /// The types directly within it, in order.
     pub fn parts(&self) -> Vec<&Type> {
         match self {

@@ -64,6 +64,24 @@ pub enum Value {
     Future(Flow),
 }
 
+impl Value {
+    /// What it takes of memory, in bytes; what flows and what lives in a guest is not counted.
+    pub fn bytes(&self) -> u64 {
+        let all = |values: &[Value]| values.iter().map(Value::bytes).sum();
+        let boxed = |value: &Option<Box<Value>>| value.as_ref().map_or(0, |value| value.bytes());
+        let beyond: u64 = match self {
+            Value::String(text) => text.len() as u64,
+            Value::Numbers(numbers) => (numbers.len() * numbers.size()) as u64,
+            Value::List(values) | Value::Tuple(values) | Value::Record(values) => all(values),
+            Value::Map(pairs) => pairs.iter().map(|(k, v)| k.bytes() + v.bytes()).sum(),
+            Value::Variant(_, value) | Value::Option(value) => boxed(value),
+            Value::Result(Ok(value) | Err(value)) => boxed(value),
+            _ => 0,
+        };
+        beyond + size_of::<Value>() as u64
+    }
+}
+
 /// A list of numbers, together in memory.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Numbers {

@@ -27,13 +27,20 @@ pub async fn run(args: &Args, target: &Target) -> Result<u8> {
     loop {
         let line = match line(&mut input) {
             Ok(None) => break,
-            Ok(Some(line)) if line.trim().is_empty() => continue,
             Ok(Some(line)) => line,
             Err(error) => {
                 print(args, &Err(error))?;
                 return Ok(FAILED);
             }
         };
+        let Ok(line) = std::str::from_utf8(&line) else {
+            ended = FAILED;
+            print(args, &Err(Error::yours("the line is not UTF-8")))?;
+            continue;
+        };
+        if line.trim().is_empty() {
+            continue;
+        }
         let result = one(args, target, given, line.trim(), &mut session, &mut handles).await;
         if !matches!(result, Ok((_, 0))) {
             ended = FAILED;
@@ -126,6 +133,7 @@ fn any_function<'a>(
         ));
     }
     let wrong = |cause: String| Error::yours("it is not a call").caused_by(cause);
+    json::no_key_twice(line).map_err(|mismatch| wrong(mismatch.to_string()))?;
     let mut call: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(line).map_err(|e| wrong(e.to_string()))?;
     let Some(serde_json::Value::String(name)) = call.remove("function") else {
@@ -146,7 +154,7 @@ fn any_function<'a>(
 }
 
 /// The next line, nothing at the end.
-fn line(input: &mut impl std::io::BufRead) -> Result<Option<String>> {
+fn line(input: &mut impl std::io::BufRead) -> Result<Option<Vec<u8>>> {
     let wrong = |e: std::io::Error| Error::yours("cannot read stdin").caused_by(e.to_string());
     let mut line = Vec::new();
     input
@@ -163,9 +171,7 @@ fn line(input: &mut impl std::io::BufRead) -> Result<Option<String>> {
             INPUT_BYTES_MAX >> 20
         )));
     }
-    String::from_utf8(line)
-        .map(Some)
-        .map_err(|_| Error::yours("a line is not UTF-8"))
+    Ok(Some(line))
 }
 
 /// One line for one call: its result, or what was wrong.

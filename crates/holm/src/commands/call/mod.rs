@@ -12,6 +12,7 @@ use crate::grants::{GrantFlags, LimitFlags};
 use crate::{exit, report};
 use clap::ValueEnum;
 use handles::Named;
+use holm_capabilities::stdio::Stdio;
 use holm_runtime::call::Outcome;
 use holm_runtime::values::json::{self, Bytes, Integers, NoHandles, Options};
 use holm_runtime::values::{Signature, Surface, Value, callable, wave};
@@ -69,13 +70,18 @@ pub struct Args {
     #[arg(long, conflicts_with = "words")]
     session: bool,
     /// Make the call N times, each in a fresh instance, and print the last result
-    #[arg(long, value_name = "N", conflicts_with_all = ["batch", "session"])]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=10_000_000),
+        conflicts_with_all = ["batch", "session"]
+    )]
     repeat: Option<u32>,
     /// Tell how long the calls took (on stderr)
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["batch", "session"])]
     time: bool,
     /// Tell at the end what the call cost (on stderr)
-    #[arg(long, conflicts_with_all = ["batch", "session", "repeat"])]
+    #[arg(long, conflicts_with_all = ["batch", "session", "repeat", "time"])]
     receipt: bool,
     /// FILE is a component of this app; grants, limits and `wit` are those of its manifest
     #[arg(long, value_name = "APP", conflicts_with_all = ["dir", "env", "net", "bind", "http", "allow_all_net", "keyvalue", "config", "memory", "cpu", "timeout"])]
@@ -141,6 +147,16 @@ impl Args {
             } else {
                 Integers::Exact
             },
+        }
+    }
+
+    /// How the guest's own streams are wired. Where calls or their arguments come from standard input it
+    /// is not the guest's to read, and results stand alone on standard output.
+    fn stdio(&self) -> Stdio {
+        match self.batch || self.session {
+            true => Stdio::Aside,
+            false if self.json.as_deref() == Some("-") => Stdio::Output,
+            false => Stdio::Inherit,
         }
     }
 

@@ -5,7 +5,6 @@ use super::linked::Linked;
 use crate::commands::up::load_manifest;
 use crate::grants::place_here;
 use crate::report;
-use holm_capabilities::stdio::Stdio;
 use holm_capabilities::{Grants, Place, State};
 use holm_manifest::{ByteSize, Manifest, Problems};
 use holm_runtime::artifact::LoadOptions;
@@ -115,7 +114,7 @@ impl Target {
             path: chosen.path,
             signatures,
             prepared,
-            make: make_state(&chosen.name, chosen.grants, chosen.allowance),
+            make: make_state(args, &chosen.name, chosen.grants, chosen.allowance),
             _linked: linked,
         }))
     }
@@ -216,8 +215,13 @@ fn of_app(args: &Args, app: &Path) -> Result<std::result::Result<Chosen, Problem
     }))
 }
 
-fn make_state(name: &str, mut grants: Grants, allowance: Allowance) -> MakeState<State> {
-    grants.stdio = Stdio::Inherit;
+fn make_state(
+    args: &Args,
+    name: &str,
+    mut grants: Grants,
+    allowance: Allowance,
+) -> MakeState<State> {
+    grants.stdio = args.stdio();
     grants.environment.arguments = vec![name.to_owned()];
     let (name, grants): (Arc<str>, _) = (name.into(), Arc::new(grants));
     Arc::new(move || {

@@ -17,13 +17,13 @@ pub async fn run(
     signature: &Signature,
     arguments: &[Value],
 ) -> Result<u8> {
-    let repeat = args.repeat.unwrap_or(1).max(1);
+    let repeat = args.repeat.unwrap_or(1);
     let warm_up = if args.time {
         (repeat / 10).min(WARM_UP_MAX)
     } else {
         0
     };
-    let mut times = Vec::with_capacity(repeat as usize);
+    let mut times = Vec::new();
     let mut last = None;
     for at in 0..warm_up + repeat {
         let arguments = arguments.to_vec();

@@ -8,27 +8,32 @@
 //! ```
 
 pub mod config;
+mod media;
 mod openapi;
 mod page;
+mod query;
+mod respond;
 
 pub use config::CallRoute;
 
 use super::http::access_log::AccessRecord;
-use super::http::answer::{Fault, Said, problem};
-use super::http::bounds::{collect, said_length};
+use super::http::answer::{Fault, Said};
+use super::http::bounds::{Collected, collect, said_length};
 use super::http::path;
-use super::http::timing::{SERVER_TIMING, server_timing};
 use crate::body::{self, Body};
 use crate::component::{Component, Loaded};
 use crate::event::Failure;
-use crate::functions::{self, Arguments, Call, Exposed, Function, Refused, Returned, Selection};
+use crate::functions::{
+    self, Arguments, COLLECTED_MAX, Call, Exposed, Function, Given, Input, Refused, Selection,
+};
 use crate::paced::Paced;
-use bytes::Bytes;
 use holm_manifest::{Problem, Value};
 use holm_runtime::limits::{Amount, Limit};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use holm_runtime::values::{Mismatch, Surface, callable};
+use http::header::{CACHE_CONTROL, LOCATION};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use media::Sent;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// The functions of one table.
@@ -40,6 +45,8 @@ pub struct Calls {
     written: Value,
     openapi: bool,
     page: bool,
+    /// Whether the table says for which host they are.
+    hosted: bool,
     /// The path that they are below: empty for all of it.
     base: Box<str>,
     /// What that comes to, of the code that is in memory.
@@ -84,6 +91,7 @@ impl Calls {
             written,
             openapi: route.openapi,
             page: route.page,
+            hosted: route.host.is_some(),
             base: base.into(),
             exposed: Mutex::default(),
         }))
@@ -108,11 +116,27 @@ impl Calls {
         Ok(exposed)
     }
 
+    /// Whether they answer under a host's name. A web page whose own name was made to lead to this
+    /// machine calls us by that name; where only this machine can call, none but its own is right,
+    /// unless the table says another.
+    pub fn answers_to(&self, host: Option<&str>, local: bool) -> bool {
+        self.hosted || !local || host.is_none_or(media::is_local)
+    }
+
     /// What is wrong with the list of functions, now that the component is loaded.
     pub fn check(&self, loaded: &Loaded) -> Vec<Problem> {
         let name = &self.component.name;
         match loaded.signatures() {
-            Ok(signatures) => self.selection.check(&signatures, name, &self.written),
+            Ok(signatures) => {
+                // A resource lives in a session; what nothing can call is named here.
+                for not in Exposed::new(&signatures, &self.selection).refused {
+                    if let Err(reason) = callable::check(&not.signature, Surface::SESSION) {
+                        let function = not.signature.name();
+                        tracing::warn!("`{function}` of `{name}` cannot be called: {reason}");
+                    }
+                }
+                self.selection.check(&signatures, name, &self.written)
+            }
             Err(error) => vec![crate::app::problem(&error, self.written.span)],
         }
     }
@@ -140,11 +164,10 @@ impl Calls {
         if request.method() != Method::POST {
             return Err(Fault::CallMethod { allow: "POST" }.into());
         }
-        let takes = !function.signature.params.is_empty();
-        if !is_json(request.headers(), takes) {
+        let Some(sent) = Sent::of(request.headers(), function) else {
             return Err(Fault::MediaType.into());
-        }
-        self.call(loaded, function.clone(), request, record, timing)
+        };
+        self.call(loaded, function.clone(), sent, request, record, timing)
             .await
     }
 
@@ -152,53 +175,83 @@ impl Calls {
         &self,
         loaded: Arc<Loaded>,
         function: Arc<Function>,
+        sent: Sent,
         request: Request<Paced<Incoming>>,
         record: &AccessRecord,
         timing: bool,
     ) -> Result<Response<Body>, NoAnswer> {
         let component = &self.component;
         let limit = component.limits.request_body.0;
-        let most = limit.map_or(u64::MAX, |size| size.0);
-        let too_large = || {
-            let error = Limit::RequestBody.error(&component.name, Amount::Bytes(most));
-            Failure::Error(Box::new(error))
+        let limit = limit.map_or(u64::MAX, |size| size.0);
+        let most = match sent {
+            Sent::Stream => limit,
+            Sent::Json => limit.min(COLLECTED_MAX),
         };
         // Said before the whole of it is sent: nobody need wait for it.
         if said_length(request.body()) > most {
-            return Err(too_large().into());
+            return Err(self.too_large(most, limit).into());
         }
+        let others = match sent {
+            Sent::Stream => Some(query::others(&function.signature, request.uri().query())),
+            Sent::Json => None,
+        };
+        let others = others.transpose().map_err(misfit)?;
         let turn = component.queue.enter().await.map_err(Failure::Busy)?;
-        // With its turn: no more bodies are in memory than calls may be at work.
-        let Ok(text) = collect(request.into_body(), most).await else {
-            return Err(Fault::BadRequest.into());
-        };
-        let Some(text) = text else {
-            return Err(too_large().into());
-        };
-        let call = Call {
+        let open = media::takes_stream(request.headers(), &function);
+        let call = |account| Call {
             component: component.clone(),
             loaded,
             turn,
             function,
-            account: record.clone(),
+            account,
         };
-        match functions::call(call, Arguments::Text(text)).await {
-            Ok(returned) => Ok(respond(returned, record, timing)),
+        let input = match others {
+            Some(others) => Input::Stream(others, request.into_body()),
+            None => Input::Whole(self.collected(request, most, limit).await?),
+        };
+        let given = match (open, input) {
+            (false, Input::Whole(arguments)) => functions::call(call(record.clone()), arguments)
+                .await
+                .map(Given::Whole),
+            (_, input) => functions::call_streamed(call(record.clone()), input).await,
+        };
+        match given {
+            Ok(Given::Whole(returned)) => Ok(respond::whole(returned, record, timing)),
+            Ok(Given::Stream(answer)) => Ok(respond::streamed(answer)),
             Err(Refused::Failure(failure)) => Err(failure.into()),
-            Err(Refused::Arguments(mismatch)) => {
-                let path = Some(mismatch.path).filter(|path| !path.is_empty());
-                let detail = match mismatch.help {
-                    Some(help) => format!("{}; {help}", mismatch.problem),
-                    None => mismatch.problem,
-                };
-                let said = Said {
-                    detail: Some(detail),
-                    path,
-                    error: None,
-                };
-                Err(NoAnswer::Said(Fault::Arguments, said))
-            }
+            Err(Refused::Arguments(mismatch)) => Err(misfit(mismatch)),
         }
+    }
+
+    /// The arguments, all in memory; with a turn, so that no more are than calls may be at work.
+    async fn collected(
+        &self,
+        request: Request<Paced<Incoming>>,
+        most: u64,
+        limit: u64,
+    ) -> Result<Arguments, NoAnswer> {
+        let mut held = self.component.held();
+        match collect(request.into_body(), most, &mut held).await {
+            Ok(Collected::Whole(text)) => Ok(Arguments::Text(text, held)),
+            Ok(Collected::TooLong) => Err(self.too_large(most, limit).into()),
+            Ok(Collected::NoMemory(limit)) => {
+                Err(Failure::Error(Box::new(self.component.no_memory(limit))).into())
+            }
+            Err(_) => Err(Fault::BadRequest.into()),
+        }
+    }
+
+    /// The body is longer than `most`, which is the component's limit or our own.
+    fn too_large(&self, most: u64, limit: u64) -> Failure {
+        let mut error = Limit::RequestBody.error(&self.component.name, Amount::Bytes(most));
+        if most < limit {
+            error.help = vec![
+                "JSON is read as a whole, and so is bounded; a `stream<u8>` takes as much as \
+                 limits.request_body says"
+                    .into(),
+            ];
+        }
+        Failure::Error(Box::new(error))
     }
 
     fn page(&self, method: &Method, rest: &str) -> Result<Response<Body>, NoAnswer> {
@@ -220,7 +273,7 @@ impl Calls {
         let loaded = self.component.loaded().await.map_err(Failure::Error)?;
         let exposed = self.exposed(&loaded)?;
         let document = openapi::document(&self.component, &exposed, &self.base);
-        let mut response = json(StatusCode::OK, document.to_string());
+        let mut response = respond::json(StatusCode::OK, document.to_string());
         let fresh = HeaderValue::from_static("no-cache");
         response.headers_mut().insert(CACHE_CONTROL, fresh);
         Ok(response)
@@ -251,51 +304,17 @@ fn find<'a>(exposed: &'a Exposed, path: &str) -> Result<&'a Arc<Function>, NoAns
     }
 }
 
-/// Whether the body is said to be JSON. A web page elsewhere cannot say so without asking first, so
-/// no page of another site calls a function by a form. Who sends nothing need say nothing.
-fn is_json(headers: &HeaderMap, takes: bool) -> bool {
-    let Some(value) = headers.get(CONTENT_TYPE) else {
-        return !takes;
+/// Arguments that do not fit, as whoever sent them is told.
+fn misfit(mismatch: Mismatch) -> NoAnswer {
+    let path = Some(mismatch.path).filter(|path| !path.is_empty());
+    let detail = match mismatch.help {
+        Some(help) => format!("{}; {help}", mismatch.problem),
+        None => mismatch.problem,
     };
-    let text = value.to_str().unwrap_or_default();
-    let name = text.split(';').next().unwrap_or_default().trim();
-    name.eq_ignore_ascii_case("application/json")
-}
-
-fn json(status: StatusCode, text: String) -> Response<Body> {
-    let mut response = Response::new(body::full(Bytes::from(text)));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(
-        http::header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    response
-}
-
-/// What the function gave, as a response.
-fn respond(returned: Returned, record: &AccessRecord, timing: bool) -> Response<Body> {
-    let mut response = match (returned.json, returned.is_err) {
-        (json, true) => {
-            let error = json.and_then(|json| serde_json::from_str(&json).ok());
-            let said = Said {
-                error,
-                ..Said::default()
-            };
-            problem(Fault::Err, record.id(), &said)
-        }
-        (Some(text), false) => json(StatusCode::OK, text),
-        (None, false) => {
-            let mut response = Response::new(body::empty());
-            *response.status_mut() = StatusCode::NO_CONTENT;
-            response
-        }
+    let said = Said {
+        detail: Some(detail),
+        path,
+        error: None,
     };
-    let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if timing {
-        headers.append(SERVER_TIMING.clone(), server_timing(&returned.receipt));
-    }
-    response
+    NoAnswer::Said(Fault::Arguments, said)
 }

@@ -1,11 +1,15 @@
 //! OpenAPI 3.1 of what may be called, made of signatures and docs.
 
+use super::{media, query};
 use crate::component::Component;
-use crate::functions::{Exposed, Function};
-use holm_runtime::values::Type;
+use crate::functions::{COLLECTED_MAX, Exposed, Function, digits};
+use crate::triggers::http::answer::TYPES;
+use holm_manifest::ByteSize;
 use holm_runtime::values::json::Options;
 use holm_runtime::values::schema::Definitions;
+use holm_runtime::values::{Param, Signature, Type};
 use serde_json::{Map, Value, json};
+use std::collections::HashMap;
 
 /// Where schemas of types with names stand.
 const SCHEMAS: &str = "#/components/schemas/";
@@ -18,8 +22,18 @@ pub(super) fn document(component: &Component, exposed: &Exposed, base: &str) -> 
     let mut schemas = Definitions::new(SCHEMAS, Options::default());
     let mut paths = Map::new();
     let mut tags: Vec<Value> = Vec::new();
+    let mut ids: HashMap<String, usize> = HashMap::new();
     for function in &exposed.functions {
-        let operation = operation(function, &mut schemas);
+        *ids.entry(plain_id(function)).or_default() += 1;
+    }
+    for function in &exposed.functions {
+        let plain = plain_id(function);
+        let id = match ids.get(&plain) {
+            // Two paths that differ in nothing but dots and dashes.
+            Some(2..) => format!("{plain}-{}", digits(&function.path())),
+            _ => plain,
+        };
+        let operation = operation(id, function, &mut schemas);
         if let Some(tag) = tag(function)
             && !tags.iter().any(|known| known["name"] == tag["name"])
         {
@@ -68,10 +82,16 @@ fn tag(function: &Function) -> Option<Value> {
     Some(tag)
 }
 
-fn operation(function: &Function, schemas: &mut Definitions) -> Value {
+/// A name that any generator of clients can make something of.
+fn plain_id(function: &Function) -> String {
+    let odd = |c: char| !c.is_ascii_alphanumeric();
+    function.path().replace(odd, "-")
+}
+
+fn operation(id: String, function: &Function, schemas: &mut Definitions) -> Value {
     let signature = &function.signature;
     let mut operation = json!({
-        "operationId": function.path().replace(|c: char| !c.is_ascii_alphanumeric(), "-"),
+        "operationId": id,
         "summary": signature.local_name(),
         "x-wit": signature.to_string(),
     });
@@ -83,9 +103,25 @@ fn operation(function: &Function, schemas: &mut Definitions) -> Value {
     }
     if !signature.params.is_empty() {
         let schema = schemas.of_arguments(signature);
+        let mut content = json!({media::JSON: {"schema": schema}});
+        if function.streams.input {
+            content[media::BYTES] = json!({});
+            let others = beside_stream(signature, schemas);
+            if !others.is_empty() {
+                operation["parameters"] = others.into();
+            }
+        }
         operation["requestBody"] = json!({
+            "description": format!(
+                "JSON of at most {}.{}",
+                ByteSize(COLLECTED_MAX),
+                match function.streams.input {
+                    true => " Or the last parameter alone, as it comes, the others in the query.",
+                    false => "",
+                }
+            ),
             "required": true,
-            "content": {"application/json": {"schema": schema}},
+            "content": content,
         });
     }
     let mut answers = Map::new();
@@ -97,7 +133,17 @@ fn operation(function: &Function, schemas: &mut Definitions) -> Value {
     match ok {
         Some(ty) => {
             let schema = schemas.of_type(ty);
-            let content = json!({"application/json": {"schema": schema}});
+            let mut content = json!({media::JSON: {"schema": schema}});
+            if let Some(item) = &function.streams.output {
+                let stream = match item {
+                    Type::U8 => json!({}),
+                    item => json!({
+                        "schema": {"type": "string", "description": "A line of JSON for each item."},
+                        "x-item": schemas.of_type(item),
+                    }),
+                };
+                content[media::of_stream(item)] = stream;
+            }
             let answer = json!({"description": "What the function gave.", "content": content});
             answers.insert("200".into(), answer);
         }
@@ -122,6 +168,27 @@ fn operation(function: &Function, schemas: &mut Definitions) -> Value {
     answers.sort_keys();
     operation["responses"] = answers.into();
     operation
+}
+
+/// The parameters that stand in the query where the last one is the body.
+fn beside_stream(signature: &Signature, schemas: &mut Definitions) -> Vec<Value> {
+    let Some((_, others)) = signature.params.split_last() else {
+        return Vec::new();
+    };
+    let parameter = |param: &Param| {
+        let schema = schemas.of_type(&param.ty);
+        let mut parameter = json!({
+            "name": &*param.name,
+            "in": "query",
+            "description": "Where the body is a stream; in JSON it is in the body.",
+        });
+        match query::is_text(&param.ty) {
+            true => parameter["schema"] = schema,
+            false => parameter["content"] = json!({media::JSON: {"schema": schema}}),
+        }
+        parameter
+    };
+    others.iter().map(parameter).collect()
 }
 
 /// The `err` of a function.
@@ -149,7 +216,7 @@ fn problem() -> Value {
         "type": "object",
         "description": "A problem by RFC 9457.",
         "properties": {
-            "type": {"type": "string"},
+            "type": {"type": "string", "description": format!("{TYPES}CODE")},
             "title": {"type": "string"},
             "status": {"type": "integer"},
             "code": {"type": "string", "description": "The same for programs."},
@@ -167,8 +234,14 @@ fn responses() -> Value {
             "Arguments",
             "The arguments do not fit the function; `path` says where.",
         ),
-        ("TooLarge", "The body is larger than the component takes."),
-        ("MediaType", "Arguments are sent as application/json."),
+        (
+            "TooLarge",
+            "The body is larger than is taken of its media type.",
+        ),
+        (
+            "MediaType",
+            "The body is not said to be of one of the media types above.",
+        ),
         (
             "Failed",
             "The function failed; the server's log says why, under the request's id.",

@@ -8,6 +8,7 @@ use holm_runtime::error::Frame as GuestFrame;
 fn peer() -> Peer {
     Peer {
         addr: "127.0.0.1:5555".parse().unwrap(),
+        local: true,
         tls: false,
         sni: None,
         account: Arc::default(),

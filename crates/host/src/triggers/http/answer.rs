@@ -29,7 +29,9 @@ pub enum Fault {
         /// What it is asked for by.
         allow: &'static str,
     },
-    /// Arguments of another type than JSON.
+    /// A function of this machine's alone was asked for by the name of another host.
+    Host,
+    /// Arguments of another type than JSON, or of none where a web page may have sent them.
     MediaType,
     /// Arguments that do not fit the function.
     Arguments,
@@ -81,10 +83,10 @@ impl Fault {
                 "no_file",
                 "Nothing is served at this address.",
             ),
-            Fault::Method => Outside(
+            Fault::Method | Fault::CallMethod { .. } => Outside(
                 S::METHOD_NOT_ALLOWED,
                 "method",
-                "Only GET and HEAD are answered here.",
+                "This method is not answered here.",
             ),
             Fault::NoFunction => Outside(S::NOT_FOUND, "no_function", "There is no such function."),
             Fault::NotCallable => Outside(
@@ -92,15 +94,15 @@ impl Fault {
                 "not_callable",
                 "This function cannot be called over HTTP.",
             ),
-            Fault::CallMethod { .. } => Outside(
-                S::METHOD_NOT_ALLOWED,
-                "method",
-                "This is not answered to that method.",
+            Fault::Host => Outside(
+                S::MISDIRECTED_REQUEST,
+                "host",
+                "These functions are not called by this host's name.",
             ),
             Fault::MediaType => Outside(
                 S::UNSUPPORTED_MEDIA_TYPE,
                 "media_type",
-                "Arguments are sent as application/json.",
+                "The arguments are of a media type that is not taken here.",
             ),
             Fault::Arguments => Outside(
                 S::BAD_REQUEST,
@@ -157,6 +159,9 @@ impl Fault {
     }
 }
 
+/// How the types of problems begin; the fault's word for programs follows.
+pub(crate) const TYPES: &str = "urn:holm:problem:";
+
 /// An answer by RFC 9457.
 #[derive(Serialize)]
 struct ProblemDetails<'a> {
@@ -198,7 +203,7 @@ pub fn answer(fault: Fault, id: RequestId, asked: &HeaderMap) -> Response<Body> 
 pub fn problem(fault: Fault, id: RequestId, said: &Said) -> Response<Body> {
     let Outside(status, code, title) = fault.outside();
     let details = ProblemDetails {
-        r#type: "about:blank",
+        r#type: &format!("{TYPES}{code}"),
         title,
         status: status.as_u16(),
         code,
@@ -289,6 +294,7 @@ mod tests {
             (Fault::NoFunction, 404, "no_function"),
             (Fault::NotCallable, 501, "not_callable"),
             (Fault::CallMethod { allow: "POST" }, 405, "method"),
+            (Fault::Host, 421, "host"),
             (Fault::MediaType, 415, "media_type"),
             (Fault::Arguments, 400, "arguments"),
             (Fault::Err, 422, "err"),
@@ -320,11 +326,20 @@ mod tests {
             let json: serde_json::Value = serde_json::from_str(&text).unwrap();
             assert_eq!(json["status"], status);
             assert_eq!(json["code"], code);
+            assert_eq!(json["type"], format!("urn:holm:problem:{code}"));
             assert_eq!(json["request_id"], id.to_string());
             assert_eq!(response.headers()["x-request-id"], id.to_string());
             assert_eq!(response.headers().contains_key(RETRY_AFTER), status == 503);
             assert_eq!(response.headers().contains_key(ALLOW), status == 405);
         }
+    }
+
+    #[test]
+    fn a_type_has_one_title() {
+        let both = [Fault::Method, Fault::CallMethod { allow: "POST" }].map(|f| f.outside().2);
+        assert_eq!(both[0], both[1]);
+        let both = [Fault::Guest, Fault::Denied].map(|f| f.outside().2);
+        assert_eq!(both[0], both[1]);
     }
 
     #[test]

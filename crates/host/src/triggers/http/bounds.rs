@@ -1,7 +1,7 @@
 //! The two bodies of a call on their way, counted and bounded; and what a head may hold.
 
 use bytes::{Bytes, BytesMut};
-use holm_runtime::limits::{Allowance, Limit, Meter};
+use holm_runtime::limits::{Allowance, HeldMemory, Limit, Meter};
 use holm_runtime::receipt::Flows;
 use http::{HeaderMap, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -35,8 +35,22 @@ pub(crate) fn said_length<B: HttpBody>(body: &B) -> u64 {
     body.size_hint().lower()
 }
 
-/// The whole of a body, or none where it is longer than that.
-pub(crate) async fn collect<B>(mut body: B, most: u64) -> Result<Option<Bytes>, B::Error>
+/// What came of collecting a body.
+pub(crate) enum Collected {
+    /// All of it.
+    Whole(Bytes),
+    /// It is longer than that.
+    TooLong,
+    /// Its tenant has no memory for it.
+    NoMemory(Limit),
+}
+
+/// The whole of a body of at most so many bytes; what there is of it is `held` in memory.
+pub(crate) async fn collect<B>(
+    mut body: B,
+    most: u64,
+    held: &mut HeldMemory,
+) -> Result<Collected, B::Error>
 where
     B: HttpBody<Data = Bytes> + Unpin,
 {
@@ -49,7 +63,10 @@ where
         };
         length += data.len() as u64;
         if length > most {
-            return Ok(None);
+            return Ok(Collected::TooLong);
+        }
+        if let Err(limit) = held.take(data.len() as u64) {
+            return Ok(Collected::NoMemory(limit));
         }
         // Most come in one piece, which nobody need copy.
         match first.take() {
@@ -61,7 +78,7 @@ where
             }
         }
     }
-    Ok(Some(first.unwrap_or_else(|| all.freeze())))
+    Ok(Collected::Whole(first.unwrap_or_else(|| all.freeze())))
 }
 
 /// What an event and its two bodies know of each other: a body may still be on its way when the event
@@ -268,7 +285,7 @@ mod tests {
     use super::*;
     use futures::executor::block_on;
     use futures::stream;
-    use holm_runtime::limits::Budget;
+    use holm_runtime::limits::{Budget, HostMemory, TenantMemory};
     use http_body_util::{Empty, StreamBody};
 
     fn allowance() -> Allowance {
@@ -290,6 +307,29 @@ mod tests {
         }
         let frames = [ten(), ten(), ten(), Ok(Frame::trailers(fields))];
         StreamBody::new(stream::iter(frames)).boxed_unsync()
+    }
+
+    #[test]
+    fn what_is_collected_is_bounded_and_held() {
+        let host = HostMemory::of(25);
+        let tenant = TenantMemory::new(&host, false, u64::MAX);
+        let collected = |most| {
+            let mut held = HeldMemory::of(&tenant);
+            let collected = block_on(collect(body(0), most, &mut held)).unwrap();
+            (collected, held)
+        };
+        assert!(matches!(collected(20).0, Collected::TooLong));
+        assert!(matches!(
+            collected(30).0,
+            Collected::NoMemory(Limit::HostMemory)
+        ));
+        assert_eq!(host.used(), 0);
+        let roomy = TenantMemory::new(&HostMemory::of(100), false, u64::MAX);
+        let mut held = HeldMemory::of(&roomy);
+        match block_on(collect(body(0), 30, &mut held)).unwrap() {
+            Collected::Whole(all) => assert_eq!((all.len(), held.bytes()), (30, 30)),
+            _ => panic!("there is room for it"),
+        }
     }
 
     #[test]

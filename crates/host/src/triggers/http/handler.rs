@@ -143,6 +143,13 @@ impl HttpHandler {
             }
             Answer::Calls(calls) => {
                 record.component(&calls.component.name);
+                if !calls.answers_to(host, peer.local) {
+                    let other = "the request names another host than this machine: if it is meant, \
+                                 add a `host` to the table [[call]]";
+                    record.fault("yours", other);
+                    let none = NoAnswer::Said(Fault::Host, Said::default());
+                    return Err(self.no_answer(none, record));
+                }
                 let rest = found.trailing_wildcard().unwrap_or(path).to_owned();
                 let request = request.map(|body| Paced::new(body, target.app.pace));
                 let timing = target.app.server_timing;

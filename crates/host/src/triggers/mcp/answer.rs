@@ -19,8 +19,21 @@ pub(super) fn answer(result: Result<Returned, Refused>, most: ByteSize) -> CallT
 }
 
 /// An error of the server's own tools.
-pub(super) fn error(error: &Error) -> CallToolResult {
-    CallToolResult::error(vec![ContentBlock::text(words(error))])
+pub(super) fn error(error: &Error, most: ByteSize) -> CallToolResult {
+    CallToolResult::error(vec![text(&words(error), most)])
+}
+
+/// Why there is no result, where the call's own account does not have it: the call never began.
+pub(super) fn unmade(refused: &Refused) -> Option<Error> {
+    match refused {
+        Refused::Failure(Failure::Busy(error) | Failure::Error(error)) => Some((**error).clone()),
+        Refused::Failure(Failure::Full(full)) => Some(Error::yours(full_words(full))),
+        _ => None,
+    }
+}
+
+fn full_words(PoolFull { instances }: &PoolFull) -> String {
+    format!("all {instances} instances of the server are at work")
 }
 
 fn returned_as(returned: Returned, most: ByteSize) -> CallToolResult {
@@ -77,8 +90,8 @@ fn why(refused: Refused) -> String {
             let help = help.map_or(String::new(), |help| format!("\nhelp: {help}"));
             format!("the arguments do not fit: {mismatch}{help}")
         }
-        Refused::Failure(Failure::Full(PoolFull { instances })) => {
-            format!("busy: all {instances} instances of the server are at work; try again later")
+        Refused::Failure(Failure::Full(full)) => {
+            format!("busy: {}; try again later", full_words(&full))
         }
         Refused::Failure(Failure::Busy(error)) => format!("busy: {error}; try again later"),
         Refused::Failure(Failure::NoAnswer(error) | Failure::Error(error)) => words(&error),

@@ -73,6 +73,13 @@ impl ToolCall {
         self.set(|said| said.outcome = outcome);
     }
 
+    /// Why it never began, unless something else is known to be wrong.
+    pub(super) fn unmade(&self, error: Error) {
+        self.set(|said| {
+            said.error.get_or_insert_with(|| Box::new(error));
+        });
+    }
+
     fn set(&self, change: impl FnOnce(&mut Said)) {
         change(&mut self.0.said.lock().unwrap_or_else(PoisonError::into_inner));
     }

@@ -1,8 +1,9 @@
 //! What agents may ask for beside calls, where the operator allowed it: that a component is loaded or
 //! unloaded, that one is granted something. Each is a tool itself.
 
+use super::allowed::{self, Allowed};
 use super::answer;
-use super::toolbox::{Offer, Toolbox};
+use super::toolbox::{Offer, Offered, Toolbox};
 use crate::functions::Selection;
 use crate::vocabulary;
 use holm_manifest::{
@@ -12,6 +13,7 @@ use holm_manifest::{
 use holm_runtime::{Error, Result};
 use rmcp::model::{CallToolResult, ContentBlock, Tool};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,8 +24,16 @@ pub struct Permissions {
     pub load: Option<PathBuf>,
     /// Limits of what is loaded so.
     pub limits: Limits,
-    /// To grant these by name; `*` is any.
-    pub grants: Vec<String>,
+    /// To grant these.
+    pub grants: Vec<Allowed>,
+}
+
+/// Components that agents may have loaded at a time.
+const LOADED_MAX: usize = 64;
+
+/// The app of a component that an agent loaded: a name that no other app has, and so stores of its own.
+pub(super) fn app_of(component: &str) -> String {
+    format!("agents/{component}")
 }
 
 /// One of the server's own tools.
@@ -65,7 +75,7 @@ impl Managing {
             ),
             Managing::Grant => (
                 "Grants a component something from now on, in place of what it was granted by that \
-                 name before. Errors say which grant a component lacks.",
+                 name before. Errors say which grant a component lacks, and what may be granted.",
                 json!({
                     "component": text("Its name."),
                     "grant": text("A line of TOML: http = [\"https://example.com\"]"),
@@ -124,7 +134,13 @@ impl Toolbox {
                 tracing::warn!("an agent asked for {}: {said}", tool.name());
                 CallToolResult::success(vec![ContentBlock::text(said)])
             }
-            Err(error) => answer::error(&error),
+            Err(error) => {
+                tracing::warn!(
+                    "an agent asked for {} and was refused: {error}",
+                    tool.name()
+                );
+                answer::error(&error, self.result_most())
+            }
         }
     }
 
@@ -142,6 +158,12 @@ impl Toolbox {
             );
         }
         let mut offered = self.offered().await;
+        if offered.iter().filter(|o| o.offer.by_agent).count() >= LOADED_MAX {
+            return Err(Error::yours(format!(
+                "agents have loaded {LOADED_MAX} components, and no more may be"
+            ))
+            .help("unload one"));
+        }
         let mut components = offered.iter().flat_map(|o| &o.offer.manifest.components);
         if components.any(|c| c.name == name) {
             return Err(
@@ -150,12 +172,15 @@ impl Toolbox {
             );
         }
         let limits = self.permissions().limits.clone();
-        let manifest = loose(&name, vec![(name.clone(), file, Vec::new(), limits)]);
+        let files = vec![(name.clone(), file, Vec::new(), limits)];
+        let manifest = loose(&app_of(&name), files);
         let offer = Offer {
             by_agent: true,
             ..Offer::of_all(manifest, &Selection::all())
         };
-        let new = self.clone().load(offer).await.map_err(|p| told(&p))?;
+        let taken = names(&offered, None);
+        let new = self.clone().load(offer, taken).await;
+        let new = new.map_err(|p| told(&p))?;
         let tools = new.names().collect::<Vec<_>>().join(", ");
         offered.push(new);
         self.publish(&offered);
@@ -165,7 +190,8 @@ impl Toolbox {
     async fn unload(self: &Arc<Self>, asked: &Value) -> Result<String> {
         let name = text(asked, "name")?;
         let mut offered = self.offered().await;
-        let is = |o: &super::toolbox::Offered| o.offer.by_agent && o.offer.manifest.name == name;
+        let app = app_of(name);
+        let is = |o: &Offered| o.offer.by_agent && o.offer.manifest.name == app;
         let Some(at) = offered.iter().position(is) else {
             return Err(Error::yours(format!(
                 "no agent has loaded a component `{}`",
@@ -173,7 +199,7 @@ impl Toolbox {
             )));
         };
         offered.remove(at);
-        self.forget(name);
+        self.forget(&app);
         self.publish(&offered);
         Ok(format!("unloaded `{name}`"))
     }
@@ -182,16 +208,9 @@ impl Toolbox {
         let name = text(asked, "component")?;
         let line = text(asked, "grant")?;
         let grant = read(line)?;
-        let allowed = &self.permissions().grants;
-        if !allowed.iter().any(|a| a == "*" || *a == grant.name) {
-            return Err(Error::denied(format!(
-                "the operator does not let agents grant `{}`",
-                grant.name
-            ))
-            .help(format!("agents may grant: {}", allowed.join(", "))));
-        }
+        allowed::check(&grant, &self.permissions().grants)?;
         let mut offered = self.offered().await;
-        let has = |o: &super::toolbox::Offered| o.offer.manifest.component(name).is_some();
+        let has = |o: &Offered| o.offer.manifest.component(name).is_some();
         let Some(at) = offered.iter().position(has) else {
             return Err(Error::yours(format!(
                 "there is no component `{}`",
@@ -208,10 +227,24 @@ impl Toolbox {
             component.grants.retain(|g| g.name != grant.name);
             component.grants.push(grant.clone());
         }
-        offered[at] = self.clone().load(offer).await.map_err(|p| told(&p))?;
+        let taken = names(&offered, Some(at));
+        let new = self.clone().load(offer, taken).await;
+        offered[at] = new.map_err(|p| told(&p))?;
         self.publish(&offered);
         Ok(format!("granted to `{name}`: {line}"))
     }
+}
+
+/// The names of all tools, but for those of one offer.
+pub(super) fn names(offered: &[Offered], but: Option<usize>) -> BTreeSet<String> {
+    let own = Managing::ALL.into_iter().map(|tool| tool.name().to_owned());
+    let mut names: BTreeSet<String> = own.collect();
+    for (at, offered) in offered.iter().enumerate() {
+        if Some(at) != but {
+            names.extend(offered.names().map(str::to_owned));
+        }
+    }
+    names
 }
 
 impl Permissions {
@@ -296,7 +329,7 @@ fn text<'a>(asked: &'a Value, key: &str) -> Result<&'a str> {
 }
 
 /// A grant as a manifest has it, from one line of TOML.
-fn read(line: &str) -> Result<Grant> {
+pub(super) fn read(line: &str) -> Result<Grant> {
     let wrong = |why: &str| {
         Error::yours(format!("this is no grant: {why}"))
             .help("write one line of TOML: http = [\"https://example.com\"]")
@@ -378,7 +411,7 @@ mod tests {
         assert_eq!(none.tools().count(), 0);
         assert_eq!(named("holm_load", &none), None);
         let some = Permissions {
-            grants: vec!["http".into()],
+            grants: vec![Allowed::parse("http").unwrap()],
             ..none
         };
         assert_eq!(named("holm_load", &some), None);

@@ -6,18 +6,24 @@
 //! functions = ["example:payments/processor.*"]
 //! ```
 
+mod adding;
+mod allowed;
 mod answer;
 pub mod config;
 mod guard;
 mod http;
+mod lines;
 mod log;
 mod manage;
 mod names;
+mod request_id;
 mod schema;
 mod server;
+mod sessions;
 mod toolbox;
 
 pub use self::http::{McpHandler, PATH};
+pub use allowed::Allowed;
 pub use guard::Guard;
 pub use log::ToolLog;
 pub use manage::{Permissions, component_name, loose};

@@ -1,7 +1,6 @@
 //! What tools are called: by names that every client takes, the same on every day.
 
-use sha2::{Digest as _, Sha256};
-use std::fmt::Write as _;
+use crate::functions::digits;
 
 /// The longest name that all known clients take.
 const CHARS_MAX: usize = 64;
@@ -39,12 +38,20 @@ pub(super) fn tool(
         true => {
             let mut short = plain[..CHARS_MAX - DIGITS - 1].to_owned();
             short.push('-');
-            for byte in &Sha256::digest(name.as_bytes())[..DIGITS / 2] {
-                let _ = write!(short, "{byte:02x}");
-            }
+            short.push_str(&digits(&name));
             short
         }
     }
+}
+
+/// A name that another tool has already: so much of it as fits, and digits of what it is in full.
+pub(super) fn apart(name: &str, component: &str, path: &str) -> String {
+    let kept = name.len().min(CHARS_MAX - DIGITS - 1);
+    format!(
+        "{}-{}",
+        &name[..kept],
+        digits(&format!("{component} {path}"))
+    )
 }
 
 #[cfg(test)]
@@ -63,5 +70,9 @@ mod tests {
         let long = |name: &str| tool(&"a".repeat(60), None, name, false);
         assert_eq!(long("greet").len(), CHARS_MAX);
         assert_ne!(long("greet"), long("great"));
+        let other = apart(&long("greet"), "a", "greet");
+        assert_eq!(other.len(), CHARS_MAX);
+        assert_ne!(other, apart(&long("greet"), "a", "b:c/d.greet"));
+        assert!(apart("a_b_c", "a", "b_c").starts_with("a_b_c-"));
     }
 }

@@ -1,7 +1,9 @@
 //! The protocol's side: what is asked for, handed to the tools.
 
+use super::lines::Lines;
 use super::manage;
 use super::toolbox::Toolbox;
+use crate::shutdown::Shutdown;
 use holm_runtime::Error;
 use rmcp::ServiceExt as _;
 use rmcp::handler::server::ServerHandler;
@@ -10,8 +12,11 @@ use rmcp::model::{
     PaginatedRequestParams, ProgressNotificationParam, ServerCapabilities, ServerConfig,
     SubscriptionFilter,
 };
-use rmcp::service::{NotificationContext, RequestContext, RoleServer, SubscriptionContext};
+use rmcp::service::{
+    NotificationContext, RequestContext, RoleServer, ServerInitializeError, SubscriptionContext,
+};
 use serde_json::Value;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -32,15 +37,62 @@ impl McpServer {
     }
 }
 
-/// Speaks over standard input and output, until the input ends. Nobody else may write to the output.
-pub async fn serve_stdio(server: McpServer) -> Result<(), Error> {
-    let failed = |error: String| Error::yours("the agent went away before a word").caused_by(error);
-    let serving = server.serve(rmcp::transport::stdio()).await;
-    let serving = serving.map_err(|error| failed(error.to_string()))?;
-    let ended = serving.waiting().await;
+/// Speaks over standard input and output, until the input ends or the server is asked to. Calls that are
+/// under way then have a few seconds. Nobody else may write to the output.
+pub async fn serve_stdio(server: McpServer, shutdown: &Shutdown) -> Result<(), Error> {
+    let (read, write) = rmcp::transport::stdio();
+    let serving = match server
+        .serve(Lines::new(read, write, shutdown.clone()))
+        .await
+    {
+        Ok(serving) => serving,
+        // It said goodbye before it said hello, and that is its right.
+        Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => {
+            return Ok(());
+        }
+        Err(error) => {
+            let what = Error::yours("the conversation with the agent has not begun");
+            return Err(what.caused_by(begun_wrongly(&error)));
+        }
+    };
+    let cancel = serving.cancellation_token();
+    let ended = tokio::select! {
+        ended = serving.waiting() => ended,
+        () = shutdown.stopping() => {
+            cancel.cancel();
+            return Ok(());
+        }
+    };
     ended
         .map(|_| ())
         .map_err(|error| Error::ours("the conversation's task failed").caused_by(error.to_string()))
+}
+
+/// What an agent did wrong, in a few words: what it sent may be long.
+fn begun_wrongly(error: &ServerInitializeError) -> String {
+    match error {
+        ServerInitializeError::ExpectedInitializeRequest(_) => {
+            "its first message is not `initialize`".into()
+        }
+        error => error.to_string(),
+    }
+}
+
+/// Functions that cannot be tools, as agents are told of them; no more than these.
+const NOT_TOOLS_MAX: usize = 20;
+
+fn not_tools(refused: &[String]) -> String {
+    if refused.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from(" These functions cannot be tools:");
+    for not in refused.iter().take(NOT_TOOLS_MAX) {
+        let _ = write!(text, "\n- {not}");
+    }
+    if refused.len() > NOT_TOOLS_MAX {
+        let _ = write!(text, "\n- and {} more", refused.len() - NOT_TOOLS_MAX);
+    }
+    text
 }
 
 impl ServerHandler for McpServer {
@@ -53,10 +105,11 @@ impl ServerHandler for McpServer {
         let version = env!("CARGO_PKG_VERSION");
         ServerConfig::new(capabilities)
             .with_server_info(Implementation::new("holm", version))
-            .with_instructions(
+            .with_instructions(format!(
                 "Each tool is a function of a sandboxed WebAssembly component and runs in a fresh \
-                 instance, so nothing is kept between calls but what its stores keep.",
-            )
+                 instance, so nothing is kept between calls but what its stores keep.{}",
+                not_tools(&self.0.refused())
+            ))
     }
 
     async fn list_tools(

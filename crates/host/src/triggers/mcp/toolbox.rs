@@ -1,21 +1,21 @@
 //! The tools that agents may call: functions of components, each under its component's grants and
 //! limits, in an instance of its own for each call.
 
+use super::adding::Adding;
 use super::answer;
 use super::config::McpTools;
 use super::log::ToolLog;
-use super::manage::Permissions;
-use super::{names, schema};
-use crate::app::{App, problem};
+use super::manage::{Permissions, names};
+use crate::app::problem;
 use crate::apps::Apps;
 use crate::component::Component;
 use crate::event::Failure;
-use crate::functions::{self, Arguments, Call, Exposed, Function, Refused, Returned, Selection};
+use crate::functions::{self, Arguments, Call, Function, Refused, Returned, Selection};
 use crate::slot::Slot;
 use holm_manifest::{ByteSize, Manifest, Problem, Problems, Span, Value};
 use rmcp::model::CallToolResult;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::{Mutex, watch};
 
@@ -53,15 +53,20 @@ pub struct Toolbox {
     offered: Mutex<Vec<Offered>>,
     /// What calls see; swapped whole.
     table: Arc<Slot<Table>>,
+    /// What is no tool, and why.
+    refused: Arc<Slot<Vec<String>>>,
     changes: watch::Sender<()>,
 }
 
-type Table = BTreeMap<String, Arc<Tool>>;
+/// Tools by their names.
+pub(super) type Table = BTreeMap<String, Arc<Tool>>;
 
 /// An offer whose components are loaded.
 pub(super) struct Offered {
     pub offer: Offer,
     tools: Table,
+    /// Functions that were meant and cannot be tools, each with the reason.
+    refused: Vec<String>,
 }
 
 impl Offered {
@@ -73,10 +78,10 @@ impl Offered {
 
 /// A function that agents may call.
 pub(super) struct Tool {
-    component: Arc<Component>,
-    function: Arc<Function>,
+    pub component: Arc<Component>,
+    pub function: Arc<Function>,
     /// What agents see of it.
-    shown: rmcp::model::Tool,
+    pub shown: rmcp::model::Tool,
 }
 
 impl Offer {
@@ -145,6 +150,7 @@ impl Toolbox {
             log,
             offered: Mutex::default(),
             table: Slot::new(Table::new()),
+            refused: Slot::new(Vec::new()),
             changes: watch::Sender::new(()),
         }
     }
@@ -168,7 +174,7 @@ impl Toolbox {
     /// thread that others wait for.
     pub async fn add(self: &Arc<Self>, offer: Offer) -> Result<Vec<String>, Problems> {
         let mut offered = self.offered.lock().await;
-        let new = self.clone().load(offer).await?;
+        let new = self.clone().load(offer, names(&offered, None)).await?;
         let names = new.tools.keys().cloned().collect();
         offered.push(new);
         self.publish(&offered);
@@ -180,34 +186,60 @@ impl Toolbox {
         self.offered.lock().await
     }
 
-    /// Loads what is offered; nothing changes for anybody yet.
-    pub(super) async fn load(self: Arc<Self>, offer: Offer) -> Result<Offered, Problems> {
+    /// Loads what is offered; nothing changes for anybody yet. `taken` are names of others' tools.
+    pub(super) async fn load(
+        self: Arc<Self>,
+        offer: Offer,
+        taken: BTreeSet<String>,
+    ) -> Result<Offered, Problems> {
         let source = offer.manifest.source.clone();
-        let loading = tokio::task::spawn_blocking(move || self.load_now(offer));
+        let loading = tokio::task::spawn_blocking(move || self.load_now(offer, &taken));
         loading.await.unwrap_or_else(|error| {
             let problem = Problem::error(format!("loading failed: {error}"));
             Err(Problems::new(source, vec![problem]))
         })
     }
 
-    fn load_now(&self, offer: Offer) -> Result<Offered, Problems> {
-        let app = self
-            .apps
-            .resolve(offer.manifest.clone(), self.state.as_deref())?;
+    fn load_now(&self, offer: Offer, taken: &BTreeSet<String>) -> Result<Offered, Problems> {
+        let app = self.apps.resolve(
+            offer.manifest.clone(),
+            state_of(self.state.as_deref(), &offer).as_deref(),
+        )?;
         let mut problems = Vec::new();
-        let mut tools = Table::new();
+        let mut adding = Adding::new(&app, taken);
         for chosen in &offer.chosen {
-            problems.extend(add_tools(&app, chosen, &mut tools));
+            problems.extend(adding.add(chosen));
+        }
+        if problems.is_empty() {
+            problems.extend(adding.meant_nothing(&offer.chosen));
         }
         if problems.iter().any(Problem::is_error) {
             return Err(Problems::new(offer.manifest.source.clone(), problems));
+        }
+        let (tools, refused) = adding.finish();
+        for not in &refused {
+            tracing::warn!("no tool: {not}");
         }
         // From now on a new version of it goes on with its open stores.
         let put = self.apps.put(app).map_err(|error| {
             let problem = problem(&error, Span::default());
             Problems::new(offer.manifest.source.clone(), vec![problem])
         });
-        put.map(|_| Offered { offer, tools })
+        put.map(|_| Offered {
+            offer,
+            tools,
+            refused,
+        })
+    }
+
+    /// Functions that were meant and cannot be tools, each with the reason.
+    pub(super) fn refused(&self) -> Arc<Vec<String>> {
+        self.refused.get()
+    }
+
+    /// Longest result that is told whole.
+    pub(super) fn result_most(&self) -> ByteSize {
+        self.result_most
     }
 
     /// Puts a change in place, and tells agents that the list is another.
@@ -215,6 +247,8 @@ impl Toolbox {
         let tools = offered.iter().flat_map(|o| &o.tools);
         self.table
             .swap(tools.map(|(n, t)| (n.clone(), t.clone())).collect());
+        let refused = offered.iter().flat_map(|o| o.refused.iter().cloned());
+        self.refused.swap(refused.collect());
         self.changes.send_replace(());
     }
 
@@ -249,6 +283,9 @@ impl Toolbox {
     ) -> CallToolResult {
         let account = self.log.begin(name);
         let result = call(tool, arguments, account.clone()).await;
+        if let Some(error) = result.as_ref().err().and_then(answer::unmade) {
+            account.unmade(error);
+        }
         let result = answer::answer(result, self.result_most);
         account.ended(match result.is_error {
             Some(true) => "error",
@@ -276,58 +313,38 @@ async fn call(
     functions::call(call, Arguments::Read(arguments)).await
 }
 
-/// Loads a component and adds its tools; what is wrong with it.
-fn add_tools(app: &App, chosen: &Chosen, tools: &mut Table) -> Vec<Problem> {
-    let named = |c: &&Arc<Component>| *c.name == *chosen.component;
-    let Some(component) = app.components.iter().find(named) else {
-        // The manifest's own check has said so.
-        return Vec::new();
-    };
-    let loaded = match component.load() {
-        Ok(loaded) => loaded,
-        Err(problems) => return problems,
-    };
-    let signatures = match loaded.signatures() {
-        Ok(signatures) => signatures,
-        Err(error) => {
-            let at = chosen
-                .written
-                .as_ref()
-                .map_or(Span::default(), |written| written.span);
-            return vec![problem(&error, at)];
+/// Where an offer's stores lie: those of what agents load apart from the operator's.
+fn state_of(state: Option<&Path>, offer: &Offer) -> Option<PathBuf> {
+    match offer.by_agent {
+        false => state.map(Path::to_owned),
+        true => {
+            let state = state.map_or_else(|| offer.manifest.dir.join(".holm"), Path::to_owned);
+            Some(state.join(&offer.manifest.name))
         }
-    };
-    let check = |written| {
-        chosen
-            .functions
-            .check(&signatures, &component.name, written)
-    };
-    let problems = chosen.written.as_ref().map_or(Vec::new(), check);
-    let exposed = Exposed::new(&signatures, &chosen.functions);
-    let name = |function: &Function, whole| {
-        let signature = &function.signature;
-        let interface = signature.interface.as_deref();
-        names::tool(&component.name, interface, &signature.local_name(), whole)
-    };
-    let mut seen = BTreeSet::new();
-    let twice: BTreeSet<String> = exposed
-        .functions
-        .iter()
-        .map(|function| name(function, false))
-        .filter(|short| !seen.insert(short.clone()))
-        .collect();
-    for function in &exposed.functions {
-        let short = name(function, false);
-        let name = match twice.contains(&short) {
-            true => name(function, true),
-            false => short,
-        };
-        let tool = Tool {
-            component: component.clone(),
-            function: function.clone(),
-            shown: schema::tool(name.clone(), function),
-        };
-        tools.insert(name, Arc::new(tool));
     }
-    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::manage::{app_of, loose};
+    use super::*;
+
+    #[test]
+    fn what_agents_load_has_stores_of_its_own() {
+        let offer = |name: &str, by_agent| Offer {
+            by_agent,
+            ..Offer::of_all(loose(name, Vec::new()), &Selection::all())
+        };
+        let place = |state: Option<&str>, offer: &Offer| state_of(state.map(Path::new), offer);
+        let own = offer("tools", false);
+        assert_eq!(place(None, &own), None);
+        assert_eq!(place(Some("/state"), &own), Some("/state".into()));
+        // By the name of the operator's own app, too.
+        let loaded = offer(&app_of("tools"), true);
+        let apart = Some("/state/agents/tools".into());
+        assert_eq!(place(Some("/state"), &loaded), apart);
+        let beside = loaded.manifest.dir.join(".holm/agents/tools");
+        assert_eq!(place(None, &loaded), Some(beside));
+        assert_ne!(loaded.manifest.name, own.manifest.name);
+    }
 }

@@ -79,7 +79,11 @@ pub(super) fn text<'h, T>(
     result.map_err(|error| {
         // What did not fit says more than the parser, which only stopped there.
         let found = cx.found.borrow_mut().take();
-        found.unwrap_or_else(|| Mismatch::new(format!("it is not JSON: {error}")))
+        found.unwrap_or_else(|| match error.classify() {
+            // JSON it is, but of another kind than what stands there.
+            serde_json::error::Category::Data => Mismatch::new(error.to_string()),
+            _ => Mismatch::new(format!("it is not JSON: {error}")),
+        })
     })
 }
 

@@ -115,7 +115,7 @@ fn arguments_are_told_by_their_names() {
     );
     assert_eq!(
         wrong("7"),
-        "it is not JSON: invalid type: integer `7`, expected arguments: an array of \
+        "invalid type: integer `7`, expected arguments: an array of \
                             them, or an object by their names at line 1 column 1"
     );
 }
