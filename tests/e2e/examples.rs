@@ -85,16 +85,32 @@ fn clone() -> Scratch {
     }
     copy(&repo().join("examples"), &scratch.join("examples"));
     polyglot(&scratch.join("examples/polyglot"));
+    built(
+        &scratch.join("examples/from-python"),
+        &[("markup", "markup"), ("images", "images")],
+    );
     scratch
 }
 
-/// The components of `examples/polyglot`, which are too large for the repository.
+/// The components of `examples/polyglot`.
 fn polyglot(folder: &Path) {
-    for component in ["web", "payments", "fraud"] {
+    built(
+        folder,
+        &[
+            ("web", "polyglot-web"),
+            ("payments", "polyglot-payments"),
+            ("fraud", "polyglot-fraud"),
+        ],
+    );
+}
+
+/// Components of an example that are too large for the repository: each with the guest that it is.
+fn built(folder: &Path, components: &[(&str, &str)]) {
+    for (component, name) in components {
         let file = folder.join(format!("{component}.wasm"));
         // A developer may have built them there.
         let _ = std::fs::remove_file(&file);
-        symlink(guest(&format!("polyglot-{component}")), file).unwrap();
+        symlink(guest(name), file).unwrap();
     }
 }
 
@@ -276,7 +292,7 @@ fn each_example_comes_up_and_answers() {
             run_block(&block, &scratch);
         }
     }
-    assert!(seen >= 3, "{seen} examples");
+    assert!(seen >= 4, "{seen} examples");
 }
 
 #[test]

@@ -37,6 +37,7 @@ mod apps_swap;
 
 mod browser;
 mod examples;
+mod from_python;
 mod guestbook;
 mod mcp;
 mod mcp_http;

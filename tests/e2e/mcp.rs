@@ -11,7 +11,7 @@ const MODES: [&str; 2] = ["legacy", "auto"];
 
 /// Does steps with `holm mcp ARGS`; what came of each, and the server's log.
 #[track_caller]
-fn agent(mode: &str, args: &[&str], steps: Value) -> (Vec<Value>, Vec<Value>) {
+pub fn agent(mode: &str, args: &[&str], steps: Value) -> (Vec<Value>, Vec<Value>) {
     let mut all = vec![mode, "--", "env"];
     let cache = format!("HOLM_CACHE_DIR={}", shared_cache().display());
     all.extend([cache.as_str(), env!("CARGO_BIN_EXE_holm"), "mcp"]);

@@ -273,17 +273,29 @@ pub async fn metered<T>(
     timeout: Option<Duration>,
     event: impl Future<Output = wasmtime::Result<T>>,
 ) -> wasmtime::Result<T> {
-    let polls = Metered {
+    let mut polls = std::pin::pin!(Metered {
         meter: meter.clone(),
         event,
-    };
+    });
     let Some(timeout) = timeout else {
         return polls.await;
     };
-    match tokio::time::timeout(timeout, polls).await {
-        Ok(result) => result,
-        Err(_) => Err(meter.reach(Limit::Timeout).into()),
-    }
+    // Most calls end in their first poll: there is a timer for those that do not.
+    let mut timer = std::pin::pin!(None::<tokio::time::Sleep>);
+    std::future::poll_fn(|cx| {
+        if let Poll::Ready(result) = polls.as_mut().poll(cx) {
+            return Poll::Ready(result);
+        }
+        if timer.is_none() {
+            let left = timeout.saturating_sub(meter.since_poll());
+            timer.set(Some(tokio::time::sleep(left)));
+        }
+        match timer.as_mut().as_pin_mut().map(|timer| timer.poll(cx)) {
+            Some(Poll::Ready(())) => Poll::Ready(Err(meter.reach(Limit::Timeout).into())),
+            _ => Poll::Pending,
+        }
+    })
+    .await
 }
 
 /// Drives a run until it ends or somebody asks it to.

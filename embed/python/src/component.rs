@@ -132,8 +132,7 @@ impl Pool {
             home: Kept::new(Home {
                 instance: self.pool.own(),
                 functions: self.functions.clone(),
-                failure: Arc::default(),
-                taken: None,
+                failure: None,
             }),
             signatures: self.signatures.clone(),
             shapes: self.shapes.clone(),

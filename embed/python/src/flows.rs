@@ -149,10 +149,7 @@ pub fn receive<'py>(
         pieces: Mutex::new(flow.pieces()),
         of: of.cloned(),
         stream: class == "Stream",
-        home: Kept::new(Home {
-            taken: None,
-            ..home.clone()
-        }),
+        home: Kept::new(home.clone()),
     };
     streams.getattr(class)?.call1((Py::new(py, reader)?,))
 }
@@ -176,9 +173,14 @@ impl Reader {
             return Ok(None);
         };
         let mut caller = Caller::nobody();
-        let (piece, pieces) = process::detached(py, || {
+        let failure = self.home.failure.as_ref();
+        let (piece, pieces, failure) = process::detached(py, || {
             let piece = drive(threads, pieces.next(), &mut caller);
-            (piece, pieces)
+            let at_its_end = matches!(piece, Ok(None));
+            // Cut off just now: why is told in a moment, by the thread of the call.
+            let failure = failure.filter(|_| at_its_end && pieces.is_cut());
+            let failure = failure.map(|failure| failure.wait());
+            (piece, pieces, failure)
         });
         match piece {
             Err(_) => {
@@ -189,7 +191,7 @@ impl Reader {
                 *lock(&self.pieces) = Some(pieces);
                 self.object(py, piece).map(Some)
             }
-            Ok(None) => match self.home.failure.get() {
+            Ok(None) => match failure {
                 Some(error) => Err(errors::exception(py, error, false)),
                 None => Ok(None),
             },

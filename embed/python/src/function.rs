@@ -9,7 +9,7 @@ use crate::known;
 use crate::outside::{Caller, Gives, HostFunction, Opened};
 use crate::process::{self, Kept};
 use crate::shape::{Shape, Shapes};
-use holm_host::library::Pool;
+use holm_host::library::{Pool, Taken};
 use holm_runtime::values::{Signature, Value};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -129,9 +129,9 @@ impl Function {
         errors::plain(py, known::wrong_type(py), message, &[&help])
     }
 
-    /// The instance that a call is made in.
-    fn home(&self, py: Python<'_>, met: &mut Met) -> PyResult<Home> {
-        Ok(match (met.home.take(), &self.target) {
+    /// The instance that a call is made in, and the hold on one of the pool for as long as it lasts.
+    fn home(&self, py: Python<'_>, met: &mut Met) -> PyResult<(Home, Option<Taken>)> {
+        let home = match (met.home.take(), &self.target) {
             (Some(home), Target::Instance(own)) if !home.is(own) => {
                 let message = "a resource of another instance cannot be passed to this one".into();
                 let help = "each instance has its own: make it by this instance";
@@ -141,14 +141,15 @@ impl Function {
             (None, Target::Instance(home)) => Home::clone(home),
             (None, Target::Pool(pool, functions)) => {
                 let taken = pool.take();
-                Home {
+                let home = Home {
                     instance: taken.instance().clone(),
                     functions: functions.clone(),
-                    failure: Failure::default(),
-                    taken: Some(Arc::new(taken)),
-                }
+                    failure: None,
+                };
+                return Ok((home, Some(taken)));
             }
-        })
+        };
+        Ok((home, None))
     }
 
     /// Makes the call.
@@ -160,7 +161,7 @@ impl Function {
         cancelled: Option<&AtomicBool>,
     ) -> PyResult<Py<PyAny>> {
         let threads = process::threads()?;
-        let home = self.home(py, &mut met)?;
+        let (home, _taken) = self.home(py, &mut met)?;
         met.gone(py);
         let mut caller = Caller::new(&home, cancelled);
         let result = process::detached(py, || {
@@ -188,9 +189,10 @@ impl Function {
     ) -> PyResult<()> {
         let threads = process::threads()?;
         let failure = Failure::default();
+        let (home, _taken) = self.home(py, &mut met)?;
         let home = Home {
-            failure: failure.clone(),
-            ..self.home(py, &mut met)?
+            failure: Some(failure.clone()),
+            ..home
         };
         met.gone(py);
         let result: Arc<Mutex<Option<Option<Value>>>> = Arc::default();

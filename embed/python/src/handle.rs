@@ -6,7 +6,7 @@ use crate::outside::{Caller, HostFunction};
 use crate::process::{self, Kept};
 use crate::shape;
 use crate::unfit::Unfit;
-use holm_host::library::{Instance, Refused, Taken};
+use holm_host::library::{Instance, Refused};
 use holm_runtime::values::Value;
 use pyo3::prelude::*;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,10 +17,8 @@ use wasmtime::component::ResourceAny;
 pub struct Home {
     pub instance: Arc<Instance>,
     pub functions: Arc<[HostFunction]>,
-    /// Why the call failed, where its result was handed on before.
-    pub failure: Failure,
-    /// Of the pool, for the time of the call.
-    pub taken: Option<Arc<Taken>>,
+    /// Why the call failed, where its result is handed on before.
+    pub failure: Option<Failure>,
 }
 
 impl Home {
@@ -170,10 +168,7 @@ pub fn receive<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     home.instance.hold();
     let handle = Handle {
-        home: Kept::new(Home {
-            taken: None,
-            ..home.clone()
-        }),
+        home: Kept::new(home.clone()),
         resource: Mutex::new(Some(resource)),
     };
     let handle = Bound::new(py, handle)?;

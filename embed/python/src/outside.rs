@@ -48,8 +48,6 @@ impl From<Option<Shape>> for Gives {
 pub struct Caller<'a> {
     home: Option<&'a Home>,
     cancelled: Option<&'a AtomicBool>,
-    /// Python's main thread, which alone hears signals.
-    main: bool,
     /// What a function of Python raised, or a signal.
     raised: Option<PyErr>,
     /// Who waits for a result whose streams flow on.
@@ -84,7 +82,6 @@ impl<'a> Caller<'a> {
         Caller {
             home: None,
             cancelled: None,
-            main: process::is_main(),
             raised: None,
             opened: None,
         }
@@ -137,7 +134,8 @@ impl Outside for Caller<'_> {
         {
             return false;
         }
-        if !self.main {
+        // Python's main thread alone hears signals.
+        if !process::is_main() {
             return true;
         }
         process::attached(|py| match py.check_signals() {

@@ -10,6 +10,7 @@ from typing import Any
 import holm
 import pytest
 from conftest import Host, guest, lab_with
+from random_types import PADDING, Types
 
 
 def test_a_trap_has_a_backtrace(lab: Any) -> None:
@@ -111,3 +112,36 @@ def test_a_hundred_megabytes(lab: Any) -> None:
     assert caught.value.limit == "call_data"
     with pytest.raises(holm.WrongType, match=r"v\[99\]"):
         lab.echo.raw([0] * 99 + ["x"] + [0] * (10 << 20))
+
+
+def nested(depth: int) -> str:
+    """A component that gives back what it takes: a tuple in a tuple, and so on."""
+    types = ["(type $t0 (tuple u8))", *(f"(type $t{n} (tuple $t{n - 1} u8))" for n in range(1, depth))]
+    return Types(0).component(("named", 0), b"").replace("$named-0", f"$t{depth - 1}").replace("  (type $padded", "\n".join(types) + "\n  (type $padded")
+
+
+def test_deep_nesting(tmp_path: Path) -> None:
+    file = tmp_path / "deep.wat"
+    file.write_text(nested(90))
+    value: Any = (7,)
+    for _ in range(89):
+        value = (value, 1)
+    padding = tuple(range(PADDING))
+    deep: Any = holm.load(file)
+    assert deep.f((*padding, value)) == (*padding, value)
+    with pytest.raises(holm.WrongType, match=r"v\[17\](\[0\]){90}: expected u8, got 'x'"):
+        text: Any = ("x",)
+        for _ in range(89):
+            text = (text, 1)
+        deep.f((*padding, text))
+    for depth in (200, 20_000):
+        file.write_text(nested(depth))
+        with pytest.raises(holm.LoadError, match="nesting is too deep"):
+            holm.load(file)
+
+
+def test_a_list_that_holds_itself(lab: Any) -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    with pytest.raises(holm.WrongType, match=r"v\[0\]\[0\]: expected u16"):
+        lab.echo.table(endless)

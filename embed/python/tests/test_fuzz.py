@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -23,11 +24,11 @@ def same(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
-@pytest.mark.parametrize("seed", range(COMPONENTS))
-def test_what_goes_in_comes_out(seed: int, tmp_path: Path) -> None:
+def tried(seed: int, folder: Path) -> None:
+    """A random component, with what fits it and what does not."""
     types = Types(seed)
     of = types.type()
-    file = tmp_path / "echo.wat"
+    file = folder / f"{seed}.wat"
     file.write_text(types.component(of, types.random.randbytes(4096)))
     lib: Any = holm.load(file, reuse=1)
     padding = tuple(range(PADDING))
@@ -48,6 +49,27 @@ def test_what_goes_in_comes_out(seed: int, tmp_path: Path) -> None:
             lib.g(types.random.randrange(8192))
         except holm.Error:
             pass
+
+
+@pytest.mark.parametrize("seed", range(COMPONENTS))
+def test_what_goes_in_comes_out(seed: int, tmp_path: Path) -> None:
+    tried(seed, tmp_path)
+
+
+def test_many_components_in_a_process_of_their_own(tmp_path: Path) -> None:
+    """It must end well, whatever they are; `HOLM_FUZZ_SEED` and `HOLM_FUZZ_COUNT` try others."""
+    seed = int(os.environ.get("HOLM_FUZZ_SEED", "1000"))
+    count = int(os.environ.get("HOLM_FUZZ_COUNT", "150"))
+    program = f"""
+import faulthandler, pathlib, test_fuzz
+faulthandler.enable()
+for seed in range({seed}, {seed + count}):
+    print(seed, flush=True)
+    test_fuzz.tried(seed, pathlib.Path({str(tmp_path)!r}))
+print("alive")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=Path(__file__).parent, timeout=600)
+    assert done.returncode == 0 and done.stdout.endswith("alive\n"), done.stdout[-20:] + done.stderr[-3000:]
 
 
 def test_damaged_components(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+from pathlib import Path
 from typing import Any
 
 import holm
@@ -83,3 +85,30 @@ def test_an_instance_that_is_closed_under_a_resource(lab: Any) -> None:
     with pytest.raises(holm.Closed):
         counter.add(1)
     del counter
+
+
+def reserved() -> int:
+    """The address space of this process in GiB: each instance has some for its memory."""
+    return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGESIZE") >> 30
+
+
+def test_nothing_is_left_of_what_is_gone(lab: Any) -> None:
+    def round() -> None:
+        with pytest.raises(holm.Trap):
+            lab.work.fail("on purpose")
+        with lab.instance() as instance, instance.things.Counter(1) as counter:
+            counter.add(1)
+        lab.things.Counter(1).add(1)
+        lab.instance().greet("Ada")
+        gc.collect()
+
+    with lab.instance() as one:
+        before = reserved()
+        one.greet("Ada")
+        each = reserved() - before
+    assert each > 0
+    round()
+    before = reserved()
+    for _ in range(30):
+        round()
+    assert reserved() - before < 5 * each

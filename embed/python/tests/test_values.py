@@ -5,6 +5,8 @@ from __future__ import annotations
 import array
 import math
 import sys
+import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import holm
@@ -295,3 +297,25 @@ def test_tuples(lab: Any) -> None:
 def test_words_of_python_get_an_underscore(lab: Any) -> None:
     assert lab.echo.class_("a", lambda_="b") == "a b"
     assert lab.echo.class_(from_="a") == "a "
+
+
+def test_numbers_cross_without_an_object_for_each(lab: Any) -> None:
+    count = 200_000
+    floats, raw = array.array("d", range(count)), bytes(count)
+    lab.work.sum(floats)
+
+    def most(call: Callable[[], object]) -> int:
+        """The most memory that Python held at once for a call."""
+        tracemalloc.start()
+        try:
+            call()
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    # A float is an object of 24 bytes, beside 8 in a list.
+    assert most(lambda: sum(floats.tolist())) > 24 * count
+    assert most(lambda: lab.work.sum(floats)) < 10_000
+    assert most(lambda: lab.work.sum(numpy.frombuffer(floats))) < 10_000
+    assert most(lambda: lab.echo.doubles(floats)) < 10 * count
+    assert most(lambda: lab.echo.raw(raw)) < 2 * count

@@ -6,7 +6,7 @@ use holm_runtime::provide::Provided;
 use holm_runtime::values::{Signature, Value};
 use std::cell::RefCell;
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Release};
 use std::task::{Context, Poll, Wake, Waker};
@@ -92,8 +92,16 @@ pub fn drive<T>(
 ) -> Result<T, Stopped> {
     let _entered = threads.enter();
     let mut call = pin!(call);
-    let (sleeper, waker) = SLEEPER.with(Clone::clone);
-    let mut context = Context::from_waker(&waker);
+    SLEEPER.with(|(sleeper, waker)| drive_by(sleeper, waker, call.as_mut(), outside))
+}
+
+fn drive_by<T>(
+    sleeper: &Sleeper,
+    waker: &Waker,
+    mut call: Pin<&mut impl Future<Output = T>>,
+    outside: &mut dyn Outside,
+) -> Result<T, Stopped> {
+    let mut context = Context::from_waker(waker);
     let mut asked: Option<Instant> = None;
     loop {
         let polled = call.as_mut().poll(&mut context);

@@ -5,6 +5,7 @@ use super::pool::Shared;
 use holm_capabilities::State;
 use holm_runtime::Error;
 use holm_runtime::values::{Session, Signature, Value};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
@@ -30,6 +31,8 @@ pub struct Instance {
     waits: AtomicBool,
     /// Resources that were forgotten; dropped with the next call.
     forgotten: Mutex<Vec<ResourceAny>>,
+    /// There are some.
+    forgot: AtomicBool,
 }
 
 /// Who keeps an instance between calls.
@@ -90,6 +93,7 @@ impl Instance {
             held: AtomicUsize::new(0),
             waits: AtomicBool::new(false),
             forgotten: Mutex::default(),
+            forgot: AtomicBool::new(false),
         }
     }
 
@@ -104,9 +108,7 @@ impl Instance {
         self.with(
             threads,
             outside,
-            async move |session: &mut Session<State>| {
-                session.call(signature, arguments).await.result
-            },
+            async move |session: &mut Session<State>| session.value(signature, arguments).await,
         )
     }
 
@@ -163,6 +165,7 @@ impl Instance {
     /// Whoever held a resource forgot it, on a thread that cannot wait now.
     pub fn forget(self: &Arc<Self>, resource: ResourceAny) {
         self.forgotten().push(resource);
+        self.forgot.store(true, SeqCst);
         self.let_go();
     }
 
@@ -217,10 +220,13 @@ impl Instance {
                 served: 0,
             }),
         };
-        for resource in std::mem::take(&mut *self.forgotten()) {
-            drive(threads, live.session.drop_resource(resource), outside)??;
+        if self.forgot.swap(false, SeqCst) {
+            let forgotten = std::mem::take(&mut *self.forgotten());
+            for resource in forgotten {
+                drive(threads, live.session.drop_resource(resource), outside)??;
+            }
         }
-        let result = drive(threads, work(&mut live.session), outside)?;
+        let result = drive(threads, pin!(work(&mut live.session)), outside)?;
         if let Err(error) = &result {
             outside.failed(error);
         }

@@ -1,5 +1,6 @@
 //! The clock and the account of one event, shared by all who watch over it.
 
+use super::clock::Poll;
 use super::{Allowance, Limit, LimitHit, Reached};
 use crate::error::Error;
 use crate::receipt::Flows;
@@ -11,11 +12,11 @@ use std::time::Duration;
 use wasmtime::UpdateDeadline;
 
 /// The CPU clock of one event: thread CPU time over its polls, so that an innocent that was
-/// preempted is never charged. Also remembers which limit was reached, and knows how much each allows.
+/// preempted is not charged for it. Also remembers which limit was reached, and knows how much each allows.
 pub struct Meter {
     allowance: Allowance,
     spent_ns: AtomicU64,
-    poll_began_ns: AtomicU64,
+    poll: Poll,
     limit_ns: u64,
     fuel: AtomicU64,
     answered: AtomicBool,
@@ -33,7 +34,7 @@ impl Meter {
     pub(super) fn new(allowance: Allowance) -> Self {
         Meter {
             spent_ns: AtomicU64::new(0),
-            poll_began_ns: AtomicU64::new(0),
+            poll: Poll::default(),
             limit_ns: allowance.cpu.map_or(u64::MAX, |d| d.as_nanos() as u64),
             fuel: AtomicU64::new(0),
             answered: AtomicBool::new(false),
@@ -63,12 +64,12 @@ impl Meter {
     /// A poll of the event begins on this thread.
     pub fn poll_begins(&self) {
         ticker::polled();
-        self.poll_began_ns.store(thread_cpu_ns(), Relaxed);
+        self.poll.begins();
     }
 
     /// The poll has ended on the same thread.
     pub fn poll_ends(&self) {
-        let used = thread_cpu_ns().saturating_sub(self.poll_began_ns.load(Relaxed));
+        let used = self.poll.used();
         self.spent_ns.fetch_add(used, Relaxed);
         if let Some(caller) = &self.caller {
             caller.lent(used, self.apart);
@@ -77,6 +78,11 @@ impl Meter {
         if self.caller.is_none() || self.apart {
             METERED.with(|metered| metered.set(metered.get() + used));
         }
+    }
+
+    /// Wall time since the latest poll began.
+    pub(crate) fn since_poll(&self) -> Duration {
+        Duration::from_nanos(self.poll.elapsed())
     }
 
     /// Within a poll, at a tick: whether the guest may go on, and whether it must let others go
@@ -127,7 +133,7 @@ impl Meter {
 
     /// CPU time of the poll that is going on.
     fn running(&self) -> u64 {
-        thread_cpu_ns().saturating_sub(self.poll_began_ns.load(Relaxed))
+        self.poll.used()
     }
 
     fn is_over(&self, running: u64) -> bool {
@@ -231,16 +237,9 @@ pub(crate) fn take_metered() -> u64 {
     METERED.take()
 }
 
-/// CPU time of this thread in nanoseconds.
-pub(crate) fn thread_cpu_ns() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    (now.tv_sec as u64)
-        .wrapping_mul(1_000_000_000)
-        .wrapping_add(now.tv_nsec as u64)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::thread_cpu_ns;
     use super::*;
 
     fn meter() -> Meter {
@@ -272,6 +271,34 @@ mod tests {
         meter.poll_ends();
         assert!(meter.spent() >= Duration::from_millis(5));
         assert_eq!(meter.limit_hit(), Some(Limit::Cpu));
+    }
+
+    #[test]
+    fn a_poll_that_slept_is_not_charged_for_it() {
+        let meter = meter();
+        meter.poll_begins();
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(meter.tick().is_ok());
+        meter.poll_ends();
+        assert!(meter.spent() < Duration::from_millis(5));
+    }
+
+    #[test]
+    fn a_poll_within_another_is_part_of_it() {
+        let outer = Arc::new(Meter::new(Allowance::UNLIMITED));
+        let inner = Meter::under(Allowance::UNLIMITED, outer.clone(), false);
+        let spin = |ns: u64| {
+            let until = thread_cpu_ns() + ns;
+            while thread_cpu_ns() < until {}
+        };
+        outer.poll_begins();
+        spin(1_000_000);
+        inner.poll_begins();
+        spin(1_000_000);
+        inner.poll_ends();
+        outer.poll_ends();
+        assert!(inner.spent() >= Duration::from_millis(1));
+        assert!(outer.spent() >= inner.spent() + Duration::from_millis(1));
     }
 
     #[test]

@@ -2,15 +2,17 @@
 //! clock, wall time by a timer, bytes where they pass. Which limit exists and what its default is,
 //! `holm-manifest` says; what each is called and what it means to reach it, [`Limit`] does.
 
+mod clock;
 mod limit;
 mod memory;
 mod meter;
 
+pub(crate) use clock::thread_cpu_ns;
 pub(crate) use limit::of_engine;
 pub use limit::{Amount, Limit, LimitHit, Reached};
 pub use memory::{HeldMemory, HostMemory, TenantMemory};
 pub use meter::Meter;
-pub(crate) use meter::{take_metered, thread_cpu_ns};
+pub(crate) use meter::take_metered;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,8 +2,9 @@
 
 use super::Value;
 use futures::channel::mpsc;
+use futures::future::Pending;
 use futures::stream::{AbortHandle, Abortable};
-use futures::{SinkExt as _, Stream, StreamExt as _};
+use futures::{FutureExt as _, SinkExt as _, Stream, StreamExt as _};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -25,16 +26,19 @@ pub struct Flow {
 #[derive(Clone, Debug)]
 pub struct FlowSender(pub(super) mpsc::Sender<Value>);
 
-/// The pieces of a flow, as they come.
+/// The pieces of a flow, as they come. What was written before it was ended from outside still comes.
 #[derive(Debug)]
-pub struct Pieces(Abortable<mpsc::Receiver<Value>>);
+pub struct Pieces {
+    written: mpsc::Receiver<Value>,
+    ended: Abortable<Pending<()>>,
+}
 
 impl Flow {
     /// Both ends of a new flow.
     pub fn new() -> (FlowSender, Flow) {
-        let (sender, receiver) = mpsc::channel(PIECES_WAITING);
-        let (pieces, end) = futures::stream::abortable(receiver);
-        let pieces = Arc::new(Mutex::new(Some(Pieces(pieces))));
+        let (sender, written) = mpsc::channel(PIECES_WAITING);
+        let (ended, end) = futures::future::abortable(futures::future::pending());
+        let pieces = Arc::new(Mutex::new(Some(Pieces { written, ended })));
         (FlowSender(sender), Flow { pieces, end })
     }
 
@@ -70,10 +74,46 @@ impl FlowSender {
     }
 }
 
+impl Pieces {
+    /// Whether it was ended from outside, because the call that it is of has failed.
+    pub fn is_cut(&self) -> bool {
+        self.ended.is_aborted()
+    }
+}
+
 impl Stream for Pieces {
     type Item = Value;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Value>> {
-        self.0.poll_next_unpin(cx)
+        match self.written.poll_next_unpin(cx) {
+            Poll::Pending => self.ended.poll_unpin(cx).map(|_| None),
+            written => written,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_before_the_end_comes() {
+        let flow = Flow::of(Value::Bool(true));
+        let mut pieces = flow.pieces().unwrap();
+        flow.end().abort();
+        assert!(pieces.is_cut());
+        let all = futures::executor::block_on(async { (pieces.next().await, pieces.next().await) });
+        assert_eq!(all, (Some(Value::Bool(true)), None));
+    }
+
+    #[test]
+    fn an_end_from_outside_wakes_who_waits() {
+        // Its writing end is held, as by an instance that trapped.
+        let (_sender, flow) = Flow::new();
+        let mut pieces = flow.pieces().unwrap();
+        let end = flow.end();
+        let waits = std::thread::spawn(move || futures::executor::block_on(pieces.next()));
+        end.abort();
+        assert_eq!(waits.join().unwrap(), None);
     }
 }

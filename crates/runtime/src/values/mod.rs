@@ -23,6 +23,7 @@ mod reflect;
 pub mod schema;
 mod session;
 mod signature;
+mod straight;
 #[cfg(test)]
 mod tests;
 mod ty;

@@ -1,23 +1,25 @@
 //! Calls: one in a fresh instance, or several in one that is kept.
 
-use super::abi::{self, Answer, Arguments};
 use super::check::check;
 use super::convert;
 use super::mismatch::{Misfit, Mismatch};
 use super::opened::{self, Opener};
 use super::signature::Signature;
+use super::straight::Straight;
 use super::value::Value;
 use crate::call::{MakeState, Outcome, cannot_start, close, metered, renew};
 use crate::core::InstanceState;
 use crate::error::{Error, Result};
 use crate::fault::{Ended, explain};
+use crate::limits::Meter;
 use crate::link::{Pre, Prepared};
 use futures::StreamExt as _;
 use futures::channel::mpsc;
 use futures::stream::AbortHandle;
-use std::collections::HashMap;
+use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use wasmtime::component::{Accessor, Func, Instance, InstancePre, ResourceAny, Val};
 use wasmtime::{AsContextMut as _, Store};
 
@@ -32,11 +34,20 @@ pub struct Session<S: 'static> {
     pre: InstancePre<S>,
     concurrency: bool,
     instance: Option<Instance>,
-    functions: HashMap<usize, Func>,
+    /// The functions that were called, by their position among the exports.
+    functions: Vec<Option<Known>>,
     /// How the flows of the call that is made are ended, should it fail.
     ends: Vec<AbortHandle>,
     called: bool,
     over: bool,
+}
+
+/// A function of the instance, and what is known of it from then on.
+#[derive(Clone, Copy)]
+struct Known {
+    function: Func,
+    /// Where values go straight into the guest and out of it.
+    straight: Option<Straight>,
 }
 
 impl<S: InstanceState> Prepared<S> {
@@ -69,7 +80,7 @@ impl<S: InstanceState> Prepared<S> {
             pre: pre.clone(),
             concurrency: self.artifact.key.concurrency,
             instance: None,
-            functions: HashMap::new(),
+            functions: Vec::new(),
             ends: Vec::new(),
             called: false,
             over: false,
@@ -120,6 +131,34 @@ impl<S: InstanceState> Session<S> {
                 ..outcome.map(|()| None)
             },
             (_, value) => outcome.map(|()| value.ok().flatten()),
+        }
+    }
+
+    /// The same without an account of it, for who makes millions of calls: what it gave, within the
+    /// same limits.
+    ///
+    /// # Errors
+    /// Those of [`Session::call`].
+    pub async fn value(
+        &mut self,
+        signature: &Signature,
+        arguments: Vec<Value>,
+    ) -> Result<Option<Value>> {
+        let known = self.functions.get(signature.position).copied().flatten();
+        let Some(straight) = known.and_then(|known| known.straight) else {
+            return self.call(signature, arguments).await.result;
+        };
+        self.ready(signature, arguments.len())?;
+        checked(signature, &arguments)?;
+        let (meter, timeout) = self.clocks();
+        let result = {
+            // Pinned here: it is large, and would be copied from one future into the next.
+            let call = pin!(straight.call(&mut self.store, arguments));
+            metered(&meter, timeout, call).await
+        };
+        match result {
+            Ok(value) => Ok(value),
+            Err(error) => Err(self.failed(error)),
         }
     }
 
@@ -203,8 +242,7 @@ impl<S: InstanceState> Session<S> {
         if self.over {
             return Err(self.ended());
         }
-        let meter = self.store.data_mut().core().budget.meter.clone();
-        let timeout = self.store.data_mut().core().budget.allowance().timeout;
+        let (meter, timeout) = self.clocks();
         let dropped = resource.resource_drop_async(&mut self.store);
         match metered(&meter, timeout, dropped).await {
             Ok(()) => Ok(()),
@@ -222,23 +260,13 @@ impl<S: InstanceState> Session<S> {
         &mut self,
         signature: &Signature,
         arguments: Vec<Value>,
-        dispatch: impl AsyncFnOnce(&mut Self, Func, &Signature, Vec<Value>) -> Called<T>,
+        dispatch: impl AsyncFnOnce(&mut Self, Known, &Signature, Vec<Value>) -> Called<T>,
     ) -> Outcome<T> {
         let began = Instant::now();
-        if self.over {
-            return Outcome::failed(self.ended());
+        if let Err(error) = self.ready(signature, arguments.len()) {
+            return Outcome::failed(error);
         }
-        if std::mem::replace(&mut self.called, true)
-            && let Err(error) = renew(&mut self.store)
-        {
-            return Outcome::failed(cannot_start(&error));
-        }
-        if arguments.len() != signature.params.len() {
-            return Outcome::failed(Mismatch::count(signature, arguments.len()).into());
-        }
-        let meter = self.store.data_mut().core().budget.meter.clone();
-        let timeout = self.store.data_mut().core().budget.allowance().timeout;
-        self.ends.clear();
+        let (meter, timeout) = self.clocks();
         let call = async {
             match self.function(signature).await? {
                 Some(function) => dispatch(self, function, signature, arguments).await,
@@ -253,6 +281,8 @@ impl<S: InstanceState> Session<S> {
             }
             Err(error) => Err(self.failed(error)),
         };
+        // They have ended; what fails later is none of theirs.
+        self.ends.clear();
         Outcome {
             result,
             receipt: Some(close(&mut self.store, began)),
@@ -260,8 +290,29 @@ impl<S: InstanceState> Session<S> {
         }
     }
 
+    /// Makes it ready for a call.
+    fn ready(&mut self, signature: &Signature, arguments: usize) -> Result<()> {
+        if self.over {
+            return Err(self.ended());
+        }
+        if std::mem::replace(&mut self.called, true) {
+            renew(&mut self.store).map_err(|error| cannot_start(&error))?;
+        }
+        match arguments == signature.params.len() {
+            true => Ok(()),
+            false => Err(Mismatch::count(signature, arguments).into()),
+        }
+    }
+
+    /// What a call is measured by, and how long it may take.
+    fn clocks(&mut self) -> (Arc<Meter>, Option<Duration>) {
+        let meter = self.store.data_mut().core().budget.meter.clone();
+        let timeout = meter.allowance().timeout;
+        (meter, timeout)
+    }
+
     /// The function, the instance made where there is none yet.
-    async fn function(&mut self, signature: &Signature) -> wasmtime::Result<Option<Func>> {
+    async fn function(&mut self, signature: &Signature) -> wasmtime::Result<Option<Known>> {
         let instance = match self.instance {
             Some(instance) => instance,
             None => {
@@ -269,7 +320,7 @@ impl<S: InstanceState> Session<S> {
                 *self.instance.insert(instance)
             }
         };
-        if let Some(known) = self.functions.get(&signature.position) {
+        if let Some(Some(known)) = self.functions.get(signature.position) {
             return Ok(Some(*known));
         }
         let component = self.pre.component();
@@ -281,29 +332,32 @@ impl<S: InstanceState> Session<S> {
             None => None,
         };
         let index = component.get_export_index(outer.as_ref(), &*signature.function);
-        let found = index.and_then(|index| instance.get_func(&mut self.store, index));
-        self.functions
-            .extend(found.map(|function| (signature.position, function)));
-        Ok(found)
+        let Some(function) = index.and_then(|index| instance.get_func(&mut self.store, index))
+        else {
+            return Ok(None);
+        };
+        let straight = Straight::of(&self.store, function, signature, self.concurrency)?;
+        let known = Known { function, straight };
+        if self.functions.len() <= signature.position {
+            self.functions.resize(signature.position + 1, None);
+        }
+        self.functions[signature.position] = Some(known);
+        Ok(Some(known))
     }
 
     /// Calls, where nothing in the result is left to flow.
     async fn dispatch(
         &mut self,
-        function: Func,
+        known: Known,
         signature: &Signature,
         arguments: Vec<Value>,
     ) -> Called<Option<Value>> {
-        // Async functions of 0.3 give their results in another way; they keep to the long one.
-        if !self.concurrency && signature.types().all(abi::fits) {
-            for (param, value) in signature.params.iter().zip(&arguments) {
-                if let Err(mismatch) = check(&param.ty, value) {
-                    return Ok(Err(Misfit::Arguments(mismatch.within(&param.name))));
-                }
+        let Known { function, straight } = known;
+        if let Some(straight) = straight {
+            if let Err(mismatch) = checked(signature, &arguments) {
+                return Ok(Err(Misfit::Arguments(mismatch)));
             }
-            let typed = function.typed::<Arguments, Answer>(&self.store)?;
-            let answer = typed.call_async(&mut self.store, Arguments(arguments));
-            return Ok(Ok(answer.await?.0));
+            return Ok(Ok(straight.call(&mut self.store, arguments).await?));
         }
         let (open, _) = mpsc::channel(0);
         let arguments = {
@@ -340,7 +394,7 @@ impl<S: InstanceState> Session<S> {
     /// Calls, hands the result on, and stays until what flows out of the guest has ended.
     async fn dispatch_open(
         &mut self,
-        function: Func,
+        Known { function, .. }: Known,
         signature: &Signature,
         arguments: Vec<Value>,
         on_result: impl FnOnce(Option<Value>) + Send,
@@ -412,6 +466,14 @@ fn no_function(signature: &Signature) -> Mismatch {
         "the component exports no function `{}`",
         signature.full_name()
     ))
+}
+
+/// Whether the arguments are of their types.
+fn checked(signature: &Signature, arguments: &[Value]) -> std::result::Result<(), Mismatch> {
+    for (param, value) in signature.params.iter().zip(arguments) {
+        check(&param.ty, value).map_err(|mismatch| mismatch.within(&param.name))?;
+    }
+    Ok(())
 }
 
 fn lowered<S: Send + 'static>(

@@ -1,9 +1,9 @@
 //! What goes in comes out, in each notation and through a guest; what does not fit is told by place.
 
-mod guest;
+pub(super) mod guest;
 mod host;
 mod mistakes;
-mod random;
+pub(super) mod random;
 mod shapes;
 
 use super::json::{self, Bytes, Integers, NoHandles, Options};

@@ -1,14 +1,14 @@
 //! The crate pulldown-cmark as a component: Markdown to HTML, and the headings of a text.
 
-use exports::example::markdown::convert::{Extensions, Guest, Heading};
+use exports::example::markup::convert::{Extensions, Guest, Heading};
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd, html};
 
-wit_bindgen::generate!({ path: "wit", world: "markdown" });
+wit_bindgen::generate!({ path: "wit", world: "markup" });
 
-struct Markdown;
-export!(Markdown);
+struct Markup;
+export!(Markup);
 
-impl Guest for Markdown {
+impl Guest for Markup {
     fn html(text: String, extensions: Extensions) -> String {
         let mut out = String::with_capacity(text.len() * 3 / 2);
         html::push_html(&mut out, Parser::new_ext(&text, options(extensions)));
