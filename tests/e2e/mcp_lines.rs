@@ -186,13 +186,14 @@ fn it_ends_well() {
         .find(|l| l["tool"] == "call-lab_tools_wait")
         .unwrap();
     assert_eq!(waited["outcome"], "ok", "{waited}");
-    // A first message that is none is the agent's mistake.
+    // A first message that is none has its answer, and the end of input is an end.
     let wrong = lab(&[])
         .stdin("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\"}\n")
         .run();
-    wrong
-        .is(2)
-        .says("the conversation with the agent has not begun");
+    wrong.is(0);
+    let said = lines(&wrong.stdout);
+    assert_eq!((said.len(), &said[0]["id"]), (1, &json!(1)), "{said:?}");
+    assert!(said[0]["error"].is_object(), "{said:?}");
 }
 
 #[test]
@@ -254,7 +255,7 @@ fn a_call_that_never_began_has_its_reason_in_the_log() {
     };
     fault("lab_greet", "lab is busy");
     fault("lab_greet", "the arguments of `greet` do not fit");
-    fault("lab_tools_count", "request_body");
+    fault("lab_tools_count", "larger body than its limit (1 KiB)");
     fault("bodies_bodies_endless", "longer than what is collected");
     let counted = log
         .iter()
