@@ -34,6 +34,7 @@ pub mod ticker;
 pub mod trace;
 pub mod values;
 mod wall_clock;
+mod whole;
 
 pub use crate::core::{Core, Denial, Denials, InstanceState, Stop, Watch};
 pub use crate::error::{Error, Kind, Result};

@@ -6,6 +6,7 @@ use super::{Artifact, Cache, Code, Content, Digest, FILE_BYTES_MAX, Form, detect
 use crate::engines::{EngineKey, Engines, Invalid, Proposals};
 use crate::error::{Error, Result};
 use crate::snapshot::{self, Start};
+use crate::whole;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::AsRawFd as _;
@@ -140,31 +141,9 @@ impl Loader {
         };
         let key = key_for(path, form, &bytes, &binary, options)?;
         let code = compile(path, form, &self.engines.get(key)?, &binary)?;
-        let wrong = |e: std::io::Error| {
-            // The name that it has meanwhile is nobody's business.
-            let cause = e.to_string();
-            let cause = cause.split(" at path ").next().unwrap_or_default();
-            Error::yours(format!("cannot write {}", output.display())).caused_by(cause)
-        };
-        let folder = output
-            .parent()
-            .filter(|p| !p.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        if !folder.is_dir() {
-            let what = format!("there is no folder {}", folder.display());
-            let help = format!("create it: mkdir -p {}", folder.display());
-            return Err(Error::yours(what).help(help));
-        }
-        if output.is_dir() {
-            let what = format!("{} is a folder", output.display());
-            let help = format!("name the file: -o {}/FILE.cwasm", output.display());
-            return Err(Error::yours(what).help(help));
-        }
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(wrong)?;
-        std::io::Write::write_all(&mut file, &code).map_err(wrong)?;
-        file.as_file().sync_all().map_err(wrong)?;
+        let named = whole::prepare(output, &code, "FILE.cwasm")?;
         self.cache.vouch(&Digest::of(&code), key, form)?;
-        file.persist(output).map_err(|e| wrong(e.error))?;
+        named()?;
         Ok(code.len() as u64)
     }
 

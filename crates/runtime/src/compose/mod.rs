@@ -19,8 +19,7 @@ pub use wac::{Packages, document};
 
 use crate::engines::{Invalid, Proposals};
 use crate::error::{Error, Result};
-use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
+use crate::whole;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use wac_graph::types::{ItemKind, Package, Type, Types};
@@ -62,25 +61,7 @@ impl Composed {
 
     /// Writes it, whole or not at all.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let wrong = |error: std::io::Error| {
-            // The temporary file's error has its name, which means nothing to anybody.
-            let inner = error.get_ref().and_then(std::error::Error::source);
-            let cause = inner.map_or_else(|| error.to_string(), ToString::to_string);
-            Error::yours(format!("cannot write {}", path.display())).caused_by(cause)
-        };
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        let mut file = tempfile::Builder::new()
-            .prefix(".new-")
-            // As any program writes a file: what the umask allows.
-            .permissions(std::fs::Permissions::from_mode(0o666))
-            .tempfile_in(folder.unwrap_or(Path::new(".")))
-            .map_err(wrong)?;
-        file.write_all(&self.binary).map_err(wrong)?;
-        file.as_file().sync_all().map_err(wrong)?;
-        file.persist(path).map_err(|error| wrong(error.error))?;
-        Ok(())
+        whole::write(path, &self.binary, "FILE.wasm")
     }
 }
 
