@@ -101,6 +101,8 @@ fn docs_that_the_binary_has_are_shown() {
 
 #[test]
 fn a_component_of_an_app_calls_those_it_is_linked_to() {
+    // Python's interpreter is compiled for it.
+    let _alone = crate::app::alone();
     let app = Scratch::new();
     let manifest = std::fs::read_to_string(repo().join("examples/polyglot/holm.toml")).unwrap();
     app.write("holm.toml", manifest);
