@@ -52,6 +52,14 @@ pub fn peers() -> PathBuf {
     cache().join("peers")
 }
 
+/// The interpreter in which `scripts/test-python` has installed the Python package: of the oldest
+/// version, where there are several
+pub fn python() -> Option<PathBuf> {
+    let folders = cache().join("python-envs").read_dir().ok()?;
+    let pythons = folders.filter_map(|folder| Some(folder.ok()?.path().join("bin/python")));
+    pythons.filter(|python| python.exists()).min()
+}
+
 /// Cargo itself, run in the workspace whatever the caller's folder is, and without what the cargo
 /// that runs us has set for us: some build scripts (ring's) watch those variables, and would have
 /// half of the tree compiled again.

@@ -49,6 +49,8 @@ enum Command {
     Schema(commands::schema::Args),
     Completions(commands::completions::Args),
     #[command(hide = true)]
+    BenchCalls(commands::bench_calls::Args),
+    #[command(hide = true)]
     BenchInstantiate(commands::bench_instantiate::Args),
     #[command(hide = true)]
     BenchKeyvalue(commands::bench_keyvalue::Args),
@@ -85,6 +87,7 @@ fn command() -> ExitCode {
         Command::Cache(args) => commands::cache::run(args),
         Command::Schema(args) => commands::schema::run(args),
         Command::Completions(args) => commands::completions::run(args),
+        Command::BenchCalls(args) => commands::bench_calls::run(args),
         Command::BenchInstantiate(args) => commands::bench_instantiate::run(args),
         Command::BenchKeyvalue(args) => commands::bench_keyvalue::run(args),
     }

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: Holm beside a bare HTTP server and its peers, in one run, as ratios.
 
 pub mod bare_hyper;
+mod calls;
 mod cold_start;
 mod cores;
 mod hop;
@@ -63,6 +64,8 @@ enum Part {
     Keyvalue,
     /// What a call from one component to another costs, linked and composed
     Hop,
+    /// What a call costs inside of Holm, from Python, over HTTP and by an agent
+    Calls,
     /// A host of ten thousand apps, and what they feel of each other (minutes)
     Tenants,
     /// A hundred thousand live instances, where `vm.max_map_count` was raised
@@ -121,6 +124,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
             Part::Instances => report.sections.push(instances::measure(&bench)),
             Part::Keyvalue => report.sections.push(keyvalue::measure(&bench)),
             Part::Hop => report.sections.push(hop::measure(&bench)),
+            Part::Calls => {
+                report.sections.push(calls::measure(&bench));
+                report.sections.push(calls::libraries(&bench));
+            }
             Part::Tenants => report.sections.push(tenants::measure(&bench)),
             Part::Asleep => report.sections.push(tenants::asleep::measure_more(&bench)),
             Part::Neighbour => report.sections.push(neighbour::measure(&bench)),

@@ -1,6 +1,7 @@
 //! One file per subcommand: its arguments, what they mean, and the call.
 
 pub mod apps;
+pub mod bench_calls;
 pub mod bench_instantiate;
 pub mod bench_keyvalue;
 pub mod cache;
