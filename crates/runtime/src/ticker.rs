@@ -120,17 +120,25 @@ impl Ticker {
                 // It has just slept.
                 self.polled.store(now, SeqCst);
             } else if now.saturating_sub(polled) > LINGER_MS {
-                self.sleep();
+                self.sleep(polled);
                 continue;
             }
             self.pause();
         }
     }
 
-    /// Until a guest is polled.
-    fn sleep(&self) {
+    /// Until a guest is polled; the last time was at `polled`.
+    fn sleep(&self, polled: u64) {
         self.asleep.store(true, SeqCst);
-        self.polled.store(NOBODY, SeqCst);
+        // Who was polled since has not seen that anybody sleeps.
+        let nobody_since = self
+            .polled
+            .compare_exchange(polled, NOBODY, SeqCst, SeqCst)
+            .is_ok();
+        if !nobody_since {
+            self.asleep.store(false, SeqCst);
+            return;
+        }
         // Who is polled from here on wakes the ticker. Who is in the middle of a poll, perhaps in a
         // host function, is met by one more tick, and wakes it from there.
         self.pause();
