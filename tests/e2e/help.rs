@@ -10,6 +10,7 @@ fn of_each_command() {
         "up",
         "apps",
         "mcp",
+        "build",
         "check",
         "inspect",
         "compile",

@@ -10,6 +10,7 @@ mod python;
 mod support;
 
 mod bad_input;
+mod build;
 mod cache;
 mod call;
 mod call_bad;

@@ -4,6 +4,7 @@ pub mod apps;
 pub mod bench_calls;
 pub mod bench_instantiate;
 pub mod bench_keyvalue;
+pub mod build;
 pub mod cache;
 pub mod call;
 pub mod check;

@@ -134,8 +134,10 @@ fn sections(binary: &[u8], inspection: &mut Inspection) {
 fn wit(binary: &[u8], docs: Option<&Path>) -> Result<String> {
     let wrong = |e: String| Error::yours("its types cannot be shown as WIT").caused_by(e);
     let mut decoded = wit_component::decode(binary).map_err(|e| wrong(format!("{e:#}")))?;
-    if let (Some(docs), DecodedWasm::Component(resolve, world)) = (docs, &mut decoded) {
-        AddedDocs::read(docs)?.add_to(resolve, *world);
+    if let DecodedWasm::Component(resolve, world) = &mut decoded
+        && let Some(docs) = AddedDocs::of(binary, docs)?
+    {
+        docs.add_to(resolve, *world);
     }
     let mut printer = wit_component::WitPrinter::default();
     printer.emit_docs(true);

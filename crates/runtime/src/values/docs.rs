@@ -1,5 +1,6 @@
 //! Docs from WIT beside a component: most toolchains drop them from the binary.
 
+use super::embedded;
 use super::signature::without_version;
 use crate::error::{Error, Result};
 use std::collections::HashMap;
@@ -12,13 +13,21 @@ pub(crate) struct AddedDocs {
     /// By interface without its version (empty for what a world defines), and a name within it:
     /// empty for the interface itself, `add` for a function, `order` for a type, `order/price` for
     /// a field or a case.
-    items: HashMap<(String, String), String>,
-    world: Option<String>,
+    pub(super) items: HashMap<(String, String), String>,
+    pub(super) world: Option<String>,
 }
 
 impl AddedDocs {
+    /// Those of a folder of WIT or a file; without one, those that `holm build` wrote into the binary.
+    pub(crate) fn of(binary: &[u8], wit: Option<&Path>) -> Result<Option<AddedDocs>> {
+        match wit {
+            Some(path) => Self::read(path).map(Some),
+            None => Ok(embedded::read(binary)),
+        }
+    }
+
     /// Reads a folder of WIT, or a file.
-    pub(crate) fn read(path: &Path) -> Result<AddedDocs> {
+    pub(super) fn read(path: &Path) -> Result<AddedDocs> {
         let shown = path.display();
         if !path.exists() {
             return Err(Error::yours(format!("{shown} does not exist")).help(

@@ -58,8 +58,8 @@ impl Signatures {
         let DecodedWasm::Component(mut resolve, world) = decoded else {
             return Err(wrong("it is a package of WIT, not a component".into()));
         };
-        if let Some(path) = wit {
-            AddedDocs::read(path)?.add_to(&mut resolve, world);
+        if let Some(docs) = AddedDocs::of(binary, wit)? {
+            docs.add_to(&mut resolve, world);
         }
         let mut reflector = Reflector {
             resolve: &resolve,

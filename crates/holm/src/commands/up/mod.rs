@@ -11,6 +11,7 @@ pub use manifest::{is_webassembly, load_manifest, source_of};
 pub use serving::address;
 
 use super::check;
+use crate::commands::build::run_command;
 use crate::grants::GrantFlags;
 use crate::{exit, report};
 use holm_host::admin::Admin;
@@ -351,22 +352,7 @@ fn routes(manifest: &Manifest) {
 
 async fn build(manifest: &Manifest) -> Result<(), Stop> {
     for component in &manifest.components {
-        if let Some(build) = &component.build {
-            eprintln!("building {}: {}", component.name, build.command.value);
-            building::build(&component.name, build, &manifest.dir)
-                .await
-                .map_err(build_failed)?;
-            let made = component.source.value.resolve(&manifest.dir);
-            if !made.exists() {
-                return Err(Error::yours(format!(
-                    "the build of `{}` ended well, but made no {}",
-                    component.name,
-                    made.display()
-                ))
-                .help("`source` names the file that the build makes")
-                .into());
-            }
-        }
+        run_command(component, manifest).await?;
     }
     Ok(())
 }
