@@ -98,27 +98,3 @@ fn docs_that_the_binary_has_are_shown() {
         .run();
     output.is(0).prints("42\n");
 }
-
-#[test]
-fn a_component_of_an_app_calls_those_it_is_linked_to() {
-    // Python's interpreter is compiled for it.
-    let _alone = crate::app::alone();
-    let app = Scratch::new();
-    let manifest = std::fs::read_to_string(repo().join("examples/polyglot/holm.toml")).unwrap();
-    app.write("holm.toml", manifest);
-    for name in ["web", "payments", "fraud"] {
-        let file = guest(&format!("polyglot-{name}"));
-        std::os::unix::fs::symlink(file, app.join(format!("{name}.wasm"))).unwrap();
-    }
-    let charge = |order: &str| {
-        holm()
-            .args(["call", "--app", ".", "payments", "charge", order])
-            .dir(app.path())
-            .run()
-    };
-    let good = charge("{customer: \"Ada Lovelace\", amount: 1250, country: \"GB\"}");
-    good.is(0).prints("ok(\"pay-da3245dd\")\n");
-    let fraud = charge("{customer: \"r2d2\", amount: 200000, country: \"AQ\"}");
-    fraud.is(1);
-    assert_eq!(fraud.stdout, "err(fraud(100))\n");
-}

@@ -36,6 +36,8 @@ fn each_fixture_has_its_test() {
         "simd",
         "unknown-import",
         "newer-wasi",
+        // Tested elsewhere: calls, errors, agents, benches.
+        "calls",
         "clash",
         "documented",
         "lies",

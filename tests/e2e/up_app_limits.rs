@@ -6,7 +6,7 @@ use crate::up_limits::{ask, get, host_of};
 /// An app of two components with these limits of its own.
 fn up(limits: &str) -> (App, Served) {
     let app = host_of(&[
-        ("one", "http-lab", "limits.queue_time = \"50 ms\""),
+        ("one", "http-lab", "limits.queue_time = \"30 s\""),
         ("two", "http-lab", "limits.queue_time = \"50 ms\""),
     ]);
     let own = format!("name = \"limits\"\nlimits = {{ {limits} }}\n");

@@ -149,7 +149,7 @@ fn grants_are_kept_apart() {
 
 #[test]
 fn a_callee_takes_turns_among_its_own_calls() {
-    let server = linked("", "limits = { concurrency = 1, queue = 0 }").up();
+    let server = linked("", "limits = { concurrency = 1 }").up();
     // Its one place is free again when the event is over.
     for _ in 0..5 {
         says(&server, "/calls?2", "ok\n");

@@ -78,19 +78,38 @@ impl Queue {
     /// A place among the calls at work, at once or in turn.
     pub async fn enter(&self) -> Result<Turn, Box<Error>> {
         let mut turn = self.enter_within().await?;
-        let of_app = match self.app.0.clone().try_acquire_owned() {
-            Ok(place) => place,
-            Err(_) => {
-                let place = self.app.0.clone().acquire_owned();
-                let place = self.wait_for(&turn, place).await.map_err(|mut error| {
-                    error.help = vec![OF_APP.to_owned()];
-                    error
-                })?;
-                place.map_err(|_| closed())?
+        let until = turn.until.unwrap_or_else(|| Instant::now() + self.patience);
+        // Nobody keeps one place while waiting for the other: a call within a call has its app's and
+        // waits for its component's.
+        loop {
+            if let Ok(of_app) = self.app.0.clone().try_acquire_owned() {
+                turn._of_app = Some(of_app);
+                return Ok(turn);
             }
-        };
-        turn._of_app = Some(of_app);
-        Ok(turn)
+            drop(turn);
+            let waited = self.wait(until, self.app.0.clone().acquire_owned()).await;
+            let of_app = waited.map_err(|mut error| {
+                error.help = vec![OF_APP.to_owned()];
+                error
+            })?;
+            let of_app = of_app.map_err(|_| closed())?;
+            if let Ok(place) = self.places.clone().try_acquire_owned() {
+                return Ok(Turn {
+                    _place: place,
+                    _of_app: Some(of_app),
+                    until: Some(until),
+                });
+            }
+            drop(of_app);
+            let place = self
+                .wait(until, self.places.clone().acquire_owned())
+                .await?;
+            turn = Turn {
+                _place: place.map_err(|_| closed())?,
+                _of_app: None,
+                until: Some(until),
+            };
+        }
     }
 
     /// The same for a call within a call of the app's, which has its place: were each to have one,
@@ -186,6 +205,8 @@ mod tests {
         let error = two.enter().await.err().unwrap();
         assert_eq!(error.limit, Some(Limit::QueueTime));
         assert_eq!(error.help, [OF_APP]);
+        // Who waits for the app's keeps none of its own.
+        assert_eq!(two.free(), 512);
         // Who calls on already has one.
         assert!(two.enter_within().await.is_ok());
         drop(turn);

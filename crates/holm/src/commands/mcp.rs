@@ -47,7 +47,7 @@ Examples:
   holm mcp tool.wasm                            one component, over standard input and output
   holm mcp --http https://api.example.com a.wasm b.wasm
                                                 two, each granted the same
-  holm mcp examples/shop                        what an app's [[mcp]] tables offer
+  holm mcp examples/from-python                 what an app's [[mcp]] tables offer
   holm mcp --tool 'example:shop/orders.*' shop.wasm
                                                 the functions of one interface
   holm mcp --listen 127.0.0.1:3002 tool.wasm    over HTTP: http://127.0.0.1:3002/mcp
@@ -209,7 +209,7 @@ fn offer(args: &Args) -> Result<Option<Offer>, Stop> {
     if args.files.is_empty() && args.allow_load.is_some() {
         if granted || chosen.is_some() {
             return Err(
-                Error::yours("these flags are for FILES, and there are none")
+                Error::yours("`--tool` and grants are for FILES, and there are none")
                     .help("what agents load is granted nothing but what they are allowed to grant")
                     .help("--allow-grant GRANT lets them")
                     .into(),

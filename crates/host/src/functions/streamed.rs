@@ -81,15 +81,21 @@ where
     let instance = call.component.take_fresh(&call.loaded, &call.turn).await;
     let instance = taken(instance)?;
     let (here, client) = oneshot::channel();
-    let (begin, begun) = oneshot::channel();
+    let (begin, mut begun) = oneshot::channel();
     let tenant = call.component.tenant.clone();
     let task = tenant.spawn(run(call, instance, input, begin, client));
-    tokio::select! {
-        Ok(mut answer) = begun => {
+    // What is short has perhaps begun and ended by the time that anybody looks.
+    let ended = tokio::select! {
+        biased;
+        Ok(answer) = &mut begun => Ok(answer),
+        ended = task => begun.try_recv().map_err(|_| ended),
+    };
+    match ended {
+        Ok(mut answer) => {
             answer._here = Some(here);
             Ok(Given::Stream(answer))
         }
-        ended = task => came_to(ended).map(Given::Whole),
+        Err(ended) => came_to(ended).map(Given::Whole),
     }
 }
 

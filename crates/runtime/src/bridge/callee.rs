@@ -196,10 +196,11 @@ impl<S: InstanceState> Slot<S> {
 
 impl<S: InstanceState> Callee<S> {
     pub(super) async fn new(of: &Target<S>, fresh: Fresh<S>) -> Result<Box<Self>> {
+        // Dropped in the other order: a place is free when its store is gone.
         let Fresh {
-            mut store,
-            at_end,
             held,
+            at_end,
+            mut store,
         } = fresh;
         let name = of.callee.name().clone();
         let Some(pre) = of.callee.prepared().component() else {

@@ -7,6 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use wasmtime::component::Val;
 
+/// What a call under way takes of the host beside its values, about. A guest may give calls up that
+/// go on at the other side, and has nothing of them any more.
+const PER_CALL: usize = 2 << 10;
+
 /// The way between a caller and a callee in a task of its own.
 pub(super) struct Passage {
     /// Why the callee has ended, where it did so before its caller.
@@ -77,7 +81,7 @@ impl Drop for Parked {
 impl Within {
     /// Takes values on.
     pub(super) fn park(&self, values: &[Val]) -> Result<Parked, LimitHit> {
-        self.passage.park(bytes_of(values))
+        self.passage.park(PER_CALL + bytes_of(values))
     }
 
     /// Nothing comes any more: whether that is because the callee has failed.

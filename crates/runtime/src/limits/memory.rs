@@ -69,21 +69,26 @@ impl TenantMemory {
     /// tenant would then have more than it leaves to others. So one has half of all at most, two have
     /// a third each, and somebody who comes late always finds some. Gives the limit that is in the way.
     pub(super) fn take(&self, bytes: u64) -> Result<(), Limit> {
-        let of_all = self
+        let more = |used: u64| used.checked_add(bytes);
+        let within = |used| more(used).filter(|own| *own <= self.most);
+        let before = self.used.fetch_update(Relaxed, Relaxed, within);
+        let own = before.map_err(|_| Limit::AppMemory)? + bytes;
+        // Counted only where it fits: an attempt of one is in nobody's way.
+        let fits = |of_all| {
+            let left = self.host.most.checked_sub(of_all);
+            left.is_some_and(|left| !self.shared || own <= left)
+        };
+        let within = |used| more(used).filter(|of_all| fits(*of_all));
+        if self
             .host
             .used
-            .fetch_add(bytes, Relaxed)
-            .saturating_add(bytes);
-        let own = self.used.fetch_add(bytes, Relaxed).saturating_add(bytes);
-        let left = self.host.most.checked_sub(of_all);
-        let fits = left.is_some_and(|left| !self.shared || own <= left);
-        let limit = match own > self.most {
-            true => Limit::AppMemory,
-            false if fits => return Ok(()),
-            false => Limit::HostMemory,
-        };
-        self.give_back(bytes);
-        Err(limit)
+            .fetch_update(Relaxed, Relaxed, within)
+            .is_err()
+        {
+            self.used.fetch_sub(bytes, Relaxed);
+            return Err(Limit::HostMemory);
+        }
+        Ok(())
     }
 
     pub(super) fn give_back(&self, bytes: u64) {

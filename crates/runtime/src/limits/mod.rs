@@ -122,6 +122,8 @@ impl Allowance {
 pub struct Budget {
     memory: u64,
     memory_peak: u64,
+    /// What the growth that is under way adds, and the peak before it.
+    growing: Option<(u64, u64)>,
     table_elements: usize,
     /// What its memory is taken from; nothing where nobody else wants any.
     tenant: Option<Arc<TenantMemory>>,
@@ -151,6 +153,7 @@ impl Budget {
         Budget {
             memory: 0,
             memory_peak: 0,
+            growing: None,
             table_elements: 0,
             tenant: None,
             meter: Arc::new(meter),
@@ -173,8 +176,13 @@ impl ResourceLimiter for Budget {
         &mut self,
         current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        self.growing = None;
+        // The engine asks before it looks at the memory's own maximum.
+        if maximum.is_some_and(|most| desired > most) {
+            return Ok(false);
+        }
         let more = (desired as u64).saturating_sub(current as u64);
         let total = self.memory.saturating_add(more);
         if total > self.allowance().memory {
@@ -187,9 +195,21 @@ impl ResourceLimiter for Budget {
             self.meter.hit(limit);
             return Ok(false);
         }
+        self.growing = Some((more, self.memory_peak));
         self.memory = total;
         self.memory_peak = self.memory_peak.max(total);
         Ok(true)
+    }
+
+    fn memory_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
+        if let Some((more, peak)) = self.growing.take() {
+            self.memory -= more;
+            self.memory_peak = peak;
+            if let Some(tenant) = &self.tenant {
+                tenant.give_back(more);
+            }
+        }
+        Ok(())
     }
 
     fn table_growing(
@@ -250,7 +270,18 @@ mod tests {
         assert_eq!(second.meter.limit_hit(), Some(Limit::HostMemory));
         drop((first, second));
         assert_eq!(host.used(), 0);
-        assert!(take(20).0);
+        let (taken, mut third) = take(20);
+        assert!(taken);
+        // What its own maximum forbids is not counted; nor is what then failed.
+        assert!(!third.memory_growing(20, 60, Some(50)).unwrap());
+        assert!(third.memory_growing(20, 50, Some(50)).unwrap());
+        third
+            .memory_grow_failed(wasmtime::Error::msg("no"))
+            .unwrap();
+        third
+            .memory_grow_failed(wasmtime::Error::msg("no"))
+            .unwrap();
+        assert_eq!((host.used(), third.memory_peak()), (20, 20));
     }
 
     #[test]

@@ -154,6 +154,11 @@ mod tests {
         (import "" "one" (func $one (param i32)))
         (import "" "two" (func $two (param i32 i32)))
         (import "" "three" (func $three (param i32 i32 i32)))
+        (import "" "memory" (memory 1))
+        (func (export "lifted") (param i32 i32) (result i32)
+          (i32.store (i32.const 16) (local.get 0))
+          (i32.store (i32.const 20) (local.get 1))
+          (i32.const 16))
         (func (export "none") (result i32) (call $none) (i32.const 0))
         (func (export "one") (param i32) (result i32)
           (call $one (local.get 0)) (i32.const 0))
@@ -164,7 +169,8 @@ mod tests {
         (func (export "callback") (param i32 i32 i32) (result i32) unreachable))
       (core instance $code (instantiate $code (with "" (instance
         (export "none" (func $none)) (export "one" (func $one))
-        (export "two" (func $two)) (export "three" (func $three))))))
+        (export "two" (func $two)) (export "three" (func $three))
+        (export "memory" (memory $m))))))
       (alias core export $code "callback" (core func $callback))
       (func (export "none") async
         (canon lift (core func $code "none") async (callback $callback)))
@@ -176,6 +182,9 @@ mod tests {
       (func (export "three") async (param "value" $either) (result $either)
         (canon lift (core func $code "three") async (callback $callback)
           (memory $m) (realloc $realloc) string-encoding=utf8))
+      (func (export "lifted") async (param "value" string) (result string)
+        (canon lift (core func $code "lifted")
+          (memory $m) (realloc $realloc) string-encoding=utf8))
     )"#;
 
     #[test]
@@ -185,7 +194,13 @@ mod tests {
         let signatures = Signatures::of_binary(&binary, None).unwrap();
         let component = Component::new(&engine, &binary).unwrap();
         let mut random = Random(7);
-        for (name, count) in [("none", 0), ("one", 1), ("two", 2), ("three", 3)] {
+        for (name, count) in [
+            ("none", 0),
+            ("one", 1),
+            ("two", 2),
+            ("three", 3),
+            ("lifted", 2),
+        ] {
             let signature = signatures.find(name).unwrap();
             let mut store = Store::new(&engine, ());
             let linker = Linker::new(&engine);

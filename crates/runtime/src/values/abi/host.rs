@@ -52,12 +52,23 @@ unsafe impl<const COUNT: usize> Lift for Taken<COUNT> {
     }
 
     fn linear_lift_from_memory(
-        _: &mut LiftContext<'_>,
-        _: InterfaceType,
-        _: &[u8],
+        cx: &mut LiftContext<'_>,
+        ty: InterfaceType,
+        from: &[u8],
     ) -> Result<Self> {
-        // Only of functions that have more parameters than registers.
-        Err(misfit())
+        // The result of an async function that was lifted like an ordinary one. The engine takes it
+        // for as long as this type says it is, which is nothing: a place in memory.
+        let memory = cx.memory().as_ptr().addr();
+        let start = from.as_ptr().addr().wrapping_sub(memory);
+        let abi = cx.types.canonical_abi(&ty);
+        if !start.is_multiple_of(abi.align32 as usize) {
+            return Err(misfit());
+        }
+        let bytes = lift::within(cx.memory(), start, abi.size32 as usize)?;
+        match lift::load(cx, ty, bytes)? {
+            Value::Tuple(values) => Ok(Taken(values)),
+            _ => Err(misfit()),
+        }
     }
 }
 
