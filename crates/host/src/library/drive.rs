@@ -103,18 +103,22 @@ fn drive_by<T>(
 ) -> Result<T, Stopped> {
     let mut context = Context::from_waker(waker);
     let mut asked: Option<Instant> = None;
+    // A poll that panicked has left them: they are none of this call's.
+    drop(REQUESTS.take());
     loop {
         let polled = call.as_mut().poll(&mut context);
-        outside.polled();
-        if let Poll::Ready(value) = polled {
-            return Ok(value);
-        }
+        // At once: what the outside does may drive another call on this thread.
         let requests = REQUESTS.take();
+        outside.polled();
         let idle = requests.is_empty();
         for request in requests {
             let answer = outside.answer(request.function, request.arguments);
             // Who asked may be gone.
             let _ = request.answer.send(answer);
+        }
+        // Not before the answers: a guest may give its result and ask in one poll.
+        if let Poll::Ready(value) = polled {
+            return Ok(value);
         }
         if idle && !sleeper.woken.swap(false, AcqRel) {
             std::thread::park_timeout(ASKED);

@@ -10,14 +10,28 @@ use std::sync::{Arc, Mutex, PoisonError};
 const IDLE_MOST: usize = 64;
 
 /// Instances of one component. Who calls takes one that waits, or a fresh one.
+/// What waits is dropped with the last clone of it.
 #[derive(Clone)]
-pub struct Pool(Arc<Shared>);
+pub struct Pool(Arc<Owner>);
+
+/// The pool in the hands of those who call. Its instances hold [`Shared`] alone: they would keep
+/// each other alive otherwise.
+struct Owner(Arc<Shared>);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        let idle = self.0.idle().take();
+        // Dropping them takes a while: not under the lock.
+        drop(idle);
+    }
+}
 
 pub(super) struct Shared {
     pub(super) prepared: Prepared<State>,
     pub(super) make: MakeState<State>,
     pub(super) reuse: Option<u32>,
-    idle: Mutex<Vec<Arc<Instance>>>,
+    /// Nothing, where nobody can take one any more.
+    idle: Mutex<Option<Vec<Arc<Instance>>>>,
 }
 
 impl Pool {
@@ -26,40 +40,54 @@ impl Pool {
         make: MakeState<State>,
         reuse: Option<u32>,
     ) -> Self {
-        Pool(Arc::new(Shared {
+        let shared = Shared {
             prepared,
             make,
             reuse,
-            idle: Mutex::default(),
-        }))
+            idle: Mutex::new(Some(Vec::new())),
+        };
+        Pool(Arc::new(Owner(Arc::new(shared))))
     }
 
     /// An instance of the pool, for as long as this is held, and then for as long as resources in
     /// it are.
     pub fn take(&self) -> Taken {
-        let idle = self.0.idle().pop();
+        let idle = self.shared().idle().as_mut().and_then(Vec::pop);
         let instance =
-            idle.unwrap_or_else(|| Arc::new(Instance::new(self.0.clone(), Kept::ByPool)));
+            idle.unwrap_or_else(|| Arc::new(Instance::new(self.shared().clone(), Kept::ByPool)));
         instance.taken();
         Taken(instance)
     }
 
     /// An instance of one's own.
     pub fn own(&self) -> Arc<Instance> {
-        Arc::new(Instance::new(self.0.clone(), Kept::ByOwner))
+        Arc::new(Instance::new(self.shared().clone(), Kept::ByOwner))
     }
 
     /// Lets go of the instances that wait.
     pub fn drop_idle(&self) {
-        let idle = std::mem::take(&mut *self.0.idle());
+        let idle = self.shared().idle().as_mut().map(std::mem::take);
         drop(idle);
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        let Owner(shared) = &*self.0;
+        shared
     }
 }
 
-/// An instance that was taken out of its pool; it goes back when this is dropped.
+/// An instance that is held for a call; one of a pool goes back when this is dropped and nobody
+/// else holds it.
 pub struct Taken(Arc<Instance>);
 
 impl Taken {
+    /// The same for an instance that is out of its pool already: a resource in it is given away
+    /// with the call, and would be the last that holds it.
+    pub fn of(instance: &Arc<Instance>) -> Taken {
+        instance.hold();
+        Taken(instance.clone())
+    }
+
     /// The instance.
     pub fn instance(&self) -> &Arc<Instance> {
         &self.0
@@ -73,14 +101,16 @@ impl Drop for Taken {
 }
 
 impl Shared {
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Instance>>> {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Option<Vec<Arc<Instance>>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives an instance back that nobody uses.
     pub(super) fn give_back(&self, instance: Arc<Instance>) {
         let mut idle = self.idle();
-        if idle.len() < IDLE_MOST {
+        if let Some(idle) = &mut *idle
+            && idle.len() < IDLE_MOST
+        {
             idle.push(instance);
             return;
         }
