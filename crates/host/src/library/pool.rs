@@ -119,3 +119,100 @@ impl Shared {
         drop(instance);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Library, Options, Outside};
+    use super::*;
+    use holm_manifest::Value as Setting;
+    use holm_runtime::Runtime;
+    use holm_runtime::artifact::{Cache, Loader};
+    use holm_runtime::engines::Engines;
+    use holm_runtime::pools::PoolSize;
+    use holm_runtime::values::{Signature, Value};
+
+    const COMPONENT: &str = r#"(component
+        (core module $m (func (export "f")))
+        (core instance $i (instantiate $m))
+        (func (export "f") (canon lift (core func $i "f"))))"#;
+
+    struct Nobody;
+
+    impl Outside for Nobody {
+        fn answer(&mut self, _: usize, _: Vec<Value>) -> wasmtime::Result<Option<Value>> {
+            Err(wasmtime::Error::msg("nothing is provided"))
+        }
+
+        fn go_on(&mut self) -> bool {
+            true
+        }
+    }
+
+    fn pool() -> (Pool, Signature) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f.wat");
+        std::fs::write(&path, COMPONENT).unwrap();
+        let cache = Cache::at(&folder.path().join("cache"));
+        let loader = Loader::new(Engines::new(PoolSize::of_one_app()), cache);
+        let nothing = || Setting::table(Vec::<(&str, Setting)>::new());
+        let options = Options {
+            path,
+            name: "f".into(),
+            grants: nothing(),
+            limits: nothing(),
+            base: folder.path().to_owned(),
+            state: None,
+            wit: None,
+            reuse: None,
+        };
+        let Ok(library) = Library::load(Arc::new(Runtime::new(loader)), options) else {
+            panic!("it does not load");
+        };
+        let signature = library.signatures().exports[0].clone();
+        (library.link(&[]).unwrap(), signature)
+    }
+
+    /// Calls the function: an instance that was never called does not go back to the pool.
+    fn call(instance: &Arc<Instance>, signature: &Signature) {
+        let threads = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let called = instance.call(threads.handle(), signature, Vec::new(), &mut Nobody);
+        assert!(matches!(called, Ok(None)));
+    }
+
+    #[test]
+    fn instances_end_with_their_pool() {
+        let (pool, signature) = pool();
+        let (idle, held) = (pool.take(), pool.take());
+        call(idle.instance(), &signature);
+        call(held.instance(), &signature);
+        let was_idle = Arc::downgrade(idle.instance());
+        let was_held = Arc::downgrade(held.instance());
+        drop(idle);
+        assert_eq!(was_idle.strong_count(), 1, "it waits in the pool");
+        let clone = pool.clone();
+        drop(pool);
+        assert_eq!(was_idle.strong_count(), 1, "a clone holds the pool");
+        drop(clone);
+        assert_eq!(was_idle.strong_count(), 0);
+        assert_eq!(was_held.strong_count(), 1, "somebody holds it");
+        drop(held);
+        assert_eq!(was_held.strong_count(), 0);
+    }
+
+    #[test]
+    fn one_that_is_held_for_a_call_stays_out_of_the_pool() {
+        let (pool, signature) = pool();
+        let taken = pool.take();
+        call(taken.instance(), &signature);
+        let again = Taken::of(taken.instance());
+        drop(taken);
+        assert!(!Arc::ptr_eq(pool.take().instance(), again.instance()));
+        let was = again.instance().clone();
+        drop(again);
+        assert!(Arc::ptr_eq(pool.take().instance(), &was));
+    }
+}
