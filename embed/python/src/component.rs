@@ -13,6 +13,7 @@ use holm_host::library::{Library, Options, provided};
 use holm_runtime::values::{Signatures, TypeName};
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
+use pyo3::sync::MutexExt as _;
 use pyo3::types::{PyDict, PyTuple};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -183,7 +184,10 @@ fn function(
     target: Target,
 ) -> PyResult<Function> {
     let signature = signatures.exports.get(position).ok_or_else(no_such)?;
-    let mut shapes = shapes.lock().unwrap_or_else(PoisonError::into_inner);
+    // It is held while Python's code runs, which may let other threads in.
+    let mut shapes = shapes
+        .lock_py_attached(py)
+        .unwrap_or_else(PoisonError::into_inner);
     Function::new(py, signature, &mut shapes, target)
 }
 

@@ -13,8 +13,9 @@ use futures::StreamExt as _;
 use holm_host::library::drive;
 use holm_runtime::Error;
 use holm_runtime::values::{Flow, FlowSender, Numbers, Pieces, Type, Value};
-use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError};
 use pyo3::prelude::*;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// What Python sends as a stream or a future: what is there at once, or what comes by and by.
@@ -36,7 +37,7 @@ pub fn send(
     if object.hasattr(word).map_err(Unfit::Raised)? {
         let (sender, flow) = Flow::new();
         let sender = Sender {
-            sender: Mutex::new(Some(sender)),
+            sender: End::new(Some(sender)),
             of: of.clone(),
             stream,
         };
@@ -72,7 +73,7 @@ fn pieces(of: &Shape, ty: &Type, object: &Bound<'_, PyAny>) -> Result<Value, Unf
 /// Where Python puts what a stream or a future of a call brings.
 #[pyclass(frozen, module = "holm._holm")]
 pub struct Sender {
-    sender: Mutex<Option<FlowSender>>,
+    sender: End<FlowSender>,
     of: Arc<Shape>,
     stream: bool,
 }
@@ -84,22 +85,21 @@ impl Sender {
     fn send(&self, py: Python<'_>, object: &Bound<'_, PyAny>) -> PyResult<bool> {
         let piece = self.piece(object).map_err(|why| errors::unfit(py, why))?;
         let threads = process::threads()?;
-        let Some(mut sender) = lock(&self.sender).take() else {
+        let Some(mut sender) = self.sender.take("sends to")? else {
             return Ok(false);
         };
         let mut caller = Caller::nobody();
-        let sent = process::detached(py, || {
+        let (sent, sender) = process::detached(py, || {
             let sent = drive(threads, sender.send(piece), &mut caller);
             (sent, sender)
         });
-        let (sent, sender) = sent;
-        *lock(&self.sender) = Some(sender);
-        sent.map_err(|_| stopped(&mut caller))
+        self.sender.put_back(sender);
+        sent.map_err(|_| caller.raised().unwrap_or_else(interrupted))
     }
 
     /// There is no more to come.
     fn close(&self) {
-        lock(&self.sender).take();
+        self.sender.close();
     }
 
     /// Whether it is of a stream, not of a future.
@@ -146,7 +146,7 @@ pub fn receive<'py>(
         (_, value) => ("Future", Flow::of(value)),
     };
     let reader = Reader {
-        pieces: Mutex::new(flow.pieces()),
+        pieces: End::new(flow.pieces()),
         of: of.cloned(),
         stream: class == "Stream",
         home: Kept::new(home.clone()),
@@ -157,7 +157,7 @@ pub fn receive<'py>(
 /// Where Python takes what comes out of a stream or a future.
 #[pyclass(frozen, module = "holm._holm")]
 pub struct Reader {
-    pieces: Mutex<Option<Pieces>>,
+    pieces: End<Pieces>,
     of: Option<Arc<Shape>>,
     stream: bool,
     home: Kept<Home>,
@@ -169,38 +169,47 @@ impl Reader {
     /// it has ended.
     fn next(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let threads = process::threads()?;
-        let Some(mut pieces) = lock(&self.pieces).take() else {
+        let Some(mut pieces) = self.pieces.take("reads")? else {
             return Ok(None);
         };
-        let mut caller = Caller::nobody();
+        let mut caller = Caller::nobody_until(&self.pieces.closed);
         let failure = self.home.failure.as_ref();
         let (piece, pieces, failure) = process::detached(py, || {
             let piece = drive(threads, pieces.next(), &mut caller);
             let at_its_end = matches!(piece, Ok(None));
-            // Cut off just now: why is told in a moment, by the thread of the call.
-            let failure = failure.filter(|_| at_its_end && pieces.is_cut());
-            let failure = failure.map(|failure| failure.wait());
+            let failure = failure.filter(|_| at_its_end);
+            let failure = failure.and_then(|failure| match pieces.is_cut() {
+                // Just now: why is told in a moment, by the thread of the call.
+                true => Some(failure.wait()),
+                false => failure.get(),
+            });
             (piece, pieces, failure)
         });
         match piece {
             Err(_) => {
-                *lock(&self.pieces) = Some(pieces);
-                Err(stopped(&mut caller))
+                self.pieces.put_back(pieces);
+                match caller.raised() {
+                    None if self.pieces.is_closed() => Ok(None),
+                    raised => Err(raised.unwrap_or_else(interrupted)),
+                }
             }
             Ok(Some(piece)) => {
-                *lock(&self.pieces) = Some(pieces);
+                self.pieces.put_back(pieces);
                 self.object(py, piece).map(Some)
             }
-            Ok(None) => match failure {
-                Some(error) => Err(errors::exception(py, error, false)),
-                None => Ok(None),
-            },
+            Ok(None) => {
+                self.pieces.close();
+                match failure {
+                    Some(error) => Err(errors::exception(py, error, false)),
+                    None => Ok(None),
+                }
+            }
         }
     }
 
-    /// Nobody wants what is left.
+    /// Nobody wants what is left; who waits for it on another thread sees the end.
     fn close(&self) {
-        lock(&self.pieces).take();
+        self.pieces.close();
     }
 
     /// The type of the items, where they are bytes.
@@ -231,14 +240,55 @@ impl Reader {
     }
 }
 
-fn stopped(caller: &mut Caller<'_>) -> PyErr {
-    caller
-        .raised()
-        .unwrap_or_else(|| PyKeyboardInterrupt::new_err(()))
+/// An end of a flow: a thread takes it out while it sends or reads.
+struct End<T> {
+    here: Mutex<Option<T>>,
+    closed: AtomicBool,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+impl<T> End<T> {
+    fn new(end: Option<T>) -> Self {
+        End {
+            closed: AtomicBool::new(end.is_none()),
+            here: Mutex::new(end),
+        }
+    }
+
+    /// Takes it out; nothing where it is closed.
+    fn take(&self, does: &str) -> PyResult<Option<T>> {
+        let mut here = self.here();
+        if self.is_closed() {
+            return Ok(None);
+        }
+        let wrong = || PyRuntimeError::new_err(format!("another thread {does} it"));
+        here.take().map(Some).ok_or_else(wrong)
+    }
+
+    fn put_back(&self, end: T) {
+        let mut here = self.here();
+        if !self.is_closed() {
+            *here = Some(end);
+        }
+    }
+
+    /// Drops it: at once, or when it is put back.
+    fn close(&self) {
+        let mut here = self.here();
+        self.closed.store(true, SeqCst);
+        drop(here.take());
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(SeqCst)
+    }
+
+    fn here(&self) -> MutexGuard<'_, Option<T>> {
+        self.here.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn interrupted() -> PyErr {
+    PyKeyboardInterrupt::new_err(())
 }
 
 /// Why a call failed after its result was handed on.

@@ -129,8 +129,8 @@ impl Function {
         errors::plain(py, known::wrong_type(py), message, &[&help])
     }
 
-    /// The instance that a call is made in, and the hold on one of the pool for as long as it lasts.
-    fn home(&self, py: Python<'_>, met: &mut Met) -> PyResult<(Home, Option<Taken>)> {
+    /// The instance that a call is made in, held for as long as it lasts.
+    fn home(&self, py: Python<'_>, met: &mut Met) -> PyResult<(Home, Taken)> {
         let home = match (met.home.take(), &self.target) {
             (Some(home), Target::Instance(own)) if !home.is(own) => {
                 let message = "a resource of another instance cannot be passed to this one".into();
@@ -146,10 +146,12 @@ impl Function {
                     functions: functions.clone(),
                     failure: None,
                 };
-                return Ok((home, Some(taken)));
+                return Ok((home, taken));
             }
         };
-        Ok((home, None))
+        // A resource that is given away was perhaps the last that held it.
+        let taken = Taken::of(&home.instance);
+        Ok((home, taken))
     }
 
     /// Makes the call.

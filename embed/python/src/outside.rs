@@ -87,7 +87,15 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// The same for one whose result is handed on before it ends.
+    /// The same; it is given up where this becomes true.
+    pub fn nobody_until(closed: &'a AtomicBool) -> Self {
+        Caller {
+            cancelled: Some(closed),
+            ..Caller::nobody()
+        }
+    }
+
+    /// Its result is handed on before it ends.
     pub fn opening(mut self, opened: Opened<'a>) -> Self {
         self.opened = Some(opened);
         self

@@ -110,6 +110,46 @@ def test_a_stream_can_be_left(flows: Any) -> None:
     asyncio.run(main())
 
 
+def test_a_read_that_is_given_up_loses_nothing(flows: Any) -> None:
+    async def main() -> None:
+        more = asyncio.Event()
+
+        async def late() -> AsyncIterator[int]:
+            yield 1
+            await more.wait()
+            yield 2
+            yield 3
+
+        stream = await flows.double(late())
+        assert await anext(stream) == 2
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(stream), 0.01)
+        more.set()
+        assert [n async for n in stream] == [4, 6]
+
+    asyncio.run(main())
+
+
+def test_a_stream_is_closed_while_it_is_read(flows: Any) -> None:
+    async def main() -> None:
+        never = asyncio.Event()
+
+        async def late() -> AsyncIterator[int]:
+            yield 1
+            await never.wait()
+
+        stream = await flows.double(late())
+        assert await anext(stream) == 2
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(stream), 0.01)
+        stream.close()
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
+
+    asyncio.run(main())
+
+
 def test_a_guest_that_breaks_in_the_middle(flows: Any) -> None:
     async def main() -> None:
         stream = await flows.breaks(3)

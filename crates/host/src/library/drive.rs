@@ -103,18 +103,22 @@ fn drive_by<T>(
 ) -> Result<T, Stopped> {
     let mut context = Context::from_waker(waker);
     let mut asked: Option<Instant> = None;
+    // A poll that panicked has left them: they are none of this call's.
+    drop(REQUESTS.take());
     loop {
         let polled = call.as_mut().poll(&mut context);
-        outside.polled();
-        if let Poll::Ready(value) = polled {
-            return Ok(value);
-        }
+        // At once: what the outside does may drive another call on this thread.
         let requests = REQUESTS.take();
+        outside.polled();
         let idle = requests.is_empty();
         for request in requests {
             let answer = outside.answer(request.function, request.arguments);
             // Who asked may be gone.
             let _ = request.answer.send(answer);
+        }
+        // Not before the answers: a guest may give its result and ask in one poll.
+        if let Poll::Ready(value) = polled {
+            return Ok(value);
         }
         if idle && !sleeper.woken.swap(false, AcqRel) {
             std::thread::park_timeout(ASKED);
@@ -143,5 +147,76 @@ impl Wake for Sleeper {
     fn wake_by_ref(self: &Arc<Self>) {
         self.woken.store(true, Release);
         self.thread.unpark();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use holm_runtime::values::{Docs, FunctionKind};
+
+    #[derive(Default)]
+    struct Asked(Vec<usize>);
+
+    impl Outside for Asked {
+        fn answer(&mut self, function: usize, _: Vec<Value>) -> wasmtime::Result<Option<Value>> {
+            self.0.push(function);
+            Ok(None)
+        }
+
+        fn go_on(&mut self) -> bool {
+            true
+        }
+    }
+
+    fn function(number: usize) -> Provided {
+        let signature = Signature {
+            interface: None,
+            function: "f".into(),
+            kind: FunctionKind::Free,
+            params: Vec::new(),
+            result: None,
+            is_async: true,
+            docs: Docs::default(),
+            position: 0,
+        };
+        provided(signature, number)
+    }
+
+    /// Asks, and is done before there is an answer.
+    async fn asks(function: Provided) {
+        let mut asked = (function.call)(Vec::new());
+        assert!(futures::poll!(&mut asked).is_pending());
+    }
+
+    fn threads() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+    }
+
+    #[test]
+    fn what_a_call_asks_in_its_last_poll_is_answered_by_its_own_outside() {
+        let threads = threads();
+        let (mut own, mut next) = (Asked::default(), Asked::default());
+        drive(threads.handle(), asks(function(7)), &mut own).unwrap();
+        drive(threads.handle(), async {}, &mut next).unwrap();
+        assert_eq!((own.0, next.0), (vec![7], vec![]));
+    }
+
+    #[test]
+    fn what_a_call_that_panicked_asked_is_answered_by_nobody() {
+        let threads = threads();
+        let (mut own, mut next) = (Asked::default(), Asked::default());
+        let broken = async {
+            asks(function(7)).await;
+            panic!("a bug of ours");
+        };
+        let driven = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            drive::<()>(threads.handle(), broken, &mut own)
+        }));
+        assert!(driven.is_err());
+        drive(threads.handle(), async {}, &mut next).unwrap();
+        assert_eq!((own.0, next.0), (vec![], vec![]));
     }
 }

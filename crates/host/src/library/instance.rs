@@ -226,7 +226,12 @@ impl Instance {
                 drive(threads, live.session.drop_resource(resource), outside)??;
             }
         }
-        let result = drive(threads, pin!(work(&mut live.session)), outside)?;
+        let driven = drive(threads, pin!(work(&mut live.session)), outside);
+        if driven.is_err() {
+            // Its streams end with the session: told before, so that nobody takes that for the end.
+            outside.failed(&Error::guest("the call was stopped"));
+        }
+        let result = driven?;
         if let Err(error) = &result {
             outside.failed(error);
         }
