@@ -16,9 +16,11 @@ use rmcp::service::{
     NotificationContext, RequestContext, RoleServer, ServerInitializeError, SubscriptionContext,
 };
 use serde_json::Value;
+use std::collections::VecDeque;
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// How often a client that wants to know is told that its call still runs.
 const PROGRESS: Duration = Duration::from_secs(1);
@@ -26,14 +28,31 @@ const PROGRESS: Duration = Duration::from_secs(1);
 /// How often it is looked whether a client that is to be told of changes is still there.
 const STILL_THERE: Duration = Duration::from_secs(60);
 
+/// So many subscriptions may be accepted and not begun.
+const ACCEPTED_MOST: usize = 64;
+
 /// One conversation with an agent; all of them share the tools.
 #[derive(Clone)]
-pub struct McpServer(Arc<Toolbox>);
+pub struct McpServer {
+    tools: Arc<Toolbox>,
+    /// Of subscriptions that were accepted and have not begun: the client is told of the first before
+    /// the second, and may see to a change in between.
+    accepted: Arc<Mutex<VecDeque<watch::Receiver<()>>>>,
+}
 
 impl McpServer {
     /// A server of these tools.
     pub fn new(tools: Arc<Toolbox>) -> McpServer {
-        McpServer(tools)
+        McpServer {
+            tools,
+            accepted: Arc::default(),
+        }
+    }
+}
+
+impl McpServer {
+    fn accepted(&self) -> MutexGuard<'_, VecDeque<watch::Receiver<()>>> {
+        self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -98,7 +117,7 @@ fn not_tools(refused: &[String]) -> String {
 impl ServerHandler for McpServer {
     fn get_info(&self) -> ServerConfig {
         let tools = ServerCapabilities::builder().enable_tools();
-        let capabilities = match self.0.permissions().any() {
+        let capabilities = match self.tools.permissions().any() {
             true => tools.enable_tool_list_changed().build(),
             false => tools.build(),
         };
@@ -108,7 +127,7 @@ impl ServerHandler for McpServer {
             .with_instructions(format!(
                 "Each tool is a function of a sandboxed WebAssembly component and runs in a fresh \
                  instance, so nothing is kept between calls but what its stores keep.{}",
-                not_tools(&self.0.refused())
+                not_tools(&self.tools.refused())
             ))
     }
 
@@ -117,7 +136,7 @@ impl ServerHandler for McpServer {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(self.0.list()))
+        Ok(ListToolsResult::with_all_items(self.tools.list()))
     }
 
     async fn call_tool(
@@ -126,14 +145,14 @@ impl ServerHandler for McpServer {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let arguments = Value::Object(request.arguments.unwrap_or_default());
-        if let Some(tool) = manage::named(&request.name, self.0.permissions()) {
-            return Ok(self.0.manage(tool, &arguments).await.into());
+        if let Some(tool) = manage::named(&request.name, self.tools.permissions()) {
+            return Ok(self.tools.manage(tool, &arguments).await.into());
         }
-        let Some(tool) = self.0.get(&request.name) else {
+        let Some(tool) = self.tools.get(&request.name) else {
             let what = format!("there is no tool `{}`", request.name.escape_debug());
             return Err(ErrorData::invalid_params(what, None));
         };
-        let call = self.0.call(&request.name, &tool, arguments);
+        let call = self.tools.call(&request.name, &tool, arguments);
         tokio::select! {
             result = call => Ok(result.into()),
             // To drop the call is what stops its guest.
@@ -145,10 +164,10 @@ impl ServerHandler for McpServer {
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
-        if !self.0.permissions().any() {
+        if !self.tools.permissions().any() {
             return;
         }
-        let mut changes = self.0.changes();
+        let mut changes = self.tools.changes();
         tokio::spawn(async move {
             while !context.peer.is_transport_closed() {
                 let changed = tokio::time::timeout(STILL_THERE, changes.changed()).await;
@@ -168,11 +187,18 @@ impl ServerHandler for McpServer {
         &self,
         asked: &SubscriptionFilter,
     ) -> Option<SubscriptionFilter> {
+        let mut accepted = self.accepted();
+        // One that never began, because its client left: nobody is told too much by the oldest.
+        if accepted.len() == ACCEPTED_MOST {
+            accepted.pop_front();
+        }
+        accepted.push_back(self.tools.changes());
         Some(asked.clone())
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        let mut changes = self.0.changes();
+        let accepted = self.accepted().pop_front();
+        let mut changes = accepted.unwrap_or_else(|| self.tools.changes());
         loop {
             tokio::select! {
                 () = context.cancelled() => return Ok(()),
