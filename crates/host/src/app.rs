@@ -113,7 +113,7 @@ impl App {
         let mut problems = manifest.warnings.clone();
         let most = manifest.limits.memory.0.map_or(u64::MAX, |most| most.0);
         let memory = TenantMemory::new(&setting.memory, setting.many, most);
-        let places = Places::of(manifest.limits.concurrency);
+        let places = Places::of(manifest.concurrency());
         let components: Vec<Arc<Component>> = (0..manifest.components.len())
             .map(|index| {
                 Component::new(

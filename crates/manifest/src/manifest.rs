@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::limits::APP_CONCURRENCY;
 use crate::{AppLimits, Limits, Problem, Serve, Source, Span, Spanned, Value};
 
 /// A manifest that passed every check.
@@ -38,6 +39,14 @@ impl Manifest {
     /// The component of that name.
     pub fn component(&self, name: &str) -> Option<&Component> {
         self.components.iter().find(|c| c.name == name)
+    }
+
+    /// How many calls of all components there are at the same time: as it says, or at least as many as
+    /// one component may have, so that what is written for a component holds.
+    pub fn concurrency(&self) -> u32 {
+        let most = self.components.iter().map(|c| c.limits.concurrency);
+        let default = || most.fold(APP_CONCURRENCY, u32::max);
+        self.limits.concurrency.unwrap_or_else(default)
     }
 
     /// The store of that name, if it is configured.
@@ -166,4 +175,25 @@ pub struct Build {
     /// folder of the command.
     #[serde(default)]
     pub watch: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Source, Vocabulary, parse};
+
+    #[test]
+    fn what_is_written_for_a_component_holds_unless_the_app_says_less() {
+        let calls = |app: &str, component: &str| {
+            let text = format!(
+                "name = \"a\"\n{app}\n[component.web]\nsource = \"a.wasm\"\n{component}\n"
+            );
+            let manifest = parse(&Source::new("holm.toml", &text), &Vocabulary::default());
+            manifest.unwrap().concurrency()
+        };
+        let limit = |most: u32| format!("limits = {{ concurrency = {most} }}");
+        assert_eq!(calls("", ""), 1024);
+        assert_eq!(calls("", &limit(5)), 1024);
+        assert_eq!(calls("", &limit(100_000)), 100_000);
+        assert_eq!(calls(&limit(2000), &limit(100_000)), 2000);
+    }
 }

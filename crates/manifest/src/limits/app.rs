@@ -7,7 +7,7 @@ use super::check::MEMORY_MIN;
 use crate::{ByteSize, OrNone, Problem, Value};
 
 // Two components that are both as busy as they may be.
-const CONCURRENCY: u32 = 1_024;
+pub(crate) const CONCURRENCY: u32 = 1_024;
 
 // Among many apps none takes more than it leaves to others, whatever this says; an app alone may have
 // the machine.
@@ -19,16 +19,17 @@ const MEMORY: OrNone<ByteSize> = OrNone::NONE;
 pub struct AppLimits {
     /// Most memory of all instances together.
     pub memory: OrNone<ByteSize>,
-    /// Calls at the same time; more wait in the queues of their components.
+    /// Calls at the same time; more wait in the queues of their components. The default is 1024, or as
+    /// many as one of the components may have where that is more.
     #[schemars(range(min = 1))]
-    pub concurrency: u32,
+    pub concurrency: Option<u32>,
 }
 
 impl Default for AppLimits {
     fn default() -> Self {
         Self {
             memory: MEMORY,
-            concurrency: CONCURRENCY,
+            concurrency: None,
         }
     }
 }

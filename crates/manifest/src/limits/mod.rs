@@ -4,6 +4,7 @@ mod app;
 mod check;
 
 pub use app::AppLimits;
+pub(crate) use app::CONCURRENCY as APP_CONCURRENCY;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
