@@ -1,6 +1,7 @@
 //! Limits of an app: what its components may use together.
 
 use crate::app::*;
+use crate::origin::origin;
 use crate::up_limits::{ask, get, host_of};
 
 /// An app of two components with these limits of its own.
@@ -55,11 +56,77 @@ fn memory_of_all_instances_together() {
 }
 
 #[test]
+fn connections_and_files_of_all_instances_together() {
+    for (limits, path, limit) in [
+        ("connections = 7", "/hold/sockets?n=100", "app_connections"),
+        (
+            "connections = 1",
+            "/hold/requests?n=2&to={http}",
+            "app_connections",
+        ),
+        (
+            "open_files = 5",
+            "/hold/files?n=100&path=/data/file",
+            "app_open_files",
+        ),
+    ] {
+        let (_app, server) = up(limits);
+        let path = path.replace("{http}", &origin().addr.to_string());
+        for component in ["one", "two"] {
+            // Each finds all of it: the one before has given it back.
+            assert_eq!(get(&server, component, &path).status, 200);
+            let line = server.logged("request", |line| {
+                line["component"] == component && line["receipt"]["limit"] == limit
+            });
+            let value = limits.split(" = ").nth(1).unwrap();
+            assert_eq!(line["receipt"]["limit_value"], value, "{line}");
+            assert_eq!(get(&server, component, "/hello").status, 200);
+        }
+    }
+}
+
+#[test]
+fn what_one_component_holds_another_has_not() {
+    let (_app, server) = up("connections = 1");
+    let slow = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let fetch = |addr| format!("/fetch?url=http://{addr}/");
+    let of_slow = fetch(slow.local_addr().unwrap());
+    let of_origin = fetch(origin().addr);
+    std::thread::scope(|scope| {
+        // Its request to a server that does not answer is all that the app may have.
+        let holder = scope.spawn(|| ask(&server, "one", &of_slow));
+        let (held, _) = slow.accept().unwrap();
+        let refused = get(&server, "two", &of_origin);
+        assert_eq!(refused.status, 200, "the guest tells of it");
+        server.logged("request", |line| {
+            line["component"] == "two" && line["receipt"]["limit"] == "app_connections"
+        });
+        drop(held);
+        assert_eq!(holder.join().unwrap().unwrap().status, 200);
+        let reply = get(&server, "two", &of_origin);
+        assert_ne!(reply.text(), refused.text(), "it was given back");
+    });
+}
+
+#[test]
+fn lines_of_all_components_together() {
+    let (_app, server) = up("log_rate = \"16 KiB\"");
+    assert_eq!(get(&server, "one", "/log?n=2000").status, 200);
+    // What was lost is told of with the first line that comes a second later.
+    std::thread::sleep(std::time::Duration::from_millis(1200));
+    assert_eq!(get(&server, "one", "/log?n=1").status, 200);
+    let line = server.logged("log", |line| line["limit"] == "app_log_rate");
+    assert_eq!(line["limit_value"], "16 KiB", "{line}");
+    assert_eq!(line["component"], "one");
+}
+
+#[test]
 fn a_limit_of_an_app_that_makes_no_sense() {
     let app = host_of(&[]);
     for (limits, said) in [
         ("memory = \"1 KiB\"", "`memory` must be at least 64 KiB"),
         ("concurrency = 0", "concurrency"),
+        ("connections = 0", "connections"),
         ("cpu = \"1 s\"", "cpu"),
     ] {
         app.edit(

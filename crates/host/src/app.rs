@@ -2,8 +2,8 @@
 
 use crate::component::{Component, Loaded};
 use crate::linked::place_of;
-use crate::queue::Places;
 use crate::setting::Setting;
+use crate::share::Share;
 use crate::stall::Pace;
 use crate::standing::Standing;
 use crate::triggers::call::{CallRoute, Calls};
@@ -15,7 +15,6 @@ use holm_manifest::{Manifest, Problem, Problems, Span, Trigger, Vocabulary};
 use holm_runtime::Error;
 use holm_runtime::bridge::Link;
 use holm_runtime::lanes::Tenant;
-use holm_runtime::limits::TenantMemory;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -111,19 +110,9 @@ impl App {
     ) -> (App, Problems) {
         let manifest = Arc::new(manifest);
         let mut problems = manifest.warnings.clone();
-        let most = manifest.limits.memory.0.map_or(u64::MAX, |most| most.0);
-        let memory = TenantMemory::new(&setting.memory, setting.many, most);
-        let places = Places::of(manifest.concurrency());
+        let share = Share::of(&manifest, setting, tenant.clone());
         let components: Vec<Arc<Component>> = (0..manifest.components.len())
-            .map(|index| {
-                Component::new(
-                    &manifest,
-                    index,
-                    place,
-                    setting,
-                    (&tenant, &memory, &places),
-                )
-            })
+            .map(|index| Component::new(&manifest, index, place, setting, &share))
             .map(Arc::new)
             .collect();
         components.iter().for_each(|c| c.link(&components));

@@ -3,14 +3,14 @@
 
 pub use crate::loaded::{Instance, Loaded, Proxy};
 
-use crate::queue::{Places, Queue, Turn};
+use crate::queue::{Queue, Turn};
 use crate::setting::Setting;
+use crate::share::Share;
 use crate::usage::Usage;
 use holm_capabilities::{Place, State};
 use holm_manifest::{ByteSize, Limits, Manifest, OrNone, Problem, Time};
 use holm_runtime::call::renew;
-use holm_runtime::lanes::Tenant;
-use holm_runtime::limits::{Allowance, Budget, HeldMemory, Limit, Meter, TenantMemory};
+use holm_runtime::limits::{Allowance, Budget, HeldMemory, Limit, Meter};
 use holm_runtime::{Core, Error, PoolFull, PoolPermit};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -31,10 +31,8 @@ pub struct Component {
     pub limits: Limits,
     /// Where calls wait for their turn.
     pub queue: Queue,
-    /// The app, which its events' time is charged to.
-    pub tenant: Arc<Tenant>,
-    /// The same of memory.
-    memory: Arc<TenantMemory>,
+    /// What it shares with the other components of its app.
+    pub(crate) share: Share,
     pub(crate) manifest: Arc<Manifest>,
     /// Which of the manifest's.
     pub(crate) index: usize,
@@ -64,7 +62,7 @@ impl Component {
         index: usize,
         place: &Place,
         setting: &Arc<Setting>,
-        (tenant, memory, places): (&Arc<Tenant>, &Arc<TenantMemory>, &Places),
+        share: &Share,
     ) -> Self {
         let component = &manifest.components[index];
         let name: Arc<str> = component.name.as_str().into();
@@ -76,9 +74,8 @@ impl Component {
             name: name.clone(),
             label,
             limits: component.limits.clone(),
-            queue: Queue::new(name, &component.limits, places),
-            tenant: tenant.clone(),
-            memory: memory.clone(),
+            queue: Queue::new(name, &component.limits, &share.places),
+            share: share.clone(),
             manifest: manifest.clone(),
             index,
             place: place.clone(),
@@ -111,7 +108,7 @@ impl Component {
 
     /// Memory that the host holds for one of its calls, to be taken from its tenant's share.
     pub fn held(&self) -> HeldMemory {
-        HeldMemory::of(&self.memory)
+        HeldMemory::of(&self.share.memory)
     }
 
     /// The error of a call whose arguments its tenant has no memory for.
@@ -257,7 +254,8 @@ impl Component {
     /// The budget of an instance that another one calls, within that one's time; `apart` says that it
     /// is polled in a task of its own.
     pub(crate) fn budget_under(&self, caller: &Arc<Meter>, apart: bool) -> Budget {
-        Budget::under(self.allowance(), caller, apart).of_tenant(self.memory.clone())
+        self.share
+            .budget(Budget::under(self.allowance(), caller, apart))
     }
 
     /// The state of a fresh instance.
@@ -267,7 +265,7 @@ impl Component {
     }
 
     fn fresh(&self, loaded: &Loaded, place: PoolPermit) -> wasmtime::Result<Instance> {
-        let budget = Budget::new(self.allowance()).of_tenant(self.memory.clone());
+        let budget = self.share.budget(Budget::new(self.allowance()));
         let state = self.state(loaded, budget)?;
         Ok(Instance {
             store: loaded.prepared.store(state)?,
@@ -282,8 +280,7 @@ impl Component {
         let mut allowance = allowance(&self.limits);
         let engines = self.setting.runtime.loader().engines();
         allowance.stack = engines.pools().stack(allowance.stack);
-        allowance.host_memory = self.memory.of_host();
-        allowance.app_memory = self.memory.most();
+        self.share.allow(&mut allowance);
         allowance
     }
 
@@ -354,8 +351,7 @@ pub fn allowance(limits: &Limits) -> Allowance {
         bytes_written: bytes(limits.bytes_written),
         value_size: limits.value_size.0,
         log_rate: limits.log_rate.0,
-        // The host's affair.
-        host_memory: u64::MAX,
-        app_memory: u64::MAX,
+        // The affair of the host and the app.
+        ..Allowance::UNLIMITED
     }
 }

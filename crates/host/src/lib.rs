@@ -10,6 +10,7 @@ pub mod library;
 mod linked;
 mod loaded;
 pub mod setting;
+mod share;
 pub mod shelf;
 pub mod standing;
 pub mod usage;

@@ -95,7 +95,7 @@ impl Provide<State> for Linked {
     }
 
     fn spawn(&self, task: Task) {
-        self.component.tenant.spawn(task);
+        self.component.share.tenant.spawn(task);
     }
 
     fn fresh(&self, caller: &mut State, apart: bool) -> MakeFresh<State> {

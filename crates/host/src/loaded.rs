@@ -7,7 +7,6 @@ use holm_capabilities::stdio::{Lines, Stdio};
 use holm_capabilities::{Grants, State};
 use holm_manifest::Problem;
 use holm_runtime::artifact::{Generation, LoadOptions};
-use holm_runtime::limits::Limit;
 use holm_runtime::link::Providers;
 use holm_runtime::values::{Session, Signatures};
 use holm_runtime::{Error, PoolPermit, Prepared};
@@ -120,12 +119,12 @@ impl Loaded {
         };
         let rate = component.limits.log_rate.0;
         let counted = Arc::downgrade(of);
-        let sink = of.setting.log.sink(of.label.clone(), rate, move || {
+        let sink = of.setting.log.sink(of.label.clone(), move |limit| {
             if let Some(component) = counted.upgrade() {
-                component.usage().limit(Limit::LogRate);
+                component.usage().limit(limit);
             }
         });
-        grants.stdio = Stdio::Lines(Lines::new(sink, rate));
+        grants.stdio = Stdio::Lines(Lines::new(sink, rate, Some(of.share.log.clone())));
         Ok(Loaded {
             grants,
             prepared,

@@ -5,8 +5,7 @@ use crate::log_writer::{Entry, Form, LogWriter};
 use crate::printable;
 use crate::telemetry::Telemetry;
 use holm_capabilities::stdio::{LineSink, Stream};
-use holm_manifest::ByteSize;
-use holm_runtime::limits::Limit;
+use holm_runtime::limits::{Limit, LimitHit};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -40,17 +39,14 @@ impl GuestLog {
         }
     }
 
-    /// The part of one component, which may print `rate` bytes a second; `over` is told whenever
-    /// lines were dropped.
+    /// The part of one component; `over` is told which limit was reached whenever lines were dropped.
     pub fn sink(
         &self,
         component: Arc<str>,
-        rate: u64,
-        over: impl Fn() + Send + Sync + 'static,
+        over: impl Fn(Limit) + Send + Sync + 'static,
     ) -> Arc<dyn LineSink> {
         Arc::new(ComponentLog {
             component,
-            rate,
             over: Box::new(over),
             writer: self.writer.clone(),
             telemetry: self.telemetry.clone(),
@@ -60,8 +56,7 @@ impl GuestLog {
 
 struct ComponentLog {
     component: Arc<str>,
-    rate: u64,
-    over: Box<dyn Fn() + Send + Sync>,
+    over: Box<dyn Fn(Limit) + Send + Sync>,
     writer: Option<LogWriter>,
     telemetry: Option<Arc<Telemetry>>,
 }
@@ -91,16 +86,19 @@ impl LineSink for ComponentLog {
         self.submit(Said::Line(stream, line.into()));
     }
 
-    fn dropped(&self, lines: u64, bytes: u64) {
-        (self.over)();
-        let rate = self.rate;
-        self.submit(Said::Dropped { lines, bytes, rate });
+    fn dropped(&self, lines: u64, bytes: u64, over: LimitHit) {
+        (self.over)(over.limit);
+        self.submit(Said::Dropped { lines, bytes, over });
     }
 }
 
 enum Said {
     Line(Stream, Box<[u8]>),
-    Dropped { lines: u64, bytes: u64, rate: u64 },
+    Dropped {
+        lines: u64,
+        bytes: u64,
+        over: LimitHit,
+    },
 }
 
 struct GuestLine {
@@ -157,10 +155,10 @@ impl GuestLine {
         out.push(' ');
         match &self.said {
             Said::Line(_, line) => printable::push_bytes(out, line),
-            Said::Dropped { lines, bytes, rate } => {
+            Said::Dropped { lines, bytes, over } => {
                 out.push_str(&format!("{lines} lines ("));
                 clock::push_bytes(out, *bytes);
-                let (limit, rate) = (Limit::LogRate.name(), ByteSize(*rate));
+                let (limit, rate) = (over.limit.name(), over.amount);
                 out.push_str(&format!(
                     ") dropped: over the {limit} limit of {rate} a second"
                 ));
@@ -188,11 +186,11 @@ impl GuestLine {
                 json.stream = Some(stream.name());
                 json.line = Some(String::from_utf8_lossy(line).into_owned());
             }
-            Said::Dropped { lines, bytes, rate } => {
+            Said::Dropped { lines, bytes, over } => {
                 json.dropped_lines = Some(*lines);
                 json.dropped_bytes = Some(*bytes);
-                json.limit = Some(Limit::LogRate.name());
-                json.limit_value = Some(ByteSize(*rate).to_string());
+                json.limit = Some(over.limit.name());
+                json.limit_value = Some(over.amount.to_string());
             }
         }
         printable::push_json(out, &json);
@@ -204,23 +202,28 @@ impl GuestLine {
 mod tests {
     use super::*;
     use crate::log_writer::tests::Page;
+    use holm_runtime::limits::Amount;
     use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
     use std::time::Duration;
 
     fn written(form: Form) -> String {
         let page = Page::default();
         let writer = LogWriter::start(page.clone(), form).unwrap();
-        let over = Arc::new(AtomicBool::new(false));
-        let told = over.clone();
-        let told = move || told.store(true, Relaxed);
-        let sink = GuestLog::new(writer.clone()).sink("api".into(), 1 << 16, told);
+        let reached = Arc::new(AtomicBool::new(false));
+        let told = reached.clone();
+        let told = move |limit| told.store(limit == Limit::LogRate, Relaxed);
+        let sink = GuestLog::new(writer.clone()).sink("api".into(), told);
         sink.line(Stream::Stdout, b"hello");
         sink.line(Stream::Stderr, b"\x1b[2Jbad\xff\"}");
-        assert!(!over.load(Relaxed));
-        sink.dropped(12, 3456);
-        assert!(over.load(Relaxed));
+        assert!(!reached.load(Relaxed));
+        let over = LimitHit {
+            limit: Limit::LogRate,
+            amount: Amount::bytes(1 << 16),
+        };
+        sink.dropped(12, 3456, over);
+        assert!(reached.load(Relaxed));
         GuestLog::off()
-            .sink("api".into(), 1 << 16, || ())
+            .sink("api".into(), |_| ())
             .line(Stream::Stdout, b"nowhere");
         writer.flush(Duration::from_secs(10));
         page.text()

@@ -38,7 +38,7 @@ mod vocabulary;
 
 pub use bytes::ByteSize;
 pub use find::find;
-pub use limits::{AppLimits, Limits};
+pub use limits::{AppBounds, AppLimits, Limits};
 pub use manifest::{Build, Component, ComponentSource, Grant, Import, Manifest, Store, Trigger};
 pub use nearest::nearest;
 pub use or_none::OrNone;

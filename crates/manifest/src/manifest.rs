@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::limits::APP_CONCURRENCY;
-use crate::{AppLimits, Limits, Problem, Serve, Source, Span, Spanned, Value};
+use crate::{AppBounds, AppLimits, Limits, Problem, Serve, Source, Span, Spanned, Value};
 
 /// A manifest that passed every check.
 #[derive(Debug, Clone)]
@@ -41,12 +40,10 @@ impl Manifest {
         self.components.iter().find(|c| c.name == name)
     }
 
-    /// How many calls of all components there are at the same time: as it says, or at least as many as
-    /// one component may have, so that what is written for a component holds.
-    pub fn concurrency(&self) -> u32 {
-        let most = self.components.iter().map(|c| c.limits.concurrency);
-        let default = || most.fold(APP_CONCURRENCY, u32::max);
-        self.limits.concurrency.unwrap_or_else(default)
+    /// What all of it together may use, with the defaults that its components ask for.
+    pub fn bounds(&self) -> AppBounds {
+        self.limits
+            .bounds(self.components.iter().map(|component| &component.limits))
     }
 
     /// The store of that name, if it is configured.
@@ -179,21 +176,39 @@ pub struct Build {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Source, Vocabulary, parse};
+    use crate::{ByteSize, Source, Vocabulary, parse};
 
     #[test]
     fn what_is_written_for_a_component_holds_unless_the_app_says_less() {
         let calls = |app: &str, component: &str| {
-            let text = format!(
-                "name = \"a\"\n{app}\n[component.web]\nsource = \"a.wasm\"\n{component}\n"
+            let text =
+                format!("name = \"a\"\n{app}\n[component.web]\nsource = \"a.wasm\"\n{component}\n");
+            let manifest = parse(
+                &Source::new("holm.toml", text.as_str()),
+                &Vocabulary::default(),
             );
-            let manifest = parse(&Source::new("holm.toml", &text), &Vocabulary::default());
-            manifest.unwrap().concurrency()
+            manifest.unwrap().bounds()
         };
-        let limit = |most: u32| format!("limits = {{ concurrency = {most} }}");
-        assert_eq!(calls("", ""), 1024);
-        assert_eq!(calls("", &limit(5)), 1024);
-        assert_eq!(calls("", &limit(100_000)), 100_000);
-        assert_eq!(calls(&limit(2000), &limit(100_000)), 2000);
+        let bounds = calls("", "");
+        assert_eq!(
+            (bounds.concurrency, bounds.log_rate),
+            (1024, ByteSize(1 << 20))
+        );
+        assert_eq!(calls("", "limits = { concurrency = 5 }"), bounds);
+        let own = "limits = { concurrency = 100_000, sockets = 9_000, log_rate = \"1 GiB\" }";
+        let bounds = calls("", own);
+        assert_eq!((bounds.concurrency, bounds.connections), (100_000, 9_128));
+        assert_eq!(
+            (bounds.open_files, bounds.log_rate),
+            (8192, ByteSize(1 << 30))
+        );
+        let bounds = calls(
+            "limits = { concurrency = 7, connections = 8, log_rate = \"1 KiB\" }",
+            own,
+        );
+        assert_eq!(
+            (bounds.concurrency, bounds.connections, bounds.log_rate),
+            (7, 8, ByteSize(1024))
+        );
     }
 }

@@ -4,8 +4,8 @@
 
 use super::watch;
 use crate::{Era, State};
-use holm_runtime::limits::Limit;
-use holm_runtime::{InstanceState as _, cross};
+use holm_runtime::limits::{Kind, Limit, Share};
+use holm_runtime::{Core, InstanceState as _, cross};
 use std::collections::HashSet;
 use wasmtime::component::{Accessor, HasSelf, Linker, Resource};
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystem, WasiFilesystemView as _};
@@ -15,11 +15,29 @@ use wasmtime_wasi::p3::bindings::filesystem::types as types_0_3;
 use wasmtime_wasi::p3::filesystem::{FilesystemError, FilesystemResult};
 
 /// What an instance holds open, by number in its table; what it was granted does not count.
-#[derive(Default)]
 pub(super) struct Open {
     held: HashSet<u32>,
+    /// As many of its app's.
+    app: Share,
     /// Calls that open something at the moment.
     opening: usize,
+}
+
+impl Open {
+    /// Nothing yet.
+    pub(super) fn new(core: &Core) -> Self {
+        Open {
+            held: HashSet::new(),
+            app: Share::of(&core.budget, Kind::OpenFiles),
+            opening: 0,
+        }
+    }
+
+    fn close(&mut self, number: u32) {
+        if self.held.remove(&number) {
+            self.app.give_back();
+        }
+    }
 }
 
 /// Links the rows, in place of the generated ones.
@@ -64,6 +82,11 @@ fn begin(state: &mut State) -> bool {
         state.core().budget.meter.hit(Limit::OpenFiles);
         return false;
     }
+    let meter = state.core().budget.meter.clone();
+    let open = &mut state.parts.files.open;
+    if !open.app.take(&meter) {
+        return false;
+    }
     open.opening += 1;
     true
 }
@@ -71,8 +94,9 @@ fn begin(state: &mut State) -> bool {
 fn settle<E>(state: &mut State, result: &Result<Resource<Descriptor>, E>) {
     let open = &mut state.parts.files.open;
     open.opening = open.opening.saturating_sub(1);
-    if let Ok(opened) = result {
-        open.held.insert(opened.rep());
+    match result {
+        Ok(opened) if open.held.insert(opened.rep()) => {}
+        _ => open.app.give_back(),
     }
 }
 
@@ -135,13 +159,13 @@ async fn write_0_2(
 fn drop_0_2(state: &mut &mut State, file: Resource<Descriptor>) -> wasmtime::Result<()> {
     let number = file.rep();
     types_0_2::HostDescriptor::drop(&mut state.filesystem(), file)?;
-    state.parts.files.open.held.remove(&number);
+    state.parts.files.open.close(number);
     Ok(())
 }
 
 fn drop_0_3(state: &mut &mut State, file: Resource<Descriptor>) -> wasmtime::Result<()> {
     let number = file.rep();
     types_0_3::HostDescriptor::drop(&mut state.filesystem(), file)?;
-    state.parts.files.open.held.remove(&number);
+    state.parts.files.open.close(number);
     Ok(())
 }

@@ -244,11 +244,7 @@ impl Capability for Files {
     ) -> wasmtime::Result<watch::Watch> {
         // The folders themselves come with [`Files::opened`], which the state takes over.
         wasi.allow_blocking_current_thread(self.blocking);
-        Ok(watch::Watch::new(
-            self.dirs.clone(),
-            self.blocking,
-            core.seam.uses().is_some(),
-        ))
+        Ok(watch::Watch::new(self.dirs.clone(), self.blocking, core))
     }
 
     fn link_component(linker: &mut Linker<State>, era: Era) -> wasmtime::Result<()> {

@@ -5,7 +5,7 @@ use super::{Access, Dir};
 use crate::State;
 use crate::stdio::counted::Counter;
 use holm_runtime::limits::Limit;
-use holm_runtime::{Denial, InstanceState};
+use holm_runtime::{Core, Denial, InstanceState};
 use std::collections::HashMap;
 use std::sync::Arc;
 use wasmtime::component::Resource;
@@ -30,12 +30,13 @@ pub struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(dirs: Arc<Vec<Dir>>, blocking: bool, uses: bool) -> Watch {
+    pub(super) fn new(dirs: Arc<Vec<Dir>>, blocking: bool, core: &Core) -> Watch {
+        let uses = core.seam.uses().is_some();
         let fds = super::watch_0_1::Fds::new(dirs.len(), uses);
         Watch {
             dirs,
             blocking,
-            open: super::bounds::Open::default(),
+            open: super::bounds::Open::new(core),
             places: uses.then(HashMap::new),
             fds,
         }

@@ -7,7 +7,7 @@ use super::outbound::{Outbound, Patience, Peer, Slot};
 use super::trace;
 use crate::State;
 use crate::network::{PRIVATE, Range, Target, needs_private};
-use holm_runtime::limits::{Limit, Meter};
+use holm_runtime::limits::{Kind, Limit, Meter, Share};
 use holm_runtime::receipt::Flows;
 use holm_runtime::seam::Uses;
 use holm_runtime::trace::Tracer;
@@ -28,6 +28,8 @@ pub struct Hooks {
     meter: Arc<Meter>,
     denials: Denials,
     uses: Option<Uses>,
+    /// Each request is a connection of its app's, too.
+    connections: Share,
     /// Made with the first request: most instances send none.
     slots: Option<Arc<Semaphore>>,
     /// Who traces the event.
@@ -51,6 +53,7 @@ impl Hooks {
             meter: core.budget.meter.clone(),
             denials: core.denials.clone(),
             uses: core.seam.uses().cloned(),
+            connections: Share::of(&core.budget, Kind::Connections),
             slots: None,
             tracer: None,
         }
@@ -96,10 +99,18 @@ impl Hooks {
         let slots = self
             .slots
             .get_or_insert_with(|| Arc::new(Semaphore::new(places)));
-        let slot = slots.clone().try_acquire_owned().map_err(|_| {
+        let own = slots.clone().try_acquire_owned().map_err(|_| {
             self.meter.hit(Limit::Outbound);
             Error::ConnectionLimitReached
         })?;
+        let mut of_app = self.connections.fresh();
+        if !of_app.take(&self.meter) {
+            return Err(Error::ConnectionLimitReached);
+        }
+        let slot = Slot {
+            _own: own,
+            _of_app: of_app,
+        };
         Ok((to, slot))
     }
 }

@@ -5,6 +5,7 @@ use super::connect::{Connection, Connector};
 use super::destination::Destination;
 use super::fault::{self, Fault};
 use super::pool::{Lease, Pool, Sender, Wire};
+use holm_runtime::limits::Share;
 use http::header::HOST;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, Uri};
@@ -19,7 +20,12 @@ use tokio::time::{Instant, sleep_until};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
 /// A request's place among those that an instance may have under way.
-pub type Slot = OwnedSemaphorePermit;
+pub struct Slot {
+    /// Its place among the instance's.
+    pub(super) _own: OwnedSemaphorePermit,
+    /// Its place among its app's.
+    pub(super) _of_app: Share,
+}
 
 /// How long to wait for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

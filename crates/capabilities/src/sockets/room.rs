@@ -1,7 +1,7 @@
 //! How many sockets an instance may hold: each open one has a seat, and there are only so many.
 
 use holm_runtime::Core;
-use holm_runtime::limits::{Limit, Meter};
+use holm_runtime::limits::{Kind, Limit, Meter, Share};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
@@ -15,6 +15,8 @@ struct Shared {
     /// How many seats there are, and who is told that they are taken.
     meter: Arc<Meter>,
     seats: Mutex<Seats>,
+    /// Each socket is a connection of its app's, too.
+    app: Share,
 }
 
 #[derive(Default)]
@@ -32,6 +34,7 @@ impl Room {
             component: core.component.clone(),
             meter: core.budget.meter.clone(),
             seats: Mutex::default(),
+            app: Share::of(&core.budget, Kind::Connections),
         }))
     }
 
@@ -47,9 +50,16 @@ impl Room {
             self.0.meter.hit(Limit::Sockets);
             return None;
         }
+        let mut app = self.0.app.fresh();
+        if !app.take(&self.0.meter) {
+            return None;
+        }
         seats.taken += 1;
         drop(seats);
-        Some(Seat(Arc::new(Taken(self.clone()))))
+        Some(Seat(Arc::new(Taken {
+            room: self.clone(),
+            _app: app,
+        })))
     }
 
     /// Ready while there is a seat; else the task is woken when one comes free.
@@ -93,16 +103,19 @@ pub struct Seat(Arc<Taken>);
 impl Seat {
     /// Where the seat stands.
     pub(super) fn room(&self) -> &Room {
-        &self.0.0
+        &self.0.room
     }
 }
 
-struct Taken(Room);
+struct Taken {
+    room: Room,
+    _app: Share,
+}
 
 impl Drop for Taken {
     fn drop(&mut self) {
         let waiting = {
-            let mut seats = self.0.seats();
+            let mut seats = self.room.seats();
             seats.taken -= 1;
             std::mem::take(&mut seats.waiting)
         };

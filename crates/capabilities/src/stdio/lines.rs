@@ -1,6 +1,7 @@
 //! Output cut into lines for a log: bounded in length, bounded in rate, never holding up the guest.
 
 use bytes::Bytes;
+use holm_runtime::limits::{Amount, Limit, LimitHit};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
@@ -42,8 +43,8 @@ pub trait LineSink: Send + Sync {
     /// One line without its end; not always UTF-8.
     fn line(&self, stream: Stream, line: &[u8]);
 
-    /// So many lines came too fast and are lost: "… 12 lines (3456 bytes) dropped".
-    fn dropped(&self, lines: u64, bytes: u64);
+    /// So many lines came too fast for this limit and are lost: "… 12 lines (3456 bytes) dropped".
+    fn dropped(&self, lines: u64, bytes: u64, over: LimitHit);
 }
 
 /// The log of one component, shared by its instances.
@@ -52,38 +53,73 @@ pub struct Lines(Arc<Shared>);
 
 struct Shared {
     sink: Arc<dyn LineSink>,
-    rate: u64,
     flood: Mutex<Flood>,
+    /// What all components of its app may print together.
+    app: Option<AppRate>,
 }
 
-/// A bucket of bytes that fills at the rate, and what did not fit.
+/// What may pass, and what did not.
 struct Flood {
-    left: u64,
-    filled: Instant,
+    own: Bucket,
     lines: u64,
     bytes: u64,
     /// When the first of them was lost.
     since: Instant,
+    /// What the last of them did not fit into.
+    over: LimitHit,
+}
+
+/// A bucket of bytes that fills at a rate.
+struct Bucket {
+    rate: u64,
+    left: u64,
+    filled: Instant,
+}
+
+/// How fast all components of an app may print together.
+#[derive(Clone)]
+pub struct AppRate {
+    hit: LimitHit,
+    bucket: Arc<Mutex<Bucket>>,
+}
+
+fn over(limit: Limit, rate: u64) -> LimitHit {
+    LimitHit {
+        limit,
+        amount: Amount::bytes(rate),
+    }
+}
+
+impl AppRate {
+    /// So many bytes per second.
+    pub fn of(rate: u64) -> Self {
+        AppRate {
+            hit: over(Limit::AppLogRate, rate),
+            bucket: Arc::new(Mutex::new(Bucket::of(rate))),
+        }
+    }
+
+    fn take(&self, size: u64, now: Instant) -> Result<(), LimitHit> {
+        let fits = lock(&self.bucket).take(size, now);
+        fits.then_some(()).ok_or(self.hit)
+    }
 }
 
 impl Lines {
-    /// A log to this sink, of at most `rate` bytes per second, all instances together. As much again
-    /// may come in one burst.
-    pub fn new(sink: Arc<dyn LineSink>, rate: u64) -> Self {
-        // Any one line must fit, or it would never pass.
-        let rate = rate.max(LINE_BYTES_MAX as u64 + 1);
-        let now = Instant::now();
+    /// A log to this sink, of at most `rate` bytes per second, all instances together, and no faster
+    /// than its app may print. As much again may come in one burst.
+    pub fn new(sink: Arc<dyn LineSink>, rate: u64, app: Option<AppRate>) -> Self {
         let flood = Flood {
-            left: rate,
-            filled: now,
+            own: Bucket::of(rate),
             lines: 0,
             bytes: 0,
-            since: now,
+            since: Instant::now(),
+            over: over(Limit::LogRate, rate),
         };
         Lines(Arc::new(Shared {
             sink,
-            rate,
             flood: Mutex::new(flood),
+            app,
         }))
     }
 
@@ -102,41 +138,64 @@ impl Shared {
     fn line(&self, stream: Stream, line: &[u8]) {
         let now = Instant::now();
         let mut flood = lock(&self.flood);
-        flood.fill(self.rate, now);
         let size = line.len() as u64 + 1;
-        if flood.left >= size {
-            flood.left -= size;
-            self.tell(&mut flood, now);
-            self.sink.line(stream, line);
-        } else {
-            if flood.lines == 0 {
-                flood.since = now;
+        match self.take(&mut flood, size, now) {
+            Ok(()) => {
+                self.tell(&mut flood, now);
+                self.sink.line(stream, line);
             }
-            flood.lines += 1;
-            flood.bytes += size;
-            self.tell(&mut flood, now);
+            Err(over) => {
+                if flood.lines == 0 {
+                    flood.since = now;
+                }
+                flood.over = over;
+                flood.lines += 1;
+                flood.bytes += size;
+                self.tell(&mut flood, now);
+            }
         }
+    }
+
+    fn take(&self, flood: &mut Flood, size: u64, now: Instant) -> Result<(), LimitHit> {
+        if !flood.own.take(size, now) {
+            return Err(over(Limit::LogRate, flood.own.rate));
+        }
+        self.app.as_ref().map_or(Ok(()), |app| app.take(size, now))
     }
 
     fn tell(&self, flood: &mut Flood, now: Instant) {
         if flood.lines > 0 && now.duration_since(flood.since) >= NOTICE_AFTER {
-            self.sink.dropped(flood.lines, flood.bytes);
+            self.sink.dropped(flood.lines, flood.bytes, flood.over);
             (flood.lines, flood.bytes) = (0, 0);
         }
     }
 }
 
-impl Flood {
-    fn fill(&mut self, rate: u64, now: Instant) {
-        let elapsed = now.duration_since(self.filled);
-        let earned = u128::from(rate) * elapsed.as_nanos() / 1_000_000_000;
+impl Bucket {
+    fn of(rate: u64) -> Self {
+        // Any one line must fit, or it would never pass.
+        let rate = rate.max(LINE_BYTES_MAX as u64 + 1);
+        Bucket {
+            rate,
+            left: rate,
+            filled: Instant::now(),
+        }
+    }
+
+    fn take(&mut self, size: u64, now: Instant) -> bool {
+        // Another thread may have looked at the clock later and come first.
+        let elapsed = now.saturating_duration_since(self.filled);
+        let earned = u128::from(self.rate) * elapsed.as_nanos() / 1_000_000_000;
         if earned > 0 {
-            self.left = self
-                .left
-                .saturating_add(u64::try_from(earned).unwrap_or(u64::MAX))
-                .min(rate);
+            let earned = u64::try_from(earned).unwrap_or(u64::MAX);
+            self.left = self.left.saturating_add(earned).min(self.rate);
             self.filled = now;
         }
+        let fits = self.left >= size;
+        if fits {
+            self.left -= size;
+        }
+        fits
     }
 }
 
@@ -144,7 +203,7 @@ impl Drop for Shared {
     fn drop(&mut self) {
         let flood = lock(&self.flood);
         if flood.lines > 0 {
-            self.sink.dropped(flood.lines, flood.bytes);
+            self.sink.dropped(flood.lines, flood.bytes, flood.over);
         }
     }
 }

@@ -14,7 +14,7 @@ pub mod wasi_0_2;
 pub mod wasi_0_3;
 pub mod wasi_io;
 
-pub use lines::{LINE_BYTES_MAX, LineSink, Lines, Stream};
+pub use lines::{AppRate, LINE_BYTES_MAX, LineSink, Lines, Stream};
 
 use crate::{About, Capability, Era, Interface, Place, State};
 use bytes::Bytes;

@@ -1,8 +1,9 @@
 //! Output cut into lines: whole, bounded, and told of when lost.
 
 use super::lines::Writer;
-use super::{LINE_BYTES_MAX, LineSink, Lines, Stream};
+use super::{AppRate, LINE_BYTES_MAX, LineSink, Lines, Stream};
 use bytes::Bytes;
+use holm_runtime::limits::LimitHit;
 use proptest::prelude::*;
 use std::sync::{Arc, Mutex};
 use tokio::io::AsyncWriteExt;
@@ -12,6 +13,7 @@ use wasmtime_wasi::cli::StdoutStream;
 struct Sink {
     lines: Mutex<Vec<(Stream, Vec<u8>)>>,
     dropped: Mutex<Vec<(u64, u64)>>,
+    over: Mutex<Option<String>>,
 }
 
 impl LineSink for Sink {
@@ -19,7 +21,8 @@ impl LineSink for Sink {
         self.lines.lock().unwrap().push((stream, line.to_vec()));
     }
 
-    fn dropped(&self, lines: u64, bytes: u64) {
+    fn dropped(&self, lines: u64, bytes: u64, over: LimitHit) {
+        *self.over.lock().unwrap() = Some(over.to_string());
         self.dropped.lock().unwrap().push((lines, bytes));
     }
 }
@@ -36,7 +39,7 @@ impl Sink {
 
 fn log(rate: u64) -> (Arc<Sink>, Lines) {
     let sink = Arc::new(Sink::default());
-    (sink.clone(), Lines::new(sink, rate))
+    (sink.clone(), Lines::new(sink, rate, None))
 }
 
 fn write(writer: &Writer, text: &str) {
@@ -129,4 +132,26 @@ proptest! {
         let whole = pieces.concat();
         prop_assert_eq!(sink.text(), whole.lines().collect::<Vec<_>>());
     }
+}
+
+#[test]
+fn components_of_an_app_share_its_rate() {
+    let rate = AppRate::of(LINE_BYTES_MAX as u64 + 1);
+    let log = || {
+        let sink = Arc::new(Sink::default());
+        (sink.clone(), Lines::new(sink, 1 << 20, Some(rate.clone())))
+    };
+    let ((one, first), (two, second)) = (log(), log());
+    let long = "x".repeat(LINE_BYTES_MAX);
+    write(&first.writer(Stream::Stdout), &long);
+    assert_eq!(one.text().len(), 1);
+    write(&second.writer(Stream::Stdout), &long);
+    drop(second);
+    assert_eq!(two.text(), [""; 0]);
+    assert_eq!(
+        two.dropped.lock().unwrap()[..],
+        [(1, long.len() as u64 + 1)]
+    );
+    let over = two.over.lock().unwrap().clone().unwrap();
+    assert_eq!(over, "the app_log_rate limit of 8193 B was reached");
 }

@@ -75,7 +75,7 @@ fn a_new_version_is_the_same_tenant() {
     apps.put(app(&apps, "one", &[("", "/new")])).unwrap();
     assert!(Arc::ptr_eq(&tenant("one"), &one));
     let web = apps.get("one").unwrap().components[0].clone();
-    assert!(Arc::ptr_eq(&web.tenant, &one));
+    assert!(Arc::ptr_eq(&web.share.tenant, &one));
     apps.remove("one").unwrap();
     apps.put(app(&apps, "one", &[])).unwrap();
     assert!(

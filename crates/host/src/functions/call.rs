@@ -101,7 +101,7 @@ pub async fn call<A: Account>(call: Call<A>, arguments: Arguments) -> Result<Ret
     let instance = taken(instance)?;
     let (_here, client) = oneshot::channel();
     // A task of its own, so that it is the tenant's, and ends its account when its client has left.
-    let tenant = call.component.tenant.clone();
+    let tenant = call.component.share.tenant.clone();
     came_to(tenant.spawn(run(call, instance, arguments, client)).await)
 }
 

@@ -82,7 +82,7 @@ where
     let instance = taken(instance)?;
     let (here, client) = oneshot::channel();
     let (begin, mut begun) = oneshot::channel();
-    let tenant = call.component.tenant.clone();
+    let tenant = call.component.share.tenant.clone();
     let task = tenant.spawn(run(call, instance, input, begin, client));
     // What is short has perhaps begun and ended by the time that anybody looks.
     let ended = tokio::select! {

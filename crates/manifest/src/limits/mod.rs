@@ -3,8 +3,7 @@
 mod app;
 mod check;
 
-pub use app::AppLimits;
-pub(crate) use app::CONCURRENCY as APP_CONCURRENCY;
+pub use app::{AppBounds, AppLimits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -4,7 +4,7 @@ use super::Allowance;
 use crate::error::Error;
 use holm_manifest::{ByteSize, Time};
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 /// How much a limit allows.
@@ -21,7 +21,8 @@ pub enum Amount {
 }
 
 impl Amount {
-    fn bytes(most: u64) -> Self {
+    /// So many bytes; the largest number means as much as there is.
+    pub fn bytes(most: u64) -> Self {
         match most {
             u64::MAX => Amount::None,
             most => Amount::Bytes(most),
@@ -156,14 +157,23 @@ limits! {
     /// The memory of all instances of its app.
     AppMemory = "app_memory", "wanted more memory than its app may have",
         |a| Amount::bytes(a.app_memory);
+    /// Outbound requests under way and open sockets of all instances of its app.
+    AppConnections = "app_connections", "wanted a connection more than its app may have",
+        |a| Amount::count(a.app_connections);
+    /// Open files and folders of all instances of its app.
+    AppOpenFiles = "app_open_files", "wanted to open a file more than its app may",
+        |a| Amount::count(a.app_open_files);
+    /// Lines of standard output and error in a second, of all instances of its app.
+    AppLogRate = "app_log_rate", "printed more in a second than its app may",
+        |a| Amount::bytes(a.app_log_rate);
 }
 
 /// Some limits: those that an event has reached.
 #[derive(Debug, Default)]
-pub struct Reached(AtomicU32);
+pub struct Reached(AtomicU64);
 
 // A bit for each.
-const _: () = assert!(Limit::ALL.len() <= u32::BITS as usize);
+const _: () = assert!(Limit::ALL.len() <= u64::BITS as usize);
 
 impl Reached {
     /// This one too.
@@ -217,6 +227,13 @@ impl Limit {
         }
     }
 
+    /// How it is raised for an app.
+    fn of_app(self, key: &str) -> String {
+        format!(
+            "raise it in the manifest, for the app: limits = {{ {key} = … }}, before the first table"
+        )
+    }
+
     /// The error of `who` that reached it.
     pub fn error(self, who: &str, amount: Amount) -> Error {
         let what = format!("{who} {} ({amount})", self.words());
@@ -225,9 +242,10 @@ impl Limit {
             Limit::HostMemory => {
                 Error::yours(what).help("raise what all instances may have: holm up --memory …")
             }
-            Limit::AppMemory => Error::yours(what).help(
-                "raise it in the manifest, for the app: limits = { memory = … }, before the first table",
-            ),
+            Limit::AppMemory => Error::yours(what).help(self.of_app("memory")),
+            Limit::AppConnections => Error::guest(what).help(self.of_app("connections")),
+            Limit::AppOpenFiles => Error::guest(what).help(self.of_app("open_files")),
+            Limit::AppLogRate => Error::guest(what).help(self.of_app("log_rate")),
             _ => Error::guest(what).help(format!(
                 "raise it in the manifest: limits = {{ {} = … }}",
                 self.name()
@@ -305,7 +323,7 @@ mod tests {
         let manifest = Limits::default().table();
         for name in &names {
             let known = manifest.iter().any(|(known, ..)| known == name);
-            let of_others = ["host_memory", "app_memory"].contains(name);
+            let of_others = *name == "host_memory" || name.starts_with("app_");
             assert!(known || of_others, "{name}");
         }
         // Nobody reaches the places of `concurrency`: who finds none waits.
@@ -370,6 +388,9 @@ mod tests {
             log_rate: 19,
             host_memory: 20,
             app_memory: 31,
+            app_connections: 32,
+            app_open_files: 33,
+            app_log_rate: 34,
         };
         for limit in Limit::ALL {
             let amount = limit.amount(&allowance);

@@ -2,11 +2,13 @@
 //! clock, wall time by a timer, bytes where they pass. Which limit exists and what its default is,
 //! `holm-manifest` says; what each is called and what it means to reach it, [`Limit`] does.
 
+mod app;
 mod clock;
 mod limit;
 mod memory;
 mod meter;
 
+pub use app::{AppRoom, Kind, Share};
 pub(crate) use clock::thread_cpu_ns;
 pub(crate) use limit::of_engine;
 pub use limit::{Amount, Limit, LimitHit, Reached};
@@ -80,6 +82,12 @@ pub struct Allowance {
     pub host_memory: u64,
     /// Linear memory of all instances of its app, in bytes.
     pub app_memory: u64,
+    /// Outbound requests under way and open sockets of all instances of its app.
+    pub app_connections: usize,
+    /// Open files and folders of all instances of its app.
+    pub app_open_files: usize,
+    /// Bytes of printed lines in a second, of all instances of its app.
+    pub app_log_rate: u64,
 }
 
 impl Allowance {
@@ -115,6 +123,9 @@ impl Allowance {
         log_rate: u64::MAX,
         host_memory: u64::MAX,
         app_memory: u64::MAX,
+        app_connections: usize::MAX,
+        app_open_files: usize::MAX,
+        app_log_rate: u64::MAX,
     };
 }
 
@@ -127,6 +138,8 @@ pub struct Budget {
     table_elements: usize,
     /// What its memory is taken from; nothing where nobody else wants any.
     tenant: Option<Arc<TenantMemory>>,
+    /// What its app has room for.
+    app: Option<Arc<AppRoom>>,
     /// The clock that the epoch callback and the caller share.
     pub meter: Arc<Meter>,
 }
@@ -143,6 +156,12 @@ impl Budget {
         self
     }
 
+    /// What it holds is taken from its app's room, too; to be said before it holds any.
+    pub fn in_app(mut self, app: Arc<AppRoom>) -> Self {
+        self.app = Some(app);
+        self
+    }
+
     /// A fresh budget of an instance that another one calls, within the time of that one's; `apart`
     /// says that it is polled in a task of its own, and not within the other's polls.
     pub fn under(allowance: Allowance, caller: &Arc<Meter>, apart: bool) -> Self {
@@ -156,6 +175,7 @@ impl Budget {
             growing: None,
             table_elements: 0,
             tenant: None,
+            app: None,
             meter: Arc::new(meter),
         }
     }

@@ -44,7 +44,7 @@ pub fn measure(bench: &Bench, cases: &[Case], rounds: u32) -> Result<Figures> {
 fn post(case: &Case) -> Vec<u8> {
     let body = case.arguments.to_string();
     let head = format!(
-        "POST /{} HTTP/1.1\r\nhost: calls\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        "POST /{} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
         case.function,
         body.len()
     );

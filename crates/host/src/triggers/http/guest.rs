@@ -62,7 +62,7 @@ pub async fn call(
     let (waiting, client) = oneshot::channel();
     // A task of its own: it may go on after the response's last byte, and hyper may go away first.
     // All that the request costs beside HTTP itself is done in it, and so in the tenant's lane.
-    let task = component.tenant.spawn(run(Event {
+    let task = component.share.tenant.spawn(run(Event {
         component: component.clone(),
         request,
         tls,
