@@ -15,6 +15,7 @@ mod cache;
 mod call;
 mod call_bad;
 mod compose;
+mod cron;
 mod errors;
 mod help;
 mod inspect;

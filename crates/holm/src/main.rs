@@ -40,6 +40,7 @@ enum Command {
     Call(commands::call::Args),
     Up(commands::up::Args),
     Apps(commands::apps::Args),
+    Trigger(commands::trigger::Args),
     Mcp(commands::mcp::Args),
     Build(commands::build::Args),
     Check(commands::check::Args),
@@ -70,7 +71,12 @@ fn command() -> ExitCode {
     // These write to sockets, or may: there a broken connection is an error, not the end.
     let network = matches!(
         command,
-        Command::Run(_) | Command::Call(_) | Command::Up(_) | Command::Apps(_) | Command::Mcp(_)
+        Command::Run(_)
+            | Command::Call(_)
+            | Command::Up(_)
+            | Command::Trigger(_)
+            | Command::Apps(_)
+            | Command::Mcp(_)
     );
     if !network {
         restore_sigpipe();
@@ -80,6 +86,7 @@ fn command() -> ExitCode {
         Command::Call(args) => commands::call::run(args),
         Command::Up(args) => commands::up::run(args),
         Command::Apps(args) => commands::apps::run(args),
+        Command::Trigger(args) => commands::trigger::run(args),
         Command::Mcp(args) => commands::mcp::run(args),
         Command::Build(args) => commands::build::run(args),
         Command::Check(args) => commands::check::run(args),

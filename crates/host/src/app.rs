@@ -1,12 +1,14 @@
 //! An app: its components and what answers its routes. It is immutable, and swapped whole.
 
 use crate::component::{Component, Loaded};
+use crate::jobs::{Job, Target};
 use crate::linked::place_of;
 use crate::setting::Setting;
 use crate::share::Share;
 use crate::stall::Pace;
 use crate::standing::Standing;
 use crate::triggers::call::{CallRoute, Calls};
+use crate::triggers::cron::{Cron, CronTable};
 use crate::triggers::http::{HttpRoute, RouteError, RouteTable, StaticFiles};
 use crate::usage::Sum;
 use holm_capabilities::keyvalue::Stores;
@@ -38,6 +40,8 @@ pub struct App {
     pub components: Vec<Arc<Component>>,
     /// Its routes, in the manifest's order.
     pub routes: Vec<Route>,
+    /// What it does by itself, in the manifest's order.
+    pub jobs: Vec<Arc<Job>>,
     /// Whether clients are told what their request cost.
     pub server_timing: bool,
     /// How fast a request's body must come.
@@ -117,10 +121,12 @@ impl App {
             .collect();
         components.iter().for_each(|c| c.link(&components));
         let routes = routes(&manifest, &components, &mut problems);
+        let jobs = jobs(&manifest, &components, place, &mut problems);
         let app = App {
             name: manifest.name.as_str().into(),
             components,
             routes,
+            jobs,
             server_timing: manifest.serve.server_timing,
             pace: Pace::over(manifest.serve.body_timeout.0),
             standing: Arc::default(),
@@ -207,6 +213,7 @@ impl App {
                 Err(found) => problems.extend(found),
             }
         }
+        problems.extend(self.jobs.iter().filter_map(|job| job.check()));
         problems
     }
 
@@ -271,6 +278,48 @@ fn routes(
         );
     }
     routes
+}
+
+fn jobs(
+    manifest: &Manifest,
+    components: &[Arc<Component>],
+    place: &Place,
+    problems: &mut Vec<Problem>,
+) -> Vec<Arc<Job>> {
+    let mut jobs: Vec<Arc<Job>> = Vec::new();
+    for trigger in manifest.triggers.iter().filter(|t| t.kind == "cron") {
+        match cron_job(trigger, components, place) {
+            Ok(Some(job)) if jobs.iter().any(|other| other.name == job.name) => problems.push(
+                Problem::error(format!("two jobs are called `{}`", job.name))
+                    .at(trigger.span)
+                    .help("give one of them another `name`"),
+            ),
+            Ok(job) => jobs.extend(job.map(Arc::new)),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    jobs
+}
+
+fn cron_job(
+    trigger: &Trigger,
+    components: &[Arc<Component>],
+    place: &Place,
+) -> Result<Option<Job>, Problem> {
+    let table: CronTable = trigger.value.parse()?;
+    let Some(component) = components.iter().find(|c| *c.name == *table.component) else {
+        return Ok(None);
+    };
+    let name = table.name.as_deref().unwrap_or(&table.component);
+    let cron = Cron::new(&table, name, place).map_err(|problem| problem.at(trigger.span))?;
+    let target = Target {
+        component: component.clone(),
+        named: table.function,
+        arguments: table.arguments,
+    };
+    let mut job = Job::new(name.into(), cron, target, trigger.span);
+    (job.retry, job.overlap) = (table.retry, table.overlap);
+    Ok(Some(job))
 }
 
 fn http_route(

@@ -6,6 +6,7 @@ pub mod component;
 pub mod event;
 pub mod functions;
 mod health;
+mod jobs;
 pub mod library;
 mod linked;
 mod loaded;
@@ -28,6 +29,7 @@ pub mod log_writer;
 pub mod logs;
 pub mod telemetry;
 
+pub mod call_log;
 mod clock;
 mod connection;
 pub mod file_body;

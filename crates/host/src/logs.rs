@@ -1,5 +1,6 @@
 //! What guests print, line by line, marked with the component and safe to look at.
 
+use crate::call_log::CallLog;
 use crate::clock;
 use crate::log_writer::{Entry, Form, LogWriter};
 use crate::printable;
@@ -37,6 +38,11 @@ impl GuestLog {
             writer: None,
             telemetry: None,
         }
+    }
+
+    /// The log of calls, which goes the same way.
+    pub(crate) fn calls(&self) -> CallLog {
+        self.writer.clone().map_or_else(CallLog::off, CallLog::new)
     }
 
     /// The part of one component; `over` is told which limit was reached whenever lines were dropped.

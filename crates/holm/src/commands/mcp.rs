@@ -5,6 +5,7 @@ use crate::grants::{GrantFlags, LimitFlags};
 use crate::{exit, out, report};
 use holm_host::admin::Token;
 use holm_host::apps::Apps;
+use holm_host::call_log::CallLog;
 use holm_host::functions::Selection;
 use holm_host::functions::pattern::BadPattern;
 use holm_host::log_writer::{Form, LogWriter};
@@ -17,8 +18,8 @@ use holm_host::slot::Slot;
 use holm_host::tls::Tls;
 use holm_host::triggers::http::AccessSink;
 use holm_host::triggers::mcp::{
-    Allowed, Guard, McpHandler, McpServer, Offer, PATH, Permissions, ToolLog, Toolbox,
-    component_name, loose, serve_stdio,
+    Allowed, Guard, McpHandler, McpServer, Offer, PATH, Permissions, Toolbox, component_name,
+    loose, serve_stdio,
 };
 use holm_manifest::{ByteSize, Limits, OrNone, Problems};
 use holm_runtime::lanes::Lanes;
@@ -173,8 +174,8 @@ async fn go(args: &Args, lanes: &Arc<Lanes>) -> Result<(), Stop> {
     };
     let apps = Apps::new(Arc::new(setting), AccessSink::off());
     let log = match args.quiet {
-        true => ToolLog::off(),
-        false => ToolLog::new(writer.clone()),
+        true => CallLog::off(),
+        false => CallLog::new(writer.clone()),
     };
     let permissions = permissions(args)?;
     let state = args.state.clone();

@@ -8,6 +8,7 @@ pub mod folder;
 
 use crate::app::App;
 use crate::health;
+use crate::jobs::Keeper;
 use crate::setting::Setting;
 use crate::slot::Slot;
 use crate::triggers::http::{AccessSink, HttpHandler};
@@ -20,6 +21,7 @@ use holm_runtime::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// The apps of a host.
 pub struct Apps {
@@ -27,6 +29,7 @@ pub struct Apps {
     access: AccessSink,
     all: Mutex<All>,
     slot: Arc<Slot<HttpHandler>>,
+    jobs: Keeper,
 }
 
 #[derive(Default)]
@@ -45,6 +48,7 @@ impl Apps {
             setting,
             access,
             all: Mutex::default(),
+            jobs: Keeper::default(),
         }
     }
 
@@ -95,8 +99,10 @@ impl Apps {
             && old.name != app.name
         {
             all.remove(&old.name);
+            self.jobs.end(&old.name);
         }
-        let old = all.put(app)?;
+        let old = all.put(app.clone())?;
+        self.jobs.begin(&app);
         self.publish(&all);
         Ok(old)
     }
@@ -106,9 +112,10 @@ impl Apps {
         let mut all = self.all();
         let mut refused = Vec::new();
         for app in apps {
-            let name = app.name.clone();
-            if let Err(error) = all.put(Arc::new(app)) {
-                refused.push((name, error));
+            let app = Arc::new(app);
+            match all.put(app.clone()) {
+                Ok(_) => self.jobs.begin(&app),
+                Err(error) => refused.push((app.name.clone(), error)),
             }
         }
         self.publish(&all);
@@ -119,8 +126,21 @@ impl Apps {
     pub fn remove(&self, name: &str) -> Option<Arc<App>> {
         let mut all = self.all();
         let old = all.remove(name)?;
+        self.jobs.end(name);
         self.publish(&all);
         Some(old)
+    }
+
+    /// The host serves from now on: what apps do by themselves begins. To be called on a runtime, as
+    /// all that puts an app afterwards.
+    pub fn wake(&self) {
+        self.jobs.wake();
+    }
+
+    /// The host ends: nothing begins by itself any more; waits for what is at work, or so long. Gives
+    /// the number of those that are left.
+    pub async fn rest(&self, patience: Duration) -> usize {
+        self.jobs.rest(patience).await
     }
 
     /// The app of that name.

@@ -128,6 +128,12 @@ fn is_at(signature: &Signature, path: &str) -> bool {
 }
 
 impl Function {
+    /// Whether it is the main function of a program, which may end by an exit.
+    pub fn is_program(&self) -> bool {
+        let interface = self.signature.interface.as_deref();
+        interface.is_some_and(|interface| is_of(interface, "wasi:cli/run"))
+    }
+
     /// `INTERFACE/FUNCTION`, with the version where there is one.
     pub fn path(&self) -> String {
         let name = self.signature.local_name();

@@ -81,6 +81,8 @@ impl<A: Account> UnderWay<A> {
                 Err(Box::new(Error { message, ..error }))
             }
             Err(error) => match fault(error, name, self.session.store().data_mut().core()) {
+                // A program may end so.
+                Ok(()) if self.function.is_program() => Ok(Ok((None, false))),
                 Ok(()) => Err(Box::new(Error::guest(format!(
                     "{name} exited before the function had ended"
                 )))),

@@ -1,6 +1,7 @@
 //! Sources of events that call components. To add one: a folder here, and a line in the list.
 
 pub mod call;
+pub mod cron;
 pub mod http;
 pub mod mcp;
 
@@ -12,5 +13,6 @@ pub fn fragments() -> Vec<Fragment> {
         http::config::fragment(),
         call::config::fragment(),
         mcp::config::fragment(),
+        cron::config::fragment(),
     ]
 }

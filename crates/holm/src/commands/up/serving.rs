@@ -12,11 +12,12 @@ use std::io::IsTerminal as _;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Where the server listens unless told otherwise.
 const LISTEN: &str = "127.0.0.1:3000";
 
-/// A server at work; it ends with the number of requests that were cut.
+/// A server at work; it ends with the number of requests and jobs that were cut.
 pub(super) type Serving = tokio::task::JoinHandle<usize>;
 
 /// A socket that is taken and answers nobody yet.
@@ -57,9 +58,21 @@ pub(super) fn serve(args: &Args, bound: Bound, apps: &Arc<Apps>, shutdown: &Shut
     if std::io::stderr().is_terminal() {
         tokio::spawn(tell_drain(args.grace, apps.clone(), shutdown.clone()));
     }
-    let (handler, shutdown) = (apps.handler(), shutdown.clone());
+    apps.wake();
+    let (apps, shutdown, grace) = (apps.clone(), shutdown.clone(), args.grace.0);
     // A task of its own: compiling for a reload holds a thread up, and connections must not wait.
-    tokio::spawn(async move { server.serve(handler, &shutdown).await })
+    tokio::spawn(async move {
+        let jobs = async {
+            shutdown.draining().await;
+            tokio::select! {
+                left = apps.rest(grace) => left,
+                // What is left is asked for once more, and not waited for.
+                () = shutdown.stopping() => apps.rest(Duration::ZERO).await,
+            }
+        };
+        let (requests, jobs) = tokio::join!(server.serve(apps.handler(), &shutdown), jobs);
+        requests + jobs
+    })
 }
 
 /// Says to a person what a server that was asked to end still waits for.

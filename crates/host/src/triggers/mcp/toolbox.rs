@@ -4,10 +4,10 @@
 use super::adding::Adding;
 use super::answer;
 use super::config::McpTools;
-use super::log::ToolLog;
 use super::manage::{Permissions, names};
 use crate::app::problem;
 use crate::apps::Apps;
+use crate::call_log::{CallLog, CallRecord, What};
 use crate::component::Component;
 use crate::event::Failure;
 use crate::functions::{self, Arguments, Call, Function, Refused, Returned, Selection};
@@ -48,7 +48,7 @@ pub struct Toolbox {
     permissions: Permissions,
     /// Longest result that is told whole.
     result_most: ByteSize,
-    log: ToolLog,
+    log: CallLog,
     /// Held while something is added or taken away.
     offered: Mutex<Vec<Offered>>,
     /// What calls see; swapped whole.
@@ -140,7 +140,7 @@ impl Toolbox {
         state: Option<PathBuf>,
         permissions: Permissions,
         result_most: ByteSize,
-        log: ToolLog,
+        log: CallLog,
     ) -> Toolbox {
         Toolbox {
             apps,
@@ -281,7 +281,7 @@ impl Toolbox {
         tool: &Tool,
         arguments: serde_json::Value,
     ) -> CallToolResult {
-        let account = self.log.begin(name);
+        let account = self.log.begin(What::Tool, name);
         let result = call(tool, arguments, account.clone()).await;
         if let Some(error) = result.as_ref().err().and_then(answer::unmade) {
             account.unmade(error);
@@ -298,7 +298,7 @@ impl Toolbox {
 async fn call(
     tool: &Tool,
     arguments: serde_json::Value,
-    account: super::log::ToolCall,
+    account: CallRecord,
 ) -> Result<Returned, Refused> {
     let component = tool.component.clone();
     let turn = component.queue.enter().await.map_err(Failure::Busy)?;

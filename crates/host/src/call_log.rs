@@ -1,4 +1,5 @@
-//! A line for each tool that was called, where the guests' lines go too; never standard output.
+//! A line for each call that no request is behind: a tool that was called, a job that ran. They go
+//! where the guests' lines go too; never to standard output.
 
 use crate::clock;
 use crate::event::Account;
@@ -13,29 +14,49 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+/// What was called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// A tool, by an agent.
+    Tool,
+    /// A component, by a trigger whose events nobody waits for.
+    Job,
+}
+
+impl What {
+    /// The `type` of its line.
+    fn name(self) -> &'static str {
+        match self {
+            What::Tool => "tool",
+            What::Job => "job",
+        }
+    }
+}
+
 /// Where the lines go.
 #[derive(Clone)]
-pub struct ToolLog(Option<LogWriter>);
+pub struct CallLog(Option<LogWriter>);
 
-impl ToolLog {
+impl CallLog {
     /// To this writer.
-    pub fn new(writer: LogWriter) -> ToolLog {
-        ToolLog(Some(writer))
+    pub fn new(writer: LogWriter) -> CallLog {
+        CallLog(Some(writer))
     }
 
     /// Nowhere.
-    pub fn off() -> ToolLog {
-        ToolLog(None)
+    pub fn off() -> CallLog {
+        CallLog(None)
     }
 
     /// The account of a call that begins now.
-    pub(super) fn begin(&self, tool: &str) -> ToolCall {
-        ToolCall(Arc::new(Inner {
+    pub(crate) fn begin(&self, what: What, name: &str) -> CallRecord {
+        CallRecord(Arc::new(Inner {
             log: self.clone(),
             began: Instant::now(),
             said: Mutex::new(Said {
                 time: SystemTime::now(),
-                tool: tool.into(),
+                what,
+                name: name.into(),
                 duration: Duration::ZERO,
                 outcome: "left",
                 receipt: None,
@@ -48,10 +69,10 @@ impl ToolLog {
 
 /// The account of one call; its line is written when the last who holds it is done.
 #[derive(Clone)]
-pub(super) struct ToolCall(Arc<Inner>);
+pub(crate) struct CallRecord(Arc<Inner>);
 
 struct Inner {
-    log: ToolLog,
+    log: CallLog,
     began: Instant,
     said: Mutex<Said>,
 }
@@ -59,7 +80,8 @@ struct Inner {
 #[derive(Clone)]
 struct Said {
     time: SystemTime,
-    tool: Box<str>,
+    what: What,
+    name: Box<str>,
     duration: Duration,
     outcome: &'static str,
     receipt: Option<Receipt>,
@@ -67,14 +89,14 @@ struct Said {
     denials: Vec<Denial>,
 }
 
-impl ToolCall {
+impl CallRecord {
     /// How it ended for the client: `ok` or `error`.
-    pub(super) fn ended(&self, outcome: &'static str) {
+    pub(crate) fn ended(&self, outcome: &'static str) {
         self.set(|said| said.outcome = outcome);
     }
 
     /// Why it never began, unless something else is known to be wrong.
-    pub(super) fn unmade(&self, error: Error) {
+    pub(crate) fn unmade(&self, error: Error) {
         self.set(|said| {
             said.error.get_or_insert_with(|| Box::new(error));
         });
@@ -85,7 +107,7 @@ impl ToolCall {
     }
 }
 
-impl Account for ToolCall {
+impl Account for CallRecord {
     fn tracer(&self) -> Tracer {
         None
     }
@@ -133,7 +155,7 @@ impl Said {
     fn human(&self, out: &mut String) {
         clock::push_local(out, self.time);
         out.push(' ');
-        printable::push(out, &self.tool);
+        printable::push(out, &self.name);
         let _ = write!(out, " {} ", self.outcome);
         clock::push_duration(out, self.duration);
         if let Some(receipt) = &self.receipt {
@@ -158,9 +180,10 @@ impl Said {
         clock::push_utc(&mut time, self.time);
         let denied = self.denials.iter().map(|d| [&*d.asked, &*d.line]).collect();
         let line = Json {
-            r#type: "tool",
+            r#type: self.what.name(),
             time,
-            tool: &self.tool,
+            tool: (self.what == What::Tool).then_some(&*self.name),
+            trigger: (self.what == What::Job).then_some(&*self.name),
             outcome: self.outcome,
             duration_us: self.duration.as_micros() as u64,
             receipt: self.receipt.as_ref(),
@@ -177,7 +200,10 @@ impl Said {
 struct Json<'a> {
     r#type: &'static str,
     time: String,
-    tool: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trigger: Option<&'a str>,
     outcome: &'static str,
     duration_us: u64,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,0 +1,130 @@
+//! `holm trigger`: does by hand, once, what an app would do by itself.
+
+use crate::{exit, out, report};
+use holm_host::apps::Apps;
+use holm_host::log_writer::{Form, LogWriter};
+use holm_host::logs::GuestLog;
+use holm_host::setting::{Setting, memory_of_this_machine};
+use holm_host::shelf::Shelf;
+use holm_host::triggers::http::AccessSink;
+use holm_manifest::Parser;
+use holm_runtime::lanes::Lanes;
+use holm_runtime::pools::PoolSize;
+use holm_runtime::{Error, Watch};
+use std::io::{IsTerminal as _, Read as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the last lines may take at the end.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Do by hand, once, what an app does by itself: the job of a [[cron]] table
+///
+/// Loads the app as `holm up` does, calls the job's function under its component's grants and limits,
+/// and ends: it is not tried again, and its next time stays as it was. What the function gives is
+/// written to stdout as JSON, what the guest prints goes to stderr.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  holm trigger sweeper\n  holm trigger report shop --payload '{\"days\": 7}'\n  echo '{\"days\": 7}' | holm trigger report shop --payload -"
+)]
+pub struct Args {
+    /// The job's name: that of its table, or of its component
+    name: String,
+    /// The app's folder or manifest
+    #[arg(default_value = ".")]
+    app: PathBuf,
+    /// Arguments in the place of the manifest's, as JSON: an object by the names of the parameters, or an array; `-` reads them from stdin
+    #[arg(long, value_name = "JSON")]
+    payload: Option<String>,
+    /// Where the app's data lies [default: .holm beside the manifest]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Accept machine code that this user's Holm did not make
+    #[arg(long)]
+    allow_precompiled: bool,
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> ExitCode {
+    match go(&args) {
+        Ok(code) => code,
+        Err(error) => {
+            report::error(&error);
+            exit::code(&error)
+        }
+    }
+}
+
+fn go(args: &Args) -> Result<ExitCode, Error> {
+    let payload = args.payload.as_deref().map(payload).transpose()?;
+    let form = match std::io::stderr().is_terminal() {
+        true => Form::Human {
+            color: report::color(),
+        },
+        false => Form::Json,
+    };
+    let writer = LogWriter::start(std::io::stderr(), form)
+        .map_err(|e| Error::ours("no thread for the log").caused_by(e.to_string()))?;
+    let source = super::up::source_of(&args.app);
+    let manifest = source.and_then(|source| Parser::new(holm_host::vocabulary()).parse(&source));
+    let setting = Setting {
+        runtime: super::runtime(PoolSize::of_one_app()),
+        log: GuestLog::new(writer.clone()),
+        allow_precompiled: args.allow_precompiled,
+        watch: Watch::default(),
+        shelf: Shelf::of_this_machine(),
+        lanes: Lanes::new(),
+        memory: memory_of_this_machine(),
+        many: false,
+    };
+    let apps = Apps::new(Arc::new(setting), AccessSink::off());
+    let app = match manifest.and_then(|manifest| apps.resolve(manifest, args.state.as_deref())) {
+        Ok(app) => app,
+        Err(problems) => {
+            report::problems(&problems);
+            return Ok(ExitCode::from(exit::YOURS));
+        }
+    };
+    let Some(job) = app.jobs.iter().find(|job| *job.name == *args.name) else {
+        let names: Vec<&str> = app.jobs.iter().map(|job| &*job.name).collect();
+        let error = Error::yours(format!(
+            "app `{}` has no job called `{}`",
+            app.name, args.name
+        ));
+        return Err(match names.is_empty() {
+            true => error.help("a [[cron]] table makes one"),
+            false => error.help(format!("it has {}", names.join(", "))),
+        });
+    };
+    let threads = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Error::ours("no threads").caused_by(e.to_string()))?;
+    let result = threads.block_on(job.once(payload.as_ref()));
+    writer.flush(LAST_LINES);
+    let returned = result.map_err(|error| *error)?;
+    if let Some(json) = returned.json {
+        out::line(format_args!("{json}"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The payload of the flag.
+fn payload(text: &str) -> Result<serde_json::Value, Error> {
+    let mut read = String::new();
+    let text = match text {
+        "-" => {
+            let stdin = std::io::stdin().read_to_string(&mut read);
+            stdin.map_err(|e| Error::yours("stdin cannot be read").caused_by(e.to_string()))?;
+            &read
+        }
+        text => text,
+    };
+    serde_json::from_str(text).map_err(|e| {
+        Error::yours("the payload is not JSON")
+            .caused_by(e.to_string())
+            .help("--payload '{\"name\": \"Ada\"}'")
+    })
+}

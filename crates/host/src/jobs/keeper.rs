@@ -1,0 +1,104 @@
+//! Keeps the jobs of all apps that are served: they begin when a version takes its place, and end when
+//! another one does.
+
+use super::{Job, Outcome};
+use crate::app::App;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+/// The jobs of a host.
+#[derive(Default)]
+pub struct Keeper {
+    kept: Mutex<Kept>,
+    /// What is at work.
+    work: TaskTracker,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// The host serves: apps that come begin at once.
+    awake: bool,
+    apps: BTreeMap<Arc<str>, (Arc<App>, Option<DropGuard>)>,
+}
+
+impl Keeper {
+    /// This version is served from now on, in the place of the one of its name.
+    pub fn begin(&self, app: &Arc<App>) {
+        if app.jobs.is_empty() {
+            return self.end(&app.name);
+        }
+        let mut kept = self.kept();
+        let guard = kept.awake.then(|| self.keep(app));
+        kept.apps.insert(app.name.clone(), (app.clone(), guard));
+    }
+
+    /// It is served no longer: nothing of it begins any more, and what is at work goes on.
+    pub fn end(&self, name: &str) {
+        self.kept().apps.remove(name);
+    }
+
+    /// The host serves.
+    pub fn wake(&self) {
+        let mut kept = self.kept();
+        kept.awake = true;
+        for (app, guard) in kept.apps.values_mut() {
+            guard.get_or_insert_with(|| self.keep(app));
+        }
+    }
+
+    /// The host ends: nothing begins any more. Waits for what is at work, or so long; gives the number of
+    /// those that are left.
+    pub async fn rest(&self, patience: Duration) -> usize {
+        {
+            let mut kept = self.kept();
+            kept.awake = false;
+            kept.apps.clear();
+        }
+        self.work.close();
+        let _ = tokio::time::timeout(patience, self.work.wait()).await;
+        self.work.len()
+    }
+
+    /// Keeps the jobs of one version until what this gives is dropped.
+    fn keep(&self, app: &Arc<App>) -> DropGuard {
+        let token = CancellationToken::new();
+        for job in &app.jobs {
+            let (app, job, ended) = (app.clone(), job.clone(), token.clone());
+            let work = self.work.clone();
+            tokio::spawn(async move {
+                ended
+                    .run_until_cancelled(by_the_clock(app, job, work))
+                    .await;
+            });
+        }
+        token.drop_guard()
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn by_the_clock(app: Arc<App>, job: Arc<Job>, work: TaskTracker) {
+    let mut last = job.cron.begin();
+    while let Some(due) = job.cron.due(last).await {
+        last = due;
+        job.cron.done(due);
+        let (app, job) = (app.clone(), job.clone());
+        // A task of its own: the next time may come before it has ended, and it goes on when its version
+        // has made room for another.
+        work.spawn(async move {
+            if job.fire(&app, None).await == Outcome::Failed {
+                let (app, job) = (&*app.name, &*job.name);
+                tracing::warn!(
+                    app,
+                    job,
+                    "failed, and is not tried again before its next time"
+                );
+            }
+        });
+    }
+}

@@ -1,0 +1,230 @@
+//! What an app does without being asked by a request: who calls which function, how often it is tried,
+//! and what came of it. When it is done is the trigger's business.
+
+mod keeper;
+mod target;
+
+pub use keeper::Keeper;
+pub use target::Target;
+
+use crate::app::App;
+use crate::call_log::What;
+use crate::component::Component;
+use crate::event::Failure;
+use crate::functions::{self, Arguments, Call, Refused, Returned};
+use crate::triggers::cron::Cron;
+use holm_manifest::{Problem, Span, Time};
+use holm_runtime::Error;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::AcqRel};
+use std::time::Duration;
+
+/// The longest wait between two tries.
+const DELAY_MAX: Duration = Duration::from_secs(3600);
+
+/// Something that an app does by itself.
+pub struct Job {
+    /// Its name: in logs, and for `holm trigger`.
+    pub name: Arc<str>,
+    /// When it is done.
+    pub cron: Cron,
+    /// What is called.
+    pub target: Target,
+    /// How often it is tried.
+    pub retry: Retry,
+    /// Whether it begins again while it is still at work.
+    pub overlap: bool,
+    /// Where it was written.
+    pub span: Span,
+    at_work: AtomicBool,
+}
+
+/// How often a job that failed is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Retry {
+    /// So many times more.
+    pub times: u32,
+    /// The wait before the first of them; it doubles from try to try, up to an hour.
+    #[serde(default = "a_second")]
+    pub delay: Time,
+}
+
+fn a_second() -> Time {
+    Time(Duration::from_secs(1))
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Retry {
+            times: 0,
+            delay: a_second(),
+        }
+    }
+}
+
+impl Retry {
+    /// How long to wait before the try of this number; the first again is number 1.
+    fn delay(&self, number: u32) -> Duration {
+        let factor = 1u32
+            .checked_shl(number.saturating_sub(1))
+            .unwrap_or(u32::MAX);
+        self.delay.0.saturating_mul(factor).min(DELAY_MAX)
+    }
+}
+
+/// How a job ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The function returned, and not an `err`.
+    Done,
+    /// It failed, however often it was tried.
+    Failed,
+    /// It is still at work since the last time, and may not overlap.
+    Skipped,
+    /// Its app takes no work.
+    Drained,
+}
+
+impl Job {
+    /// A job that is done by this clock.
+    pub fn new(name: Arc<str>, cron: Cron, target: Target, span: Span) -> Self {
+        Job {
+            name,
+            cron,
+            target,
+            retry: Retry::default(),
+            overlap: false,
+            span,
+            at_work: AtomicBool::new(false),
+        }
+    }
+
+    /// Does it, with its arguments or a payload in their place, as often as it takes; counted among the app's events, so that a drain waits for it.
+    pub async fn fire(&self, app: &App, payload: Option<&serde_json::Value>) -> Outcome {
+        let Some(_in_flight) = app.standing.enter() else {
+            return Outcome::Drained;
+        };
+        let _at_work = match self.overlap {
+            true => None,
+            false if self.at_work.swap(true, AcqRel) => {
+                let (app, job) = (&*app.name, &*self.name);
+                tracing::warn!(
+                    app,
+                    job,
+                    "still at work since the last time: not begun again"
+                );
+                return Outcome::Skipped;
+            }
+            false => Some(AtWork(&self.at_work)),
+        };
+        for number in 0..=self.retry.times {
+            if number > 0 {
+                tokio::time::sleep(self.retry.delay(number)).await;
+            }
+            if self.once(payload).await.is_ok() {
+                return Outcome::Done;
+            }
+            if app.standing.is_drained() {
+                break;
+            }
+        }
+        Outcome::Failed
+    }
+
+    /// Does it once, and tells the log. A payload stands in the place of the arguments.
+    ///
+    /// # Errors
+    /// Why there is no result, or what the function's `err` was.
+    pub async fn once(&self, payload: Option<&serde_json::Value>) -> Result<Returned, Box<Error>> {
+        let component = &self.target.component;
+        let record = component.setting.log.calls().begin(What::Job, &self.name);
+        let result = called(component, &self.target, payload, record.clone()).await;
+        match &result {
+            Ok(_) => record.ended("ok"),
+            Err(error) => {
+                record.unmade((**error).clone());
+                record.ended("error");
+            }
+        }
+        result
+    }
+
+    /// What is wrong with it, once its component's code is known.
+    pub fn check(&self) -> Option<Problem> {
+        // What does not load is told elsewhere.
+        let loaded = self.target.component.load().ok()?;
+        let reason = self.target.function(&loaded).err()?;
+        let problem = Problem::error(reason.message).at(self.span);
+        Some(reason.help.into_iter().fold(problem, Problem::help))
+    }
+}
+
+struct AtWork<'a>(&'a AtomicBool);
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, std::sync::atomic::Ordering::Release);
+    }
+}
+
+async fn called(
+    component: &Arc<Component>,
+    target: &Target,
+    payload: Option<&serde_json::Value>,
+    record: crate::call_log::CallRecord,
+) -> Result<Returned, Box<Error>> {
+    let turn = component.queue.enter().await?;
+    let loaded = match component.called() {
+        Some(loaded) => loaded,
+        None => component.loaded().await?,
+    };
+    let called = target.function(&loaded)?;
+    let arguments = payload.or(target.arguments.as_ref()).cloned();
+    let arguments = arguments.unwrap_or_else(|| called.arguments());
+    let function = called.function;
+    let call = Call {
+        component: component.clone(),
+        loaded,
+        turn,
+        function: function.clone(),
+        account: record,
+    };
+    let name = &component.label;
+    match functions::call(call, Arguments::Read(arguments)).await {
+        Ok(returned) if returned.is_err => {
+            let said = returned.json.as_deref().unwrap_or("nothing more");
+            let error = Error::guest(format!("{name} returned an error: {said}"));
+            Err(Box::new(error))
+        }
+        Ok(returned) => Ok(returned),
+        Err(Refused::Arguments(mismatch)) => {
+            Err(Box::new(mismatch.of_arguments(&function.signature)))
+        }
+        Err(Refused::Failure(failure)) => Err(match failure {
+            Failure::Busy(error) | Failure::NoAnswer(error) | Failure::Error(error) => error,
+            Failure::Full(full) => Box::new(Error::yours(format!(
+                "all {} instances of the server are at work",
+                full.instances
+            ))),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_doubles_up_to_an_hour() {
+        let retry = Retry {
+            times: 99,
+            delay: Time(Duration::from_secs(2)),
+        };
+        let seconds = |number| retry.delay(number).as_secs();
+        assert_eq!([1, 2, 3].map(seconds), [2, 4, 8]);
+        assert_eq!([12, 33, 99].map(seconds), [3600, 3600, 3600]);
+    }
+}

@@ -1,0 +1,92 @@
+//! Cron: functions that are called at certain times.
+//!
+//! ```toml
+//! [[cron]]
+//! schedule = "*/5 * * * *"
+//! component = "sweeper"
+//! ```
+
+pub mod config;
+mod record;
+mod schedule;
+
+pub use config::{CronTable, Missed};
+pub use schedule::{Schedule, zone};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use holm_capabilities::Place;
+use holm_manifest::Problem;
+use record::Record;
+use std::time::Duration;
+
+/// A nap is no longer than this: somebody may set the clock, or put the machine to sleep.
+const NAP_MAX: Duration = Duration::from_secs(30);
+
+/// What is later than this was missed: the host did not run, or the machine slept.
+const LATE: TimeDelta = TimeDelta::minutes(1);
+
+/// When a job is done.
+pub struct Cron {
+    schedule: Schedule,
+    missed: Missed,
+    /// When it was done last; kept only where that decides anything.
+    record: Option<Record>,
+}
+
+impl Cron {
+    /// What a table says; the manifest's own check has passed it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn new(table: &CronTable, name: &str, place: &Place) -> Result<Cron, Problem> {
+        let zone = zone(&table.timezone)
+            .map_err(|_| Problem::error(format!("there is no time zone {:?}", table.timezone)))?;
+        let schedule = Schedule::parse(&table.schedule, zone).map_err(Problem::error)?;
+        let record = (table.missed == Missed::Run).then(|| Record::of(name, &place.state));
+        Ok(Cron {
+            schedule,
+            missed: table.missed,
+            record,
+        })
+    }
+
+    /// Waits until it is due the next time after `last`, however often it was due meanwhile; gives the
+    /// time that it was due at. Nothing if it never is again.
+    pub async fn due(&self, mut last: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        loop {
+            let next = self.schedule.after(last)?;
+            loop {
+                let now = Utc::now();
+                let Ok(wait) = (next - now).to_std() else {
+                    break;
+                };
+                if wait.is_zero() {
+                    break;
+                }
+                tokio::time::sleep(wait.min(NAP_MAX)).await;
+            }
+            let now = Utc::now();
+            // Of many that passed by, the last one counts.
+            let due = self.schedule.until(now).unwrap_or(next).max(next);
+            if self.missed == Missed::Run || now - due < LATE {
+                return Some(due);
+            }
+            last = now;
+        }
+    }
+
+    /// After which time it is looked for what is due: the last time that it was done, where that is
+    /// known and wanted, else now.
+    pub fn begin(&self) -> DateTime<Utc> {
+        let now = Utc::now();
+        let last = self.record.as_ref().and_then(Record::read);
+        last.filter(|last| *last < now).unwrap_or(now)
+    }
+
+    /// Notes that it is done now for the time that it was due at.
+    pub fn done(&self, due: DateTime<Utc>) {
+        if let Some(record) = &self.record {
+            record.write(due);
+        }
+    }
+}
