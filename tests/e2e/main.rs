@@ -41,6 +41,7 @@ mod examples;
 mod from_python;
 mod guestbook;
 mod mcp;
+mod mcp_changes;
 mod mcp_http;
 mod mcp_lines;
 mod mcp_rules;
