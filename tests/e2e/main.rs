@@ -14,6 +14,7 @@ mod build;
 mod cache;
 mod call;
 mod call_bad;
+mod completion;
 mod compose;
 mod errors;
 mod help;
