@@ -204,6 +204,18 @@ fn flags_that_would_mean_nothing() {
         &["--allow-load", &path, "--env", "A=1"],
     );
     refused("no_such_scope", &["--allow-grant", "http={", &lab]);
+    // What no surface can open is refused where it is named, and named where a pattern means it.
+    let streams = guest("streams-lab").display().to_string();
+    let pairs = "holm:streams/flows.pairs";
+    let named = holm().args(["mcp", "--tool", pairs, &streams]).run();
+    named.is(2).says(
+        "--tool holm:streams/flows.pairs cannot be called from here: its result holds a stream",
+    );
+    let meant = holm().args(["mcp", &streams]).stdin("").run();
+    meant.is(0).says(
+        "no tool: `holm:streams/flows.pairs` of `streams-lab`: its result holds a stream of \
+         `tuple<u32, u32>`",
+    );
     // Limits may be for what agents load.
     let app = Scratch::new();
     std::fs::copy(guest("call-lab"), app.join("lab.wasm")).unwrap();
