@@ -1,7 +1,7 @@
-"""Charges orders from Python: the payments processor, with the fraud detector in it, is a module.
+"""Charges orders from Python: the payments processor is a module, and the fraud detector that it is
+linked to runs behind it, each with the grants and limits of the manifest.
 
-    holm compose --fuse payments examples/polyglot -o payments.wasm
-    python examples/polyglot/pay.py payments.wasm
+    python examples/polyglot/pay.py examples/polyglot
 """
 
 import sys
@@ -24,7 +24,7 @@ def pay(shop, customer: str, amount: int, country: str) -> str:
 
 
 if __name__ == "__main__":
-    payments = holm.load(sys.argv[1], limits={"memory": "128 MiB"})
+    payments = holm.load(sys.argv[1], component="payments")
     print(pay(payments, "Ada Lovelace", 1250, "GB"))
     print(pay(payments, "r2d2", 200_000, "AQ"))
     print(pay(payments, " ", 1, "GB"))

@@ -1,6 +1,7 @@
 //! `holm mcp` and bad input: whatever comes over standard input has its answer, and the server lives.
 
 use crate::mcp::lines;
+use crate::origin::Held;
 use crate::support::*;
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -201,13 +202,21 @@ fn a_call_that_never_began_has_its_reason_in_the_log() {
     let scratch = Scratch::new();
     std::os::unix::fs::symlink(guest("call-lab"), scratch.join("lab.wasm")).unwrap();
     std::os::unix::fs::symlink(guest("bodies-lab"), scratch.join("bodies.wasm")).unwrap();
+    std::os::unix::fs::symlink(guest("link-callee"), scratch.join("shop.wasm")).unwrap();
+    let asked = Held::listen();
     scratch.write(
         "holm.toml",
-        "name = \"shop\"\n\n[component.lab]\nsource = \"lab.wasm\"\n\
-         limits = { concurrency = 1, queue = 0, request_body = \"1 KiB\" }\n\n\
-         [component.bodies]\nsource = \"bodies.wasm\"\nlimits = { cpu = \"60 s\" }\n\n\
-         [[mcp]]\ncomponent = \"lab\"\nfunctions = [\"*\"]\n\n\
-         [[mcp]]\ncomponent = \"bodies\"\nfunctions = [\"*\"]\n",
+        format!(
+            "name = \"shop\"\n\n[component.lab]\nsource = \"lab.wasm\"\n\
+             limits = {{ request_body = \"1 KiB\" }}\n\n\
+             [component.bodies]\nsource = \"bodies.wasm\"\nlimits = {{ cpu = \"60 s\" }}\n\n\
+             [component.shop]\nsource = \"shop.wasm\"\nlimits = {{ concurrency = 1, queue = 0 }}\n\
+             grants = {{ http = [\"http://{}\"] }}\n\n\
+             [[mcp]]\ncomponent = \"lab\"\nfunctions = [\"*\"]\n\n\
+             [[mcp]]\ncomponent = \"bodies\"\nfunctions = [\"*\"]\n\n\
+             [[mcp]]\ncomponent = \"shop\"\nfunctions = [\"*\"]\n",
+            asked.authority()
+        ),
     );
     let (mut talk, hello) = Talk::begin(&holm().arg("mcp").arg(scratch.path()));
     // Functions that cannot be tools are named to agents.
@@ -219,16 +228,12 @@ fn a_call_that_never_began_has_its_reason_in_the_log() {
     );
     let slow = talk.begin_to_ask(
         "tools/call",
-        json!({"name": "lab_tools_wait", "arguments": {"milliseconds": 1000}}),
+        json!({"name": "shop_api_fetch", "arguments": {"authority": asked.authority()}}),
     );
-    let ping = talk.begin_to_ask("ping", json!({}));
-    assert_eq!(talk.hear()["id"], ping);
-    let mut busy = None;
-    while busy.is_none() {
-        let (text, error) = talk.call("lab_greet", json!({"name": "a"}));
-        busy = error.then_some(text);
-    }
-    assert!(busy.as_deref().unwrap().starts_with("busy: "), "{busy:?}");
+    let under_way = asked.taken();
+    let (text, error) = talk.call("shop_api_nothing", json!({}));
+    assert!(error && text.starts_with("busy: "), "{text}");
+    under_way.answer();
     let said = talk.hear();
     assert_eq!(said["id"], slow);
     let (text, error) = talk.call("lab_greet", json!({"nome": "a"}));
@@ -253,7 +258,7 @@ fn a_call_that_never_began_has_its_reason_in_the_log() {
         });
         assert!(found, "{tool}: {word} in {log:#?}");
     };
-    fault("lab_greet", "lab is busy");
+    fault("shop_api_nothing", "shop is busy");
     fault("lab_greet", "the arguments of `greet` do not fit");
     fault("lab_tools_count", "larger body than its limit (1 KiB)");
     fault("bodies_bodies_endless", "longer than what is collected");

@@ -1,6 +1,7 @@
 //! `holm mcp`: what agents may change and how far, and what tools are called.
 
 use crate::mcp_lines::{Talk, lab, told};
+use crate::origin::Held;
 use crate::support::*;
 use serde_json::{Value, json};
 
@@ -121,22 +122,33 @@ fn what_agents_load_is_apart_and_bounded() {
 
 #[test]
 fn a_call_in_flight_outlives_its_component() {
-    let dir = tools();
+    let dir = Scratch::new();
+    std::fs::copy(guest("link-callee"), dir.join("shop.wasm")).unwrap();
     let path = dir.path().to_str().unwrap().to_owned();
-    let (mut talk, _) = Talk::begin(&holm().args(["mcp", "--allow-load", &path]));
-    assert_eq!(talk.call("holm_load", json!({"path": "lab.wasm"})).1, false);
+    let args = ["mcp", "--allow-load", &path, "--allow-grant", "http"];
+    let (mut talk, _) = Talk::begin(&holm().args(args));
+    assert_eq!(
+        talk.call("holm_load", json!({"path": "shop.wasm"})).1,
+        false
+    );
+    let asked = Held::listen();
+    let grant = format!("http = [\"http://{}\"]", asked.authority());
+    let grant = json!({"component": "shop", "grant": grant});
+    let (text, error) = talk.call("holm_grant", grant);
+    assert!(!error, "{text}");
     let slow = talk.begin_to_ask(
         "tools/call",
-        json!({"name": "lab_tools_wait", "arguments": {"milliseconds": 700}}),
+        json!({"name": "shop_api_fetch", "arguments": {"authority": asked.authority()}}),
     );
-    let ping = talk.begin_to_ask("ping", json!({}));
-    assert_eq!(talk.hear()["id"], ping);
-    assert_eq!(talk.call("holm_unload", json!({"name": "lab"})).1, false);
-    assert_eq!(names(&mut talk), ["holm_load", "holm_unload"]);
+    let under_way = asked.taken();
+    assert_eq!(talk.call("holm_unload", json!({"name": "shop"})).1, false);
+    let left = names(&mut talk);
+    assert_eq!(left, ["holm_load", "holm_unload", "holm_grant"]);
+    under_way.answer();
     let said = talk.hear();
     assert_eq!(
         (&said["id"], told(&said)),
-        (&json!(slow), ("700".into(), false))
+        (&json!(slow), ("204".into(), false))
     );
 }
 
@@ -192,6 +204,18 @@ fn flags_that_would_mean_nothing() {
         &["--allow-load", &path, "--env", "A=1"],
     );
     refused("no_such_scope", &["--allow-grant", "http={", &lab]);
+    // What no surface can open is refused where it is named, and named where a pattern means it.
+    let streams = guest("streams-lab").display().to_string();
+    let pairs = "holm:streams/flows.pairs";
+    let named = holm().args(["mcp", "--tool", pairs, &streams]).run();
+    named.is(2).says(
+        "--tool holm:streams/flows.pairs cannot be called from here: its result holds a stream",
+    );
+    let meant = holm().args(["mcp", &streams]).stdin("").run();
+    meant.is(0).says(
+        "no tool: `holm:streams/flows.pairs` of `streams-lab`: its result holds a stream of \
+         `tuple<u32, u32>`",
+    );
     // Limits may be for what agents load.
     let app = Scratch::new();
     std::fs::copy(guest("call-lab"), app.join("lab.wasm")).unwrap();

@@ -77,3 +77,40 @@ impl Origin {
         self.seen.lock().unwrap().clone()
     }
 }
+
+/// A server whose one request is answered when a test says so: what waits for it is under way until then.
+pub struct Held(TcpListener);
+
+/// A request that waits for its answer.
+pub struct Taken(std::net::TcpStream);
+
+impl Held {
+    /// Starts one.
+    pub fn listen() -> Held {
+        Held(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap())
+    }
+
+    /// Where it is: `127.0.0.1:PORT`.
+    pub fn authority(&self) -> String {
+        self.0.local_addr().unwrap().to_string()
+    }
+
+    /// Waits for the request.
+    pub fn taken(&self) -> Taken {
+        let (stream, _) = self.0.accept().unwrap();
+        let mut reader = BufReader::new(stream);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert_ne!(reader.read_line(&mut head).unwrap(), 0, "{head}");
+        }
+        Taken(reader.into_inner())
+    }
+}
+
+impl Taken {
+    /// Answers it: 204, and nothing more.
+    pub fn answer(mut self) {
+        let answer = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
+        self.0.write_all(answer).unwrap();
+    }
+}

@@ -31,6 +31,7 @@ fn post(server: &Server, path: &str, headers: &[(&str, &str)], body: impl Into<V
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 const BYTES: (&str, &str) = ("content-type", "application/octet-stream");
+const LINES: (&str, &str) = ("content-type", "application/x-ndjson");
 
 #[track_caller]
 fn code(reply: &Reply) -> (u16, String) {
@@ -193,7 +194,14 @@ fn bad_bodies_and_an_async_function() {
     );
     let reply = post(&server, &format!("{FLOWS}/pairs"), &[JSON], "[]");
     assert_eq!(code(&reply), (501, "not_callable".into()));
-    server.wait_for("cannot be called: its result holds a stream of `tuple<u32, u32>`");
+    let why = "its result holds a stream of `tuple<u32, u32>`";
+    server.wait_for(&format!("cannot be called: {why}"));
+    // Named by itself it is refused.
+    let app = of("streams-lab", "");
+    app.edit("[\"*\"]", "[\"holm:streams/flows.pairs\"]");
+    app.refused()
+        .is(2)
+        .says("`holm:streams/flows.pairs` cannot be called from here");
 }
 
 #[test]
@@ -269,6 +277,95 @@ fn a_stream_goes_in_as_it_comes() {
         client::whole(connection.send(sent.unwrap()).await.unwrap()).await
     });
     assert_eq!(code(&reply.unwrap()), (413, "too_large".into()));
+}
+
+#[test]
+fn items_go_in_as_lines_of_json_as_they_come() {
+    // More items than its memory has room for, in more text than is collected.
+    let limits = "limits = { memory = \"2 MiB\", concurrency = 1, queue = 0 }";
+    let server = of("streams-lab", limits).up_with(&["--memory", "64 MiB"]);
+    let double = format!("{FLOWS}/double");
+    let addr = server.addr();
+    let items = 600_000_u64;
+    let counted = client::block(async {
+        // Each item is answered by itself: in HTTP/2 that would be more frames than clients bear with.
+        let mut connection = Connection::http1(addr).await;
+        let (mut pieces, body) = client::pieces();
+        let sent = request(&double, &[LINES]).body(body).unwrap();
+        let mut answer = connection.send(sent).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.headers()["content-type"], "application/x-ndjson");
+        let fill = async move {
+            for piece in 0..items / 10_000 {
+                let numbers = piece * 10_000..(piece + 1) * 10_000;
+                let text: String = numbers.map(|n| format!("{n:>29}\n")).collect();
+                assert!(pieces.send(text).await);
+            }
+        };
+        let read = async {
+            let (mut lines, mut last) = (0, Vec::new());
+            while let Some(piece) = client::piece(&mut answer).await {
+                let piece = piece.unwrap();
+                lines += piece.iter().filter(|byte| **byte == b'\n').count() as u64;
+                last.extend_from_slice(&piece);
+                last.drain(..last.len().saturating_sub(16));
+            }
+            (lines, String::from_utf8(last).unwrap())
+        };
+        tokio::join!(fill, read).1
+    });
+    assert_eq!(counted.0, items);
+    let last = (items - 1) * 2;
+    assert!(counted.1.ends_with(&format!("\n{last}\n")), "{counted:?}");
+    // One at a time, each answered before the next is sent.
+    client::block(async {
+        let mut connection = Connection::http2(addr).await;
+        let (mut pieces, body) = client::pieces();
+        let sent = request(&double, &[LINES]).body(body).unwrap();
+        let mut answer = connection.send(sent).await.unwrap();
+        for (sent, given) in [("7\n", "14\n"), ("\n8\n", "16\n")] {
+            assert!(pieces.send(sent).await);
+            assert_eq!(client::piece(&mut answer).await.unwrap().unwrap(), given);
+        }
+        // A bad one in the middle of the answer: it ends, and not as a whole one does.
+        assert!(pieces.send("\"x\"\n").await);
+        assert!(client::piece(&mut answer).await.unwrap().is_err());
+    });
+    let line = server.logged("request", |line| {
+        line["fault"].to_string().contains("values[2]: line 4: ")
+    });
+    assert!(line["fault"].to_string().contains("expected u32"), "{line}");
+    // Where nothing was answered yet it is told like any argument that does not fit.
+    let words = format!("{FLOWS}/words");
+    let reply = post(&server, &words, &[LINES], "\"a\"\n\"b\"\n\"c\"");
+    assert_eq!((reply.status, reply.json()), (200, json!(["a", "b", "c"])));
+    for (body, path, detail) in [
+        (
+            "\"a\"\n\n7\n\"c\"\n",
+            "words[1]",
+            "line 3: expected string, got 7",
+        ),
+        (
+            "\"a\"\n\"b",
+            "words[1]",
+            "line 2: it is not JSON: EOF while parsing a string at column 2",
+        ),
+    ] {
+        let reply = post(&server, &words, &[LINES], body);
+        assert_eq!(code(&reply), (400, "arguments".into()), "{body}");
+        let said = reply.json();
+        assert_eq!(
+            (&said["path"], &said["detail"]),
+            (&json!(path), &json!(detail))
+        );
+    }
+    // Bytes go as they are, and lines are no bytes.
+    let reply = post(&server, &format!("{FLOWS}/total"), &[LINES], "1\n");
+    assert_eq!(code(&reply), (415, "media_type".into()));
+    let document = server.get("/api/openapi.json").json();
+    let double = &document["paths"]["/holm:streams/flows@1.0.0/double"]["post"];
+    let lines = &double["requestBody"]["content"]["application/x-ndjson"];
+    assert!(lines["x-item"].is_object(), "{lines}");
 }
 
 #[test]

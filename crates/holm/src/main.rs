@@ -61,6 +61,8 @@ enum Command {
 fn main() -> ExitCode {
     quiet_backtraces();
     report::on_panic();
+    // Before anything else could write.
+    commands::completions::answer();
     log_warnings();
     // A bug of ours ends here, with a word about it: `on_panic` has said what and where.
     std::panic::catch_unwind(command).unwrap_or(ExitCode::from(exit::OURS))

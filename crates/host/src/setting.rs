@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// What all apps of a host share.
 pub struct Setting {
     /// Engines, machine code, linkers.
-    pub runtime: Runtime<State>,
+    pub runtime: Arc<Runtime<State>>,
     /// Where guests' lines go.
     pub log: GuestLog,
     /// Map precompiled files that this user's cache does not vouch for.

@@ -45,7 +45,7 @@ fn apps(lanes: &Arc<Lanes>, state: &Path) -> Apps {
     let engines = Engines::new(PoolSize::of(2 * CONCURRENCY as u32));
     let setting = Setting {
         memory: holm_host::setting::memory_of_this_machine(),
-        runtime: Runtime::new(Loader::new(engines, Cache::of_user())),
+        runtime: Runtime::new(Loader::new(engines, Cache::of_user())).into(),
         log: GuestLog::off(),
         allow_precompiled: false,
         watch: Watch::default(),

@@ -9,7 +9,7 @@ use crate::outside::HostFunction;
 use crate::process::{self, Kept};
 use crate::settings;
 use crate::shape::Shapes;
-use holm_host::library::{Library, Options, provided};
+use holm_host::library::{AppOptions, Library, NotLoaded, Options, provided};
 use holm_runtime::values::{Signatures, TypeName};
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
@@ -53,10 +53,39 @@ impl Component {
         };
         let runtime = process::runtime()?;
         let loaded = process::detached(py, || Library::load(runtime, options));
-        match loaded {
-            Ok(library) => Ok(Component(Kept::new(library))),
-            Err(why) => Err(errors::not_loaded(py, why)),
-        }
+        Component::of(py, loaded)
+    }
+
+    /// A component of an app, with the others that it is linked to.
+    #[staticmethod]
+    fn of_app(
+        py: Python<'_>,
+        app: PathBuf,
+        component: Option<String>,
+        state: Option<PathBuf>,
+        wit: Option<PathBuf>,
+        reuse: Option<u32>,
+    ) -> PyResult<Self> {
+        let options = AppOptions {
+            app,
+            component,
+            state,
+            wit,
+            reuse,
+        };
+        let embedding = process::embedding()?;
+        let threads = process::threads()?;
+        let loaded = process::detached(py, || {
+            let _entered = threads.enter();
+            Library::of_app(embedding, options)
+        });
+        Component::of(py, loaded)
+    }
+
+    /// Its name in errors.
+    #[getter]
+    fn name(&self) -> &str {
+        self.0.name()
     }
 
     /// What it takes and gives: see `holm._world`.
@@ -102,6 +131,15 @@ impl Component {
             signatures,
             shapes: Arc::new(Mutex::new(shapes)),
         })
+    }
+}
+
+impl Component {
+    fn of(py: Python<'_>, loaded: Result<Library, NotLoaded>) -> PyResult<Self> {
+        match loaded {
+            Ok(library) => Ok(Component(Kept::new(library))),
+            Err(why) => Err(errors::not_loaded(py, why)),
+        }
     }
 }
 

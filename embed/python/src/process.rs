@@ -1,6 +1,7 @@
 //! What there is once in a process: engines, threads, and how they bear its end and a fork.
 
 use holm_capabilities::State;
+use holm_host::library::Embedding;
 use holm_runtime::Runtime;
 use holm_runtime::artifact::{Cache, Loader};
 use holm_runtime::engines::Engines;
@@ -16,6 +17,8 @@ use tokio::runtime::Handle;
 
 struct Process {
     runtime: Arc<Runtime<State>>,
+    /// What apps need beside; made for the first of them.
+    embedding: OnceLock<Embedding>,
     threads: tokio::runtime::Runtime,
 }
 
@@ -49,12 +52,27 @@ fn process() -> PyResult<&'static Process> {
         .map_err(|error| PyOSError::new_err(format!("no threads can be started: {error}")))?;
     let loader = Loader::new(Engines::new(PoolSize::of_one_app()), Cache::of_user());
     let runtime = Arc::new(Runtime::new(loader));
-    Ok(PROCESS.get_or_init(|| Process { runtime, threads }))
+    Ok(PROCESS.get_or_init(|| Process {
+        runtime,
+        embedding: OnceLock::new(),
+        threads,
+    }))
 }
 
 /// The engines and the cache.
 pub fn runtime() -> PyResult<Arc<Runtime<State>>> {
     Ok(process()?.runtime.clone())
+}
+
+/// What apps share.
+pub fn embedding() -> PyResult<&'static Embedding> {
+    let process = process()?;
+    if let Some(embedding) = process.embedding.get() {
+        return Ok(embedding);
+    }
+    let embedding = Embedding::new(process.runtime.clone())
+        .map_err(|error| PyOSError::new_err(error.to_string()))?;
+    Ok(process.embedding.get_or_init(|| embedding))
 }
 
 /// The threads that wait for timers and sockets.
@@ -96,6 +114,11 @@ pub fn _ending(py: Python<'_>) {
         return;
     }
     py.detach(|| {
+        if let Some(process) = PROCESS.get().filter(|_| !forked())
+            && let Some(embedding) = process.embedding.get()
+        {
+            embedding.flush();
+        }
         while RETURNING.load(SeqCst) > 0 {
             std::thread::yield_now();
         }

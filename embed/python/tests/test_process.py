@@ -5,13 +5,19 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 HEAD = """
 import os, sys, threading, time
 import conftest, holm
 lab = conftest.lab_with(conftest.Host(), limits={"cpu": "none"})
+
+def computes(thread):
+    # Waits until a thread is at work: its guest has no other way to say so.
+    clock = time.pthread_getcpuclockid(thread.ident)
+    wanted = time.clock_gettime(clock) + 0.05
+    while time.clock_gettime(clock) < wanted:
+        time.sleep(0)
 """
 
 
@@ -33,14 +39,16 @@ def run(program: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_interpreter_ends_while_guests_run() -> None:
     done = run("""
-for _ in range(4):
-    threading.Thread(target=lab.work.spin, daemon=True).start()
+spinning = [threading.Thread(target=lab.work.spin, daemon=True) for _ in range(4)]
+for thread in spinning:
+    thread.start()
 def calls():
     while True:
         lab.calling.add(1, 2)
 for _ in range(4):
     threading.Thread(target=calls, daemon=True).start()
-time.sleep(0.3)
+for thread in spinning:
+    computes(thread)
 print("bye")
 """)
     assert (done.returncode, done.stdout) == (0, "bye\n"), done.stderr
@@ -48,14 +56,16 @@ print("bye")
 
 def test_a_key_press_ends_a_call() -> None:
     child = start("""
-print("ready", flush=True)
+def tell():
+    computes(threading.main_thread())
+    print("ready", flush=True)
+threading.Thread(target=tell).start()
 try:
     lab.work.spin()
 except KeyboardInterrupt:
     print("interrupted", lab.greet("Ada"))
 """)
     assert child.stdout is not None and child.stdout.readline() == "ready\n"
-    time.sleep(0.3)
     child.send_signal(signal.SIGINT)
     out, err = child.communicate(timeout=60)
     assert (child.returncode, out) == (0, "interrupted Hello, Ada!\n"), err

@@ -161,7 +161,7 @@ fn all(dir: &Path, allow_precompiled: bool) -> ExitCode {
 /// For checking only: nothing runs, so nothing is logged.
 fn setting(allow_precompiled: bool) -> Setting {
     Setting {
-        runtime: super::runtime(PoolSize::of_one_app()),
+        runtime: super::runtime(PoolSize::of_one_app()).into(),
         memory: memory_of_this_machine(),
         log: GuestLog::off(),
         allow_precompiled,

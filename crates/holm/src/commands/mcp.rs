@@ -1,8 +1,9 @@
 //! `holm mcp`: functions of components as tools for agents.
 
+use super::stop::{Stop, serving_on_threads};
 use crate::commands::up::{address, is_webassembly, load_manifest};
 use crate::grants::{GrantFlags, LimitFlags};
-use crate::{exit, out, report};
+use crate::{out, report};
 use holm_host::admin::Token;
 use holm_host::apps::Apps;
 use holm_host::call_log::CallLog;
@@ -21,7 +22,7 @@ use holm_host::triggers::mcp::{
     Allowed, Guard, McpHandler, McpServer, Offer, PATH, Permissions, Toolbox, component_name,
     loose, serve_stdio,
 };
-use holm_manifest::{ByteSize, Limits, OrNone, Problems};
+use holm_manifest::{ByteSize, Limits, OrNone};
 use holm_runtime::lanes::Lanes;
 use holm_runtime::pools::PoolSize;
 use holm_runtime::{Error, Watch};
@@ -102,52 +103,11 @@ pub struct Args {
     limits: LimitFlags,
 }
 
-/// Why it does not serve.
-enum Stop {
-    Problems(Problems),
-    Error(Error),
-}
-
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        Stop::Error(error)
-    }
-}
-
-impl From<Problems> for Stop {
-    fn from(problems: Problems) -> Self {
-        Stop::Problems(problems)
-    }
-}
-
 /// Runs the command.
 pub fn run(args: Args) -> ExitCode {
-    let threads = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
-    let result = match threads {
-        Ok(threads) => {
-            let lanes = Lanes::new();
-            let result = threads.block_on(go(&args, &lanes));
-            lanes.close();
-            // What was cut may be a guest in a loop, or a thread in a read of standard input.
-            threads.shutdown_background();
-            result
-        }
-        Err(error) => Err(Stop::Error(
-            Error::ours("no threads can be started").caused_by(error.to_string()),
-        )),
-    };
-    match result {
+    match serving_on_threads(async |lanes| go(&args, lanes).await) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Stop::Problems(problems)) => {
-            report::problems(&problems);
-            ExitCode::from(exit::YOURS)
-        }
-        Err(Stop::Error(error)) => {
-            report::error(&error);
-            exit::code(&error)
-        }
+        Err(code) => code,
     }
 }
 
@@ -162,7 +122,7 @@ async fn go(args: &Args, lanes: &Arc<Lanes>) -> Result<(), Stop> {
         .map_err(|e| Error::ours("no thread for the log").caused_by(e.to_string()))?;
     let offer = offer(args)?;
     let setting = Setting {
-        runtime: super::runtime(PoolSize::of_one_app()),
+        runtime: super::runtime(PoolSize::of_one_app()).into(),
         log: GuestLog::new(writer.clone()),
         allow_precompiled: args.allow_precompiled,
         watch: Watch::default(),

@@ -15,6 +15,7 @@ pub mod inspect;
 pub mod mcp;
 pub mod run;
 pub mod schema;
+mod stop;
 pub mod trigger;
 pub mod up;
 

@@ -70,7 +70,7 @@ fn go(args: &Args) -> Result<ExitCode, Error> {
     let source = super::up::source_of(&args.app);
     let manifest = source.and_then(|source| Parser::new(holm_host::vocabulary()).parse(&source));
     let setting = Setting {
-        runtime: super::runtime(PoolSize::of_one_app()),
+        runtime: super::runtime(PoolSize::of_one_app()).into(),
         log: GuestLog::new(writer.clone()),
         allow_precompiled: args.allow_precompiled,
         watch: Watch::default(),

@@ -15,7 +15,7 @@ fn apps() -> Apps {
     let loader = Loader::new(Engines::new(PoolSize::of(8)), Cache::at(&cache));
     let setting = Setting {
         memory: crate::setting::memory_of_this_machine(),
-        runtime: Runtime::new(loader),
+        runtime: Runtime::new(loader).into(),
         log: GuestLog::off(),
         allow_precompiled: false,
         watch: Watch::default(),

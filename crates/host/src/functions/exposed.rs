@@ -27,8 +27,8 @@ pub struct Function {
 /// What of a function's arguments and result can be a body of its own, that is passed on as it comes.
 #[derive(Clone, Debug, Default)]
 pub struct Streams {
-    /// Its last parameter is a stream of bytes.
-    pub input: bool,
+    /// Its last parameter, and no other, is a stream of these.
+    pub input: Option<Type>,
     /// Its result is a stream of these, or a `result` that has one in its `ok`.
     pub output: Option<Type>,
 }
@@ -46,16 +46,17 @@ impl Streams {
             },
             _ => None,
         };
-        let bytes =
-            |ty: &Type| matches!(ty, Type::Stream(Some(item)) if matches!(**item, Type::U8));
         let input = match signature.params.split_last() {
-            Some((last, others)) => bytes(&last.ty) && !others.iter().any(|p| p.ty.flows()),
-            None => false,
+            Some((last, others)) if !others.iter().any(|p| p.ty.flows()) => match &last.ty {
+                Type::Stream(item) => item.as_deref().cloned(),
+                _ => None,
+            },
+            _ => None,
         };
         // What is neither a stream nor whole is collected, and that needs the arguments first.
         let held = signature.result.as_ref().is_some_and(Type::flows) && output.is_none();
         Streams {
-            input: input && !held,
+            input: input.filter(|_| !held),
             output,
         }
     }
@@ -152,6 +153,7 @@ mod tests {
     #[test]
     fn what_can_be_a_body_of_its_own() {
         let stream = |item| Type::Stream(Some(Arc::new(item)));
+        let text = |item: Option<Type>| item.map(|item| item.to_string());
         let of = |params: Vec<Type>, result: Option<Type>| {
             let params = params.into_iter().map(|ty| Param {
                 name: "p".into(),
@@ -167,23 +169,27 @@ mod tests {
                 docs: None,
                 position: 0,
             });
-            (streams.input, streams.output.map(|item| item.to_string()))
+            (text(streams.input), text(streams.output))
         };
-        let is = |input, output: Option<Type>| (input, output.map(|item| item.to_string()));
+        let is = |input, output| (text(input), text(output));
         let bytes = || stream(Type::U8);
-        assert_eq!(of(vec![bytes()], None), is(true, None));
-        assert_eq!(of(vec![Type::U32, bytes()], None), is(true, None));
-        assert_eq!(of(vec![bytes(), Type::U32], None), is(false, None));
-        assert_eq!(of(vec![bytes(), bytes()], None), is(false, None));
-        assert_eq!(of(vec![stream(Type::U32)], None), is(false, None));
-        assert_eq!(of(vec![bytes()], Some(bytes())), is(true, Some(Type::U8)));
+        assert_eq!(of(vec![bytes()], None), is(Some(Type::U8), None));
+        assert_eq!(of(vec![Type::U32, bytes()], None), is(Some(Type::U8), None));
+        assert_eq!(of(vec![bytes(), Type::U32], None), is(None, None));
+        assert_eq!(of(vec![bytes(), bytes()], None), is(None, None));
+        let numbers = of(vec![stream(Type::U32)], None);
+        assert_eq!(numbers, is(Some(Type::U32), None));
+        assert_eq!(
+            of(vec![bytes()], Some(bytes())),
+            is(Some(Type::U8), Some(Type::U8))
+        );
         let result = |ok, err| Some(Type::Result(Some(Arc::new(ok)), Some(Arc::new(err))));
         assert_eq!(
             of(vec![], result(stream(Type::U32), Type::String)),
-            is(false, Some(Type::U32))
+            is(None, Some(Type::U32))
         );
-        assert_eq!(of(vec![], result(bytes(), bytes())), is(false, None));
+        assert_eq!(of(vec![], result(bytes(), bytes())), is(None, None));
         let two = Type::Tuple([bytes(), Type::U32].into_iter().collect());
-        assert_eq!(of(vec![bytes()], Some(two)), is(false, None));
+        assert_eq!(of(vec![bytes()], Some(two)), is(None, None));
     }
 }

@@ -3,6 +3,7 @@
 
 mod call;
 mod exposed;
+mod feeding;
 pub mod pattern;
 mod streamed;
 mod under_way;

@@ -3,6 +3,7 @@
 
 use super::call::{Arguments, Call, Refused, Returned, came_to, values, write};
 use super::exposed::Function;
+use super::feeding;
 use super::under_way::{Ended, UnderWay};
 use crate::body::BoxError;
 use crate::component::Instance;
@@ -12,9 +13,8 @@ use futures::StreamExt as _;
 use holm_runtime::call::event;
 use holm_runtime::limits::{Limit, Meter};
 use holm_runtime::receipt::Flows;
-use holm_runtime::values::{Flow, FlowSender, Misfit, Mismatch, Numbers, Type, Value, json};
+use holm_runtime::values::{Flow, Misfit, Mismatch, Numbers, Type, Value, json};
 use http_body::{Body as HttpBody, Frame};
-use http_body_util::BodyExt as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -143,8 +143,10 @@ where
             }
         };
         let feed = async {
-            match feed {
-                Some((body, sender)) => feed_with(body, sender, meter, flows).await,
+            match feed.zip(function.signature.params.last()) {
+                Some(((body, sender), param)) => {
+                    feeding::feed(param, body, sender, (meter, flows), component.held()).await
+                }
                 None => std::future::pending().await,
             }
         };
@@ -205,39 +207,6 @@ fn flowing(function: &Function, value: Option<Value>) -> Result<(&Type, Flow), O
         },
         value => Err(value),
     }
-}
-
-/// Feeds a body to a function, as fast as it reads. Ends only where the call must.
-async fn feed_with<B, T>(
-    mut body: B,
-    mut sender: FlowSender,
-    meter: &Meter,
-    flows: &Flows,
-) -> wasmtime::Result<Result<T, Misfit>>
-where
-    B: HttpBody<Data = Bytes> + Unpin,
-{
-    let mut size = 0_u64;
-    while let Some(frame) = body.frame().await {
-        let Ok(frame) = frame else {
-            let early = Mismatch::new("the body ended before its end");
-            return Ok(Err(Misfit::Arguments(early)));
-        };
-        let Ok(data) = frame.into_data() else {
-            continue;
-        };
-        size = size.saturating_add(data.len() as u64);
-        if size > meter.allowance().request_body {
-            return Err(meter.reach(Limit::RequestBody).into());
-        }
-        Flows::add(&flows.request_in, data.len());
-        if !sender.send(Value::Numbers(Numbers::U8(data.into()))).await {
-            // The function wants no more of it.
-            break;
-        }
-    }
-    drop(sender);
-    std::future::pending().await
 }
 
 /// Passes a stream on to the client, as fast as it reads.

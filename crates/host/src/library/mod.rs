@@ -2,10 +2,12 @@
 //! kept in a pool, its functions called by signature. Python stands on this, and whatever embeds
 //! Holm next.
 
+mod app;
 mod drive;
 mod instance;
 mod pool;
 
+pub use app::{AppOptions, Embedding};
 pub use drive::{Outside, Stopped, drive, provided};
 pub use instance::{Instance, Refused};
 pub use pool::{Pool, Taken};
@@ -13,8 +15,9 @@ pub use pool::{Pool, Taken};
 use crate::component::allowance;
 use holm_capabilities::stdio::Stdio;
 use holm_capabilities::{Grants, Place, State};
-use holm_manifest::{Component, Parser, Problems, Source, Value};
+use holm_manifest::{Component, Parser, Problem, Problems, Source, Value};
 use holm_runtime::artifact::{Artifact, Form, LoadOptions};
+use holm_runtime::bridge::Link;
 use holm_runtime::call::MakeState;
 use holm_runtime::limits::Budget;
 use holm_runtime::link::Providers;
@@ -54,6 +57,18 @@ pub struct Library {
     signatures: Arc<Signatures>,
     component: Component,
     grants: Arc<Grants>,
+    /// Who provides what it imports of other components.
+    links: Vec<Link<State>>,
+    reuse: Option<u32>,
+}
+
+/// What is known of a component before its file is looked at.
+struct Known {
+    path: PathBuf,
+    name: Arc<str>,
+    component: Component,
+    wit: Option<PathBuf>,
+    links: Vec<Link<State>>,
     reuse: Option<u32>,
 }
 
@@ -81,11 +96,37 @@ impl Library {
             stores: Arc::from(Vec::new()),
             shared: Arc::default(),
         };
-        let mut grants = Grants::resolve(&component.grants, &place)
-            .map_err(|list| NotLoaded::Problems(Problems::new(Source::new("", ""), list)))?;
+        let nowhere = |list| NotLoaded::Problems(Problems::new(Source::new("", ""), list));
+        let known = Known {
+            path: options.path,
+            name: options.name.into(),
+            component,
+            wit: options.wit,
+            links: Vec::new(),
+            reuse: options.reuse,
+        };
+        Library::of(runtime, known, &place, nowhere)
+    }
+
+    /// Loads what is known.
+    fn of(
+        runtime: Arc<Runtime<State>>,
+        known: Known,
+        place: &Place,
+        wrong: impl FnOnce(Vec<Problem>) -> NotLoaded,
+    ) -> Result<Library, NotLoaded> {
+        let Known {
+            path,
+            name,
+            component,
+            wit,
+            links,
+            reuse,
+        } = known;
+        let mut grants = Grants::resolve(&component.grants, place).map_err(wrong)?;
         grants.stdio = Stdio::Inherit;
         let artifact = runtime.loader().load(
-            &options.path,
+            &path,
             LoadOptions {
                 interruptible: true,
                 fuel: component.limits.fuel.0.is_some(),
@@ -97,23 +138,29 @@ impl Library {
             },
         )?;
         if artifact.form() == Form::Module {
-            let shown = options.path.display();
+            let shown = path.display();
             return Err(
                 Error::yours(format!("{shown} is a core module, not a component"))
                     .help("its functions take and give numbers alone; build it for wasm32-wasip2")
                     .into(),
             );
         }
-        let signatures = Signatures::of_artifact(&artifact, options.wit.as_deref())?;
+        let signatures = Signatures::of_artifact(&artifact, wit.as_deref())?;
         Ok(Library {
-            name: options.name.into(),
+            name,
             runtime,
             artifact,
             signatures: Arc::new(signatures),
             component,
             grants: Arc::new(grants),
-            reuse: options.reuse,
+            links,
+            reuse,
         })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// What it exports and imports.
@@ -133,7 +180,7 @@ impl Library {
     pub fn link(&self, provided: &[Provided]) -> Result<Pool, Error> {
         let granted = |grant: &str| self.component.grant(grant).is_some();
         let providers = Providers {
-            links: &[],
+            links: &self.links,
             functions: provided,
         };
         let prepared =

@@ -29,7 +29,7 @@ pub(crate) fn define<S: InstanceState>(linker: &mut Linker<S>, bridge: &Bridge<S
     for function in &bridge.functions {
         let (target, function) = (bridge.target.clone(), function.clone());
         let name = function.name.clone();
-        if let Some(registers) = function.registers {
+        if let Some(registers) = function.registers.filter(|_| !target.apart) {
             bulk::define(&mut instance, target, function, registers)?;
         } else if function.asynchronous {
             instance.func_new_concurrent(&name, move |accessor, _, arguments, results| {

@@ -100,14 +100,13 @@ pub(crate) fn bridges<S: 'static>(
     let mut functions = Vec::new();
     for pair in &pairs {
         let Link { callee, .. } = &links[pair.link];
-        let newer = artifact.key.concurrency || callee.prepared().artifact.key.concurrency;
         let callee = callee.name();
         let of_callee = pairs.iter().zip(&resources);
         let of_callee = of_callee.filter(|(pair, _)| is_of(pair, callee));
         let known: Vec<(ResourceType, ResourceType)> = of_callee
             .flat_map(|(_, resources)| resources.iter().map(|r| r.types))
             .collect();
-        functions.push(functions_of(component, name, pair, callee, &known, !newer)?);
+        functions.push(functions_of(component, name, pair, callee, &known)?);
     }
     let targets: Vec<Arc<Target<S>>> = callees
         .iter()
@@ -271,7 +270,6 @@ fn functions_of(
     pair: &Pair<'_>,
     callee: &str,
     resources: &[(ResourceType, ResourceType)],
-    in_bulk: bool,
 ) -> Result<Vec<Arc<Function>>> {
     let mut found = Vec::new();
     for (function, item) in pair.wanted.exports(component.engine()) {
@@ -292,7 +290,10 @@ fn functions_of(
         found.push(Arc::new(Function {
             carries: carries.resources || carries.streams,
             asynchronous: wanted.async_(),
-            registers: bulk::registers(&wanted).filter(|_| in_bulk),
+            registers: match carries.resources || carries.streams || wanted.async_() {
+                true => None,
+                false => bulk::registers(&wanted),
+            },
             results: wanted.results().len(),
             apart: wanted.async_() || carries.streams,
             id: FnId::linked(&pair.import, function),

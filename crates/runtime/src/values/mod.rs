@@ -26,7 +26,7 @@ mod session;
 mod signature;
 mod straight;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod ty;
 mod unnamed;
 mod value;
@@ -41,5 +41,6 @@ pub use mismatch::{Misfit, Mismatch};
 pub use session::Session;
 pub use signature::{FunctionKind, Interface, Param, Signature, Signatures};
 pub use ty::{Case, Docs, Enum, Field, Flags, Label, Record, Resource, Type, TypeName, Variant};
+pub(crate) use unnamed::of as unnamed;
 pub(crate) use value::each_numbers;
 pub use value::{Numbers, Value};

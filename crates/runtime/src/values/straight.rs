@@ -1,9 +1,8 @@
 //! The short way of a call: values straight into the guest's memory and out of it, so that lists of
 //! numbers cross as a whole.
 
-use super::abi::{self, Answer, Arguments, FLAT_PARAMS_MAX, Taken};
+use super::abi::{self, Answer, Arguments, FLAT_PARAMS_MAX, Taken, by_registers, registers};
 use super::signature::Signature;
-use super::ty::Type;
 use super::value::Value;
 use wasmtime::component::{Func, TypedFunc};
 use wasmtime::{Result, Store, bail};
@@ -56,29 +55,23 @@ impl Straight {
                 Ok(Box::pin(call).await??.0)
             }
             Straight::Async(function, registers) => {
-                Box::pin(by_registers(store, function, registers, arguments)).await
+                Box::pin(into_registers(store, function, registers, arguments)).await
             }
         }
     }
 }
 
-/// One Rust type for each number of registers.
-macro_rules! by_count {
-    ($all:expr, $store:ident, $function:ident, $arguments:ident: $($count:literal)*) => {
-        match $all {
-            $($count => with_count::<S, $count>($store, $function, $arguments).await,)*
-            more => bail!("a result of {more} registers"),
-        }
-    };
-}
-
-async fn by_registers<S: Send>(
+async fn into_registers<S: Send>(
     store: &mut Store<S>,
     function: Func,
     registers: usize,
     arguments: Arguments,
 ) -> Result<Option<Value>> {
-    by_count!(registers, store, function, arguments: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
+    by_registers!(
+        registers,
+        COUNT => with_count::<S, COUNT>(store, function, arguments).await,
+        more => bail!("a result of {registers} registers")
+    )
 }
 
 async fn with_count<S: Send, const COUNT: usize>(
@@ -89,27 +82,6 @@ async fn with_count<S: Send, const COUNT: usize>(
     let function = function.typed::<Arguments, Taken<COUNT>>(&*store)?;
     let call = store.run_concurrent(async |store| function.call_concurrent(store, arguments).await);
     Ok(call.await??.0.pop())
-}
-
-/// The registers that the canonical ABI gives a value.
-fn registers(ty: &Type) -> usize {
-    let each = |ty: &Type| registers(ty);
-    match ty {
-        Type::String | Type::List(_) => 2,
-        Type::Record(of) => of.fields.iter().map(|field| registers(&field.ty)).sum(),
-        Type::Tuple(types) => types.iter().map(each).sum(),
-        Type::Option(of) => 1 + registers(of),
-        Type::Variant(of) => {
-            let cases = of.cases.iter().filter_map(|case| case.ty.as_ref());
-            1 + cases.map(registers).max().unwrap_or(0)
-        }
-        Type::Result(ok, err) => {
-            let both = [ok, err].into_iter().flatten();
-            1 + both.map(|ty| registers(ty)).max().unwrap_or(0)
-        }
-        Type::Flags(of) => of.flags.len().div_ceil(32),
-        _ => 1,
-    }
 }
 
 #[cfg(test)]
@@ -127,6 +99,8 @@ mod tests {
         let mut config = Config::new();
         config.concurrency_support(true);
         config.wasm_component_model_async(true);
+        config.wasm_component_model_map(true);
+        config.wasm_component_model_fixed_length_lists(true);
         Engine::new(&config).unwrap()
     }
 
@@ -228,7 +202,7 @@ mod tests {
         #[test]
         fn what_goes_into_an_engine_with_concurrency_comes_out(seed in any::<u64>()) {
             let mut random = Random(seed);
-            let (binary, _) = component(&random.ty(4, false));
+            let (binary, _) = component(&random.ty(4, true));
             let signatures = Signatures::of_binary(&binary, None).unwrap();
             let signature = signatures.find("echo").unwrap();
             let engine = engine();

@@ -73,7 +73,8 @@ fn function(
     }
 }
 
-fn of(ty: &types::Type) -> Type {
+/// A type, without its name and docs.
+pub(crate) fn of(ty: &types::Type) -> Type {
     use types::Type as Engine;
     let shared = |ty: &types::Type| Arc::new(of(ty));
     match ty {

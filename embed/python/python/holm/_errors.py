@@ -90,6 +90,10 @@ class LoadError(Error):
     """The file, its grants or its limits cannot be used as they are."""
 
 
+class NotCallable(UserWarning):
+    """A component has a function that Python cannot call; said when it is loaded."""
+
+
 class WrongType(Error, TypeError):
     """A value of a type that the function does not take."""
 

@@ -18,6 +18,16 @@ class Component:
         wit: Path | None,
         reuse: int | None,
     ) -> None: ...
+    @staticmethod
+    def of_app(
+        app: Path,
+        component: str | None,
+        state: Path | None,
+        wit: Path | None,
+        reuse: int | None,
+    ) -> Component: ...
+    @property
+    def name(self) -> str: ...
     def describe(self) -> dict[str, Any]: ...
     def link(
         self,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import inspect
 import os
 import types
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import _aio, _classes, _holm, _imports, _names
+from ._errors import LoadError, NotCallable
 from ._world import Function, World
 
 if TYPE_CHECKING:
@@ -37,6 +39,10 @@ class Library(types.ModuleType):
     may call at once; what a component keeps from one call to the next is for :meth:`instance`.
     """
 
+    #: Functions that Python cannot call, by their names in WIT, each with the reason. They are
+    #: there as attributes, and raise :class:`WrongType` when they are called.
+    __not_callable__: Mapping[str, str]
+
     if TYPE_CHECKING:
         # What it has depends on the component: stubs tell.
         def __getattr__(self, name: str) -> Any: ...
@@ -46,6 +52,7 @@ class Library(types.ModuleType):
         self.__file__ = str(path)
         self._pool = pool
         self._world = world
+        self.__not_callable__ = types.MappingProxyType(world.not_callable())
         attributes = _names.interfaces(_exported(world), [_names.snake(f.name) for f in world.exports if not f.interface])
         self._interfaces = attributes
 
@@ -234,6 +241,7 @@ def _item(of: Library | Instance, interfaces: Mapping[str, str], wanted: str) ->
 def load(
     path: StrPath,
     *,
+    component: str | None = None,
     grants: Mapping[str, Any] | None = None,
     limits: Mapping[str, Any] | None = None,
     imports: Mapping[str, Any] | None = None,
@@ -242,10 +250,14 @@ def load(
     state: StrPath | None = None,
     wit: StrPath | None = None,
     reuse: int | None = None,
+    strict: bool = False,
 ) -> Library:
     """Loads a component as a module.
 
-    :param path: the ``.wasm`` file. It is compiled once; the code is kept in the user's cache.
+    :param path: the ``.wasm`` file. It is compiled once; the code is kept in the user's cache. Or an
+        app: its folder, or its ``holm.toml``. Grants and limits are those of its manifest then, and
+        other components that it is linked to run behind it, each under its own.
+    :param component: which component of an app; need not be said where there is one alone.
     :param grants: what it may reach, as under ``[component.NAME.grants]`` in ``holm.toml``:
         ``{"http": ["https://api.example.com"], "dirs": {"/data": {"path": "data"}}}``.
         Nothing is reachable without.
@@ -258,27 +270,42 @@ def load(
     :param wit: a folder or file with its WIT, for docs that the file does not have.
     :param reuse: how many calls an instance of the pool serves before a fresh one takes its place;
         1 for a fresh one each time, without an end unless said.
+    :param strict: refuse a component that has functions that Python cannot call, such as those
+        with a stream of records. Else each is named by a :class:`NotCallable` warning, and raises
+        :class:`WrongType` when it is called.
     :raises LoadError: it cannot be loaded.
     :raises Denied: it imports what it was not granted.
     """
     file = Path(path)
-    name = name or _names.snake(file.stem)
-    component = _holm.Component(
-        file,
-        name,
-        dict(grants or {}),
-        dict(limits or {}),
-        Path(base) if base is not None else Path(),
-        Path(state) if state is not None else None,
-        Path(wit) if wit is not None else None,
-        reuse,
-    )
-    world = World.of(component.describe())
+    state_at = Path(state) if state is not None else None
+    wit_at = Path(wit) if wit is not None else None
+    if file.suffix == ".toml" or file.is_dir():
+        given = [word for word, it in (("grants", grants), ("limits", limits), ("base", base)) if it is not None]
+        if given:
+            raise LoadError(f"{file} is an app: {' and '.join(given)} of its components are in its manifest")
+        native = _holm.Component.of_app(file, component, state_at, wit_at, reuse)
+        name = name or _names.snake(native.name)
+    elif component is not None:
+        raise LoadError(f"{file} is a component alone: component= names one of an app")
+    else:
+        name = name or _names.snake(file.stem)
+        place = Path(base) if base is not None else Path()
+        native = _holm.Component(file, name, dict(grants or {}), dict(limits or {}), place, state_at, wit_at, reuse)
+    world = World.of(native.describe())
+    not_callable = world.not_callable()
+    if strict and not_callable:
+        each = "; ".join(f"`{function}`: {why}" for function, why in not_callable.items())
+        raise LoadError(
+            f"{file} has functions that cannot be called from Python: {each}",
+            help=("without strict=True it is loaded, and its other functions can be called",),
+        )
     provided = _imports.find(world, imports or {})
     # The pool needs the classes, which need the names that the library gives its interfaces.
     library = Library.__new__(Library)
-    Library.__init__(library, name, file, component, None, world)  # type: ignore[arg-type]
+    Library.__init__(library, name, file, native, None, world)  # type: ignore[arg-type]
     bindings = [(of.interface, of.name, _classes.binding(of, library._classes[at])) for at, of in enumerate(world.types) if at in library._classes]
-    library._pool = component.link(bindings, provided)
+    library._pool = native.link(bindings, provided)
     library._fill()
+    for function, why in not_callable.items():
+        warnings.warn(f"`{function}` of {file} cannot be called from Python: {why}", NotCallable, stacklevel=2)
     return library

@@ -151,6 +151,10 @@ def _module(world: World, here: str | None, attributes: dict[str, str], docs: st
     for function in world.exports:
         if belongs(function.interface) and function.kind == "free" and function.refused is None:
             body += ["", *_function(words, function)]
+    for function in world.exports:
+        if belongs(function.interface) and function.refused is not None:
+            text = _clean(f"{function.text}: cannot be called from Python: {function.refused}")
+            body += ["", f"# {' '.join(text.split())}"]
     lines = [_HEAD.rstrip()]
     if here is None:
         lines += [f"from . import {attribute} as {attribute}" for attribute in attributes.values()]

@@ -56,6 +56,11 @@ class Function:
     #: As in WIT.
     text: str
 
+    @property
+    def full_name(self) -> str:
+        """What tells it from all others of its component: ``holm:greet/api@0.1.0.greet``."""
+        return f"{self.interface}.{self.name}" if self.interface else self.name
+
 
 @dataclass(frozen=True)
 class World:
@@ -81,6 +86,10 @@ class World:
             exports=tuple(Function(**of) for of in told["exports"]),
             imports=tuple(Function(**of) for of in told["imports"]),
         )
+
+    def not_callable(self) -> dict[str, str]:
+        """The functions that Python cannot call, each with the reason."""
+        return {of.full_name: of.refused for of in self.exports if of.refused is not None}
 
     def reachable(self, functions: tuple[Function, ...]) -> set[int]:
         """The types that some functions take and give, and what those are made of."""

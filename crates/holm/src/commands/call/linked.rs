@@ -45,7 +45,7 @@ impl Linked {
         let writer = LogWriter::start(std::io::stderr(), form)
             .map_err(|e| Error::ours("no thread for the log").caused_by(e.to_string()))?;
         let setting = Arc::new(Setting {
-            runtime: crate::commands::runtime(PoolSize::of_one_app()),
+            runtime: crate::commands::runtime(PoolSize::of_one_app()).into(),
             log: GuestLog::new(writer.clone()),
             allow_precompiled: args.allow_precompiled,
             watch: Watch::default(),

@@ -1,6 +1,7 @@
 //! `holm call`: an exported function from the command line, its values as text.
 
 mod batch;
+mod complete;
 mod handles;
 mod linked;
 mod list;
@@ -11,6 +12,7 @@ mod words;
 use crate::grants::{GrantFlags, LimitFlags};
 use crate::{exit, report};
 use clap::ValueEnum;
+use clap_complete::engine::ArgValueCompleter;
 use handles::Named;
 use holm_capabilities::stdio::Stdio;
 use holm_runtime::call::Outcome;
@@ -96,8 +98,10 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// The component
+    #[arg(add = ArgValueCompleter::new(complete::files))]
     file: Option<PathBuf>,
     /// The function: name, interface.name, or resource.name
+    #[arg(add = ArgValueCompleter::new(complete::functions))]
     function: Option<String>,
     /// Its arguments, a word each
     #[arg(value_name = "ARGS", allow_negative_numbers = true)]

@@ -80,7 +80,7 @@ impl Target {
         };
         let own;
         let runtime = match &linked {
-            Some(linked) => &linked.setting.runtime,
+            Some(linked) => &*linked.setting.runtime,
             None => {
                 own = crate::commands::runtime(PoolSize::of_one_app());
                 &own

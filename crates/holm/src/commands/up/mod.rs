@@ -11,6 +11,7 @@ pub use manifest::{is_webassembly, load_manifest, source_of};
 pub use serving::address;
 
 use super::check;
+use super::stop::{Stop, serving_on_threads};
 use crate::commands::build::run_command;
 use crate::grants::GrantFlags;
 use crate::{exit, report};
@@ -37,10 +38,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// After so many steps of tasks a thread looks for what has arrived. A guest in a loop takes a whole
-/// tick for each of its steps: with one on every thread, signals and requests wait so many ticks.
-const EVENT_INTERVAL: u32 = 8;
 
 /// Serve an app over HTTP
 ///
@@ -118,55 +115,10 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: Args) -> ExitCode {
     raise_descriptors();
-    let threads = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .event_interval(EVENT_INTERVAL)
-        .build();
-    let result = match threads {
-        Ok(threads) => {
-            let lanes = Lanes::new();
-            let result = threads.block_on(go(&args, &lanes));
-            lanes.close();
-            // What was cut may be a guest in the middle of a loop, which nobody stops any more.
-            threads.shutdown_background();
-            result
-        }
-        Err(error) => Err(Stop::Error(
-            Error::ours("no threads can be started").caused_by(error.to_string()),
-        )),
-    };
-    match result {
+    match serving_on_threads(async |lanes| go(&args, lanes).await) {
         Ok(0) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::from(exit::CUT),
-        Err(Stop::Problems(problems)) => {
-            report::problems(&problems);
-            ExitCode::from(exit::YOURS)
-        }
-        Err(Stop::Error(error)) => {
-            report::error(&error);
-            exit::code(&error)
-        }
-        Err(Stop::Interrupted) => ExitCode::from(exit::CUT),
-    }
-}
-
-/// Why it does not serve.
-enum Stop {
-    Problems(Problems),
-    Error(Error),
-    /// It was asked to end before it served.
-    Interrupted,
-}
-
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        Stop::Error(error)
-    }
-}
-
-impl From<Problems> for Stop {
-    fn from(problems: Problems) -> Self {
-        Stop::Problems(problems)
+        Err(code) => code,
     }
 }
 
@@ -235,7 +187,7 @@ fn setting(args: &Args, writer: &LogWriter, lanes: &Arc<Lanes>) -> Setting {
         (None, false) => PoolSize::of_one_app(),
     };
     Setting {
-        runtime: super::runtime(pools),
+        runtime: super::runtime(pools).into(),
         log: GuestLog::new(writer.clone()),
         allow_precompiled: args.allow_precompiled,
         watch: Watch::default(),

@@ -2,7 +2,6 @@
 
 use super::manifest::manifest_of;
 use super::{Args, Stop, build_failed, replace};
-use crate::report;
 use holm_host::apps::Apps;
 use holm_host::building;
 use holm_host::watch::{Changed, Watched, Watcher};
@@ -58,11 +57,7 @@ pub(super) async fn reload(
 
 /// Why a change is not served.
 fn stays(stop: &Stop) {
-    match stop {
-        Stop::Problems(problems) => report::problems(problems),
-        Stop::Error(error) => report::error(error),
-        Stop::Interrupted => {}
-    }
+    stop.tell();
     eprintln!("the old version goes on serving");
 }
 

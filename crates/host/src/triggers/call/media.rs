@@ -35,7 +35,9 @@ impl Sent {
         if name.eq_ignore_ascii_case(JSON) {
             return Some(Sent::Json);
         }
-        (name.eq_ignore_ascii_case(BYTES) && function.streams.input).then_some(Sent::Stream)
+        let item = function.streams.input.as_ref()?;
+        name.eq_ignore_ascii_case(of_stream(item))
+            .then_some(Sent::Stream)
     }
 }
 
@@ -144,6 +146,11 @@ mod tests {
         let octets = ("content-type", BYTES);
         assert_eq!(sent(&bytes, &[octets]), Some(Sent::Stream));
         assert_eq!(sent(&number, &[octets]), None);
+        let words = function(vec![Type::Stream(Some(Arc::new(Type::String)))], None);
+        let lines = ("content-type", LINES);
+        assert_eq!(sent(&words, &[lines]), Some(Sent::Stream));
+        assert_eq!(sent(&words, &[octets]), None);
+        assert_eq!(sent(&bytes, &[lines]), None);
     }
 
     #[test]

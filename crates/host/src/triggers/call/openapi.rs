@@ -104,8 +104,8 @@ fn operation(id: String, function: &Function, schemas: &mut Definitions) -> Valu
     if !signature.params.is_empty() {
         let schema = schemas.of_arguments(signature);
         let mut content = json!({media::JSON: {"schema": schema}});
-        if function.streams.input {
-            content[media::BYTES] = json!({});
+        if let Some(item) = &function.streams.input {
+            content[media::of_stream(item)] = stream(item, schemas);
             let others = beside_stream(signature, schemas);
             if !others.is_empty() {
                 operation["parameters"] = others.into();
@@ -116,8 +116,8 @@ fn operation(id: String, function: &Function, schemas: &mut Definitions) -> Valu
                 "JSON of at most {}.{}",
                 ByteSize(COLLECTED_MAX),
                 match function.streams.input {
-                    true => " Or the last parameter alone, as it comes, the others in the query.",
-                    false => "",
+                    Some(_) => " Or the last parameter alone, as it comes, the others in the query.",
+                    None => "",
                 }
             ),
             "required": true,
@@ -135,14 +135,7 @@ fn operation(id: String, function: &Function, schemas: &mut Definitions) -> Valu
             let schema = schemas.of_type(ty);
             let mut content = json!({media::JSON: {"schema": schema}});
             if let Some(item) = &function.streams.output {
-                let stream = match item {
-                    Type::U8 => json!({}),
-                    item => json!({
-                        "schema": {"type": "string", "description": "A line of JSON for each item."},
-                        "x-item": schemas.of_type(item),
-                    }),
-                };
-                content[media::of_stream(item)] = stream;
+                content[media::of_stream(item)] = stream(item, schemas);
             }
             let answer = json!({"description": "What the function gave.", "content": content});
             answers.insert("200".into(), answer);
@@ -168,6 +161,17 @@ fn operation(id: String, function: &Function, schemas: &mut Definitions) -> Valu
     answers.sort_keys();
     operation["responses"] = answers.into();
     operation
+}
+
+/// A body that is a stream of these.
+fn stream(item: &Type, schemas: &mut Definitions) -> Value {
+    match item {
+        Type::U8 => json!({}),
+        item => json!({
+            "schema": {"type": "string", "description": "A line of JSON for each item."},
+            "x-item": schemas.of_type(item),
+        }),
+    }
 }
 
 /// The parameters that stand in the query where the last one is the body.

@@ -21,6 +21,7 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
+use tokio::task;
 
 /// How often a client that wants to know is told that its call still runs.
 const PROGRESS: Duration = Duration::from_secs(1);
@@ -36,9 +37,12 @@ const ACCEPTED_MOST: usize = 64;
 pub struct McpServer {
     tools: Arc<Toolbox>,
     /// Of subscriptions that were accepted and have not begun: the client is told of the first before
-    /// the second, and may see to a change in between.
-    accepted: Arc<Mutex<VecDeque<watch::Receiver<()>>>>,
+    /// the second, and may see to a change in between. Each with the task that answers it, which is the
+    /// same in both: two that swapped theirs would miss what changed in between.
+    accepted: Arc<Mutex<VecDeque<Accepted>>>,
 }
+
+type Accepted = (Option<task::Id>, watch::Receiver<()>);
 
 impl McpServer {
     /// A server of these tools.
@@ -51,7 +55,19 @@ impl McpServer {
 }
 
 impl McpServer {
-    fn accepted(&self) -> MutexGuard<'_, VecDeque<watch::Receiver<()>>> {
+    /// The changes since the subscription that this task answers was accepted.
+    fn begun(&self) -> watch::Receiver<()> {
+        let mut accepted = self.accepted();
+        let me = task::try_id();
+        // The last, should the number be that of a task before whose client has left.
+        let own = accepted.iter().rposition(|(task, _)| *task == me);
+        match own.and_then(|at| accepted.remove(at)) {
+            Some((_, changes)) => changes,
+            None => self.tools.changes(),
+        }
+    }
+
+    fn accepted(&self) -> MutexGuard<'_, VecDeque<Accepted>> {
         self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -188,17 +204,16 @@ impl ServerHandler for McpServer {
         asked: &SubscriptionFilter,
     ) -> Option<SubscriptionFilter> {
         let mut accepted = self.accepted();
-        // One that never began, because its client left: nobody is told too much by the oldest.
+        // One that never began, because its client left.
         if accepted.len() == ACCEPTED_MOST {
             accepted.pop_front();
         }
-        accepted.push_back(self.tools.changes());
+        accepted.push_back((task::try_id(), self.tools.changes()));
         Some(asked.clone())
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        let accepted = self.accepted().pop_front();
-        let mut changes = accepted.unwrap_or_else(|| self.tools.changes());
+        let mut changes = self.begun();
         loop {
             tokio::select! {
                 () = context.cancelled() => return Ok(()),

@@ -1,5 +1,6 @@
 //! Links between components written by hand: what crosses, whose time it is, and what is refused.
 
+mod bulk;
 mod crossing;
 mod refusals;
 

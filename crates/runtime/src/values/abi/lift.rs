@@ -53,6 +53,16 @@ pub(super) fn from_registers(
                 }
             }
         }
+        I::Map(_) => {
+            let [start, length] = from.pair()?.map(|half| half.get_u32() as usize);
+            map_at(cx, ty, start, length)?
+        }
+        I::FixedLengthList(list) => {
+            let (element, length) = (types[list].element, types[list].size as usize);
+            cx.consume_fuel_array(length, size_of::<Value>())?;
+            let values = (0..length).map(|_| from_registers(cx, element, from));
+            fixed(element, values.collect::<Result<_>>()?)?
+        }
         I::Record(record) => {
             let fields = types[record].fields.iter();
             let values = fields.map(|field| from_registers(cx, field.ty, from));
@@ -107,6 +117,10 @@ pub(super) fn flat(cx: &mut LiftContext<'_>, ty: InterfaceType, from: &ValRaw) -
             [ty] => Value::Tuple(vec![flat(cx, *ty, from)?]),
             _ => return Err(misfit()),
         },
+        I::FixedLengthList(list) if types[list].size == 1 => {
+            let element = types[list].element;
+            fixed(element, vec![flat(cx, element, from)?])?
+        }
         I::Flags(flags) => Value::Flags(known_flags(from.get_u32(), types[flags].names.len())),
         // Of types with cases, those alone are so short that carry nothing.
         _ => lift_case(cx, ty, from.get_u32(), Payload::None)?,
@@ -215,6 +229,14 @@ pub(super) fn load(cx: &mut LiftContext<'_>, ty: InterfaceType, bytes: &[u8]) ->
             Some(numbers) => Value::Numbers(load_numbers(cx, ty, &numbers, bytes)?),
             None => load_list(cx, types[list].element, bytes)?,
         },
+        I::Map(_) => {
+            let (start, length) = pointer_pair(bytes)?;
+            map_at(cx, ty, start, length)?
+        }
+        I::FixedLengthList(list) => {
+            let (element, length) = (types[list].element, types[list].size as usize);
+            load_fixed(cx, element, length, bytes)?
+        }
         I::Record(record) => {
             let fields = &types[record].fields;
             cx.consume_fuel_array(fields.len(), size_of::<Value>())?;
@@ -300,9 +322,91 @@ fn numbers_at(
 }
 
 fn load_list(cx: &mut LiftContext<'_>, of: InterfaceType, pair: &[u8]) -> Result<Value> {
-    let start = bits(pair, 4)? as usize;
-    let length = bits(within(pair, 4, 4)?, 4)? as usize;
+    let (start, length) = pointer_pair(pair)?;
     list_at(cx, of, start, length)
+}
+
+/// Where something lies, and how long it is.
+fn pointer_pair(bytes: &[u8]) -> Result<(usize, usize)> {
+    let start = bits(within(bytes, 0, 4)?, 4)? as usize;
+    let length = bits(within(bytes, 4, 4)?, 4)? as usize;
+    Ok((start, length))
+}
+
+/// A map, which lies in memory as a list of pairs.
+fn map_at(
+    cx: &mut LiftContext<'_>,
+    ty: InterfaceType,
+    start: usize,
+    length: usize,
+) -> Result<Value> {
+    let InterfaceType::Map(map) = ty else {
+        return Err(misfit());
+    };
+    let types = cx.types;
+    let map = &types[map];
+    let size = map.entry_abi.size32 as usize;
+    if !start.is_multiple_of(map.entry_abi.align32 as usize) {
+        return Err(Error::msg("the address of a map is not aligned"));
+    }
+    let all = length.checked_mul(size).ok_or_else(misfit)?;
+    let memory = within(cx.memory(), start, all)?;
+    cx.consume_fuel_array(length, size_of::<(Value, Value)>())?;
+    let bytes_of = |ty: &InterfaceType| types.canonical_abi(ty).size32 as usize;
+    let (keys, values) = (bytes_of(&map.key), bytes_of(&map.value));
+    let mut entries = Vec::with_capacity(length);
+    for at in 0..length {
+        let entry = within(memory, at * size, size)?;
+        let key = load(cx, map.key, within(entry, 0, keys)?)?;
+        let value = within(entry, map.value_offset32 as usize, values)?;
+        entries.push((key, load(cx, map.value, value)?));
+    }
+    Ok(Value::Map(entries))
+}
+
+/// A list of a fixed length, whose elements lie where it does.
+fn load_fixed(
+    cx: &mut LiftContext<'_>,
+    of: InterfaceType,
+    length: usize,
+    bytes: &[u8],
+) -> Result<Value> {
+    let size = cx.types.canonical_abi(&of).size32 as usize;
+    let all = length.checked_mul(size).ok_or_else(misfit)?;
+    let bytes = within(bytes, 0, all)?;
+    if let Some(numbers) = numbers_of(of) {
+        cx.consume_fuel_array(length, size)?;
+        return Ok(Value::Numbers(numbers_in(&numbers, bytes)));
+    }
+    cx.consume_fuel_array(length, size_of::<Value>())?;
+    let each = (0..length).map(|at| load(cx, of, within(bytes, at * size, size)?));
+    Ok(Value::List(each.collect::<Result<_>>()?))
+}
+
+/// Numbers that lie one behind the other.
+fn numbers_in(of: &Numbers, bytes: &[u8]) -> Numbers {
+    macro_rules! each {
+        ($($kind:ident $ty:ty),*) => {
+            match of {
+                $(Numbers::$kind(_) => {
+                    let (chunks, _) = bytes.as_chunks::<{ size_of::<$ty>() }>();
+                    Numbers::$kind(chunks.iter().map(|chunk| <$ty>::from_le_bytes(*chunk)).collect())
+                })*
+            }
+        };
+    }
+    each!(S8 i8, U8 u8, S16 i16, U16 u16, S32 i32, U32 u32, S64 i64, U64 u64, F32 f32, F64 f64)
+}
+
+/// The elements of a list of a fixed length, in the form that values have.
+fn fixed(of: InterfaceType, values: Vec<Value>) -> Result<Value> {
+    let Some(mut numbers) = numbers_of(of) else {
+        return Ok(Value::List(values));
+    };
+    match values.iter().all(|value| numbers.push(value)) {
+        true => Ok(Value::Numbers(numbers)),
+        false => Err(misfit()),
+    }
 }
 
 fn list_at(

@@ -4,7 +4,7 @@ use super::{FLAT_PARAMS_MAX, misfit, numbers_of};
 use crate::values::{Numbers, Value, each_numbers};
 use std::mem::MaybeUninit;
 use wasmtime::component::__internal::{InterfaceType, LowerContext};
-use wasmtime::component::Lower as _;
+use wasmtime::component::Lower;
 use wasmtime::{Result, ValRaw};
 
 /// Slots that are filled one after the other.
@@ -73,6 +73,25 @@ pub(super) fn flat<T>(
             to.put(ValRaw::i64(start as i64))?;
             to.put(ValRaw::i64(values.len() as i64))
         }
+        (I::Map(_), Value::Map(entries)) => {
+            let start = store_map(cx, ty, entries)?;
+            to.put(ValRaw::i64(start as i64))?;
+            to.put(ValRaw::i64(entries.len() as i64))
+        }
+        (I::FixedLengthList(list), Value::Numbers(numbers)) => {
+            let element = types[list].element;
+            fixed_fits(element, types[list].size, numbers)?;
+            // They are in registers, and so not many.
+            let mut each = numbers.iter();
+            each.try_for_each(|number| flat(cx, element, &number, to))
+        }
+        (I::FixedLengthList(list), Value::List(values)) => {
+            same_length(types[list].size as usize, values.len())?;
+            let element = types[list].element;
+            values
+                .iter()
+                .try_for_each(|value| flat(cx, element, value, to))
+        }
         (I::Record(record), Value::Record(values)) => {
             let fields = &types[record].fields;
             same_length(fields.len(), values.len())?;
@@ -125,6 +144,15 @@ fn numbers_fit<T>(cx: &LowerContext<'_, T>, ty: InterfaceType, numbers: &Numbers
         return Err(misfit());
     };
     match numbers_of(cx.types[list].element) {
+        Some(of) if of.same_type(numbers) => Ok(()),
+        _ => Err(misfit()),
+    }
+}
+
+/// Whether the numbers are all of a list of a fixed length.
+fn fixed_fits(element: InterfaceType, length: u32, numbers: &Numbers) -> Result<()> {
+    same_length(length as usize, numbers.len())?;
+    match numbers_of(element) {
         Some(of) if of.same_type(numbers) => Ok(()),
         _ => Err(misfit()),
     }
@@ -224,6 +252,29 @@ fn store_list<T>(
     Ok(start)
 }
 
+/// Writes the entries of a map into memory that it takes for them, as a list of pairs; gives its
+/// address.
+fn store_map<T>(
+    cx: &mut LowerContext<'_, T>,
+    ty: InterfaceType,
+    entries: &[(Value, Value)],
+) -> Result<usize> {
+    let InterfaceType::Map(map) = ty else {
+        return Err(misfit());
+    };
+    let types = cx.types;
+    let map = &types[map];
+    let size = map.entry_abi.size32 as usize;
+    let bytes = entries.len().checked_mul(size).ok_or_else(misfit)?;
+    let start = cx.realloc(0, 0, map.entry_abi.align32, bytes)?;
+    for (at, (key, value)) in entries.iter().enumerate() {
+        let entry = start + at * size;
+        store(cx, map.key, key, entry)?;
+        store(cx, map.value, value, entry + map.value_offset32 as usize)?;
+    }
+    Ok(start)
+}
+
 fn store<T>(
     cx: &mut LowerContext<'_, T>,
     ty: InterfaceType,
@@ -257,6 +308,26 @@ fn store<T>(
             put_u32(cx, offset, u32::try_from(start)?);
             put_u32(cx, offset + 4, u32::try_from(values.len())?);
             Ok(())
+        }
+        (I::Map(_), Value::Map(entries)) => {
+            let start = store_map(cx, ty, entries)?;
+            put_u32(cx, offset, u32::try_from(start)?);
+            put_u32(cx, offset + 4, u32::try_from(entries.len())?);
+            Ok(())
+        }
+        (I::FixedLengthList(list), Value::Numbers(numbers)) => {
+            let element = types[list].element;
+            fixed_fits(element, types[list].size, numbers)?;
+            each_numbers!(numbers, list => {
+                Lower::linear_store_list_to_memory(cx, element, offset, list.as_slice())
+            })
+        }
+        (I::FixedLengthList(list), Value::List(values)) => {
+            let element = types[list].element;
+            same_length(types[list].size as usize, values.len())?;
+            let size = types.canonical_abi(&element).size32 as usize;
+            let mut each = values.iter().enumerate();
+            each.try_for_each(|(at, value)| store(cx, element, value, offset + at * size))
         }
         (I::Record(record), Value::Record(values)) => {
             let fields = &types[record].fields;

@@ -8,8 +8,10 @@
 mod host;
 mod lift;
 mod lower;
+mod registers;
 
 pub(crate) use host::{Given, Taken};
+pub(crate) use registers::{by_registers, registers, registers_of};
 
 use super::ty::Type;
 use super::value::{Numbers, Value};
@@ -30,12 +32,12 @@ pub(crate) struct Arguments(pub(crate) Vec<Value>);
 /// What a call gives.
 pub(crate) struct Answer(pub(crate) Option<Value>);
 
-/// Whether values of a type can go this way. What has to be opened cannot, and what the engine
-/// knows no way for yet.
-pub(super) fn fits(ty: &Type) -> bool {
+/// Whether values of a type can go this way. What has to be opened cannot: a stream or a future is made
+/// in the store before the call, by the engine's own type for each item, and its dynamic values alone
+/// say which one stands where.
+pub(crate) fn fits(ty: &Type) -> bool {
     match ty {
-        Type::Stream(_) | Type::Future(_) | Type::ErrorContext | Type::Map(..) => false,
-        Type::FixedList(..) => false,
+        Type::Stream(_) | Type::Future(_) | Type::ErrorContext => false,
         _ => ty.parts().into_iter().all(fits),
     }
 }

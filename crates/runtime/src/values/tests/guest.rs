@@ -6,14 +6,14 @@ use crate::values::*;
 use proptest::prelude::*;
 use std::fmt::Write as _;
 use wasmtime::component::{Component, Linker, Val};
-use wasmtime::{Engine, Store};
+use wasmtime::{Config, Engine, Store};
 
 /// A module whose `echo` gives its argument back where it lies: so it fits any type that is too
 /// large for registers, which the component sees to by numbers behind the value.
-pub(super) const MODULE: &str = r#"
+pub(crate) const MODULE: &str = r#"
   (core module $m
     (memory (export "memory") 1)
-    (global $at (mut i32) (i32.const 1024))
+    (global $at (mut i32) (i32.const 32768))
     (func (export "echo") (param i32) (result i32) (local.get 0))
     (func (export "realloc") (param i32 i32 i32 i32) (result i32) (local $start i32)
       (local.set $start (i32.and
@@ -28,6 +28,14 @@ pub(super) const MODULE: &str = r#"
   (alias core export $i "memory" (core memory $memory))
   (alias core export $i "realloc" (core func $realloc))
 "#;
+
+/// An engine that knows every type.
+pub(super) fn engine() -> Engine {
+    let mut config = Config::new();
+    config.wasm_component_model_map(true);
+    config.wasm_component_model_fixed_length_lists(true);
+    Engine::new(&config).unwrap()
+}
 
 /// Writes types as text of a component.
 #[derive(Default)]
@@ -72,6 +80,8 @@ impl Types {
             Type::Enum(of) => self.define(&format!("(enum{})", names(&of.cases))),
             Type::Flags(of) => self.define(&format!("(flags{})", names(&of.flags))),
             Type::List(of) => format!("(list {})", self.write(of)),
+            Type::FixedList(of, length) => format!("(list {} {length})", self.write(of)),
+            Type::Map(key, of) => format!("(map {} {})", self.write(key), self.write(of)),
             Type::Option(of) => format!("(option {})", self.write(of)),
             Type::Tuple(types) => {
                 let types: Vec<String> = types.iter().map(|ty| self.write(ty)).collect();
@@ -249,13 +259,13 @@ proptest! {
     #[test]
     fn whatever_goes_in_comes_out(seed in any::<u64>()) {
         let mut random = Random(seed);
-        let made = random.ty(4, false);
+        let made = random.ty(4, true);
         let (binary, _) = component(&made);
         // What is reflected from the binary is used from here on, with its own names.
         let signatures = Signatures::of_binary(&binary, None).unwrap();
         let signature = signatures.find("echo").unwrap();
         let ty = signature.params[0].ty.clone();
-        let engine = Engine::default();
+        let engine = engine();
         let component = Component::new(&engine, &binary).unwrap();
         let mut store = Store::new(&engine, ());
         let instance = Linker::new(&engine).instantiate(&mut store, &component).unwrap();

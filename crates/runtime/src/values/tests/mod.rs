@@ -1,9 +1,9 @@
 //! What goes in comes out, in each notation and through a guest; what does not fit is told by place.
 
-pub(super) mod guest;
+pub(crate) mod guest;
 mod host;
 mod mistakes;
-pub(super) mod random;
+pub(crate) mod random;
 mod shapes;
 
 use super::json::{self, Bytes, Integers, NoHandles, Options};

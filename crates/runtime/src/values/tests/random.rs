@@ -93,7 +93,7 @@ impl Random {
     }
 
     /// A type at most so many levels deep. With `all`, maps and lists of fixed length too, which
-    /// the engine has not switched on.
+    /// engines know where they are told to.
     pub fn ty(&mut self, depth: usize, all: bool) -> Type {
         let leaves = 13;
         let inner = if depth == 0 {
