@@ -253,6 +253,19 @@ fn the_page_of_calls_over_http() {
 }
 
 #[test]
+fn the_page_of_cron() {
+    let scratch = clone();
+    scratch.write(
+        "shop/holm.toml",
+        "name = \"shop\"\n\n[component.lab]\nsource = \"lab.wasm\"\n\n\
+         [[cron]]\nname = \"greeting\"\nschedule = \"@hourly\"\ncomponent = \"lab\"\n\
+         function = \"greet\"\narguments = { name = \"world\" }\n",
+    );
+    symlink(guest("call-lab"), scratch.join("shop/lab.wasm")).unwrap();
+    page("docs/triggers/cron.md", &scratch);
+}
+
+#[test]
 fn the_page_of_holm_mcp() {
     let scratch = clone();
     std::fs::copy(guest("greet"), scratch.join("greet.wasm")).unwrap();

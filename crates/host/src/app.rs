@@ -311,7 +311,7 @@ fn cron_job(
         return Ok(None);
     };
     let name = table.name.as_deref().unwrap_or(&table.component);
-    let cron = Cron::new(&table, name, place).map_err(|problem| problem.at(trigger.span))?;
+    let cron = Cron::new(&trigger.value, name, place)?;
     let target = Target {
         component: component.clone(),
         named: table.function,

@@ -102,7 +102,7 @@ fn go(args: &Args) -> Result<ExitCode, Error> {
         .enable_all()
         .build()
         .map_err(|e| Error::ours("no threads").caused_by(e.to_string()))?;
-    let result = threads.block_on(job.once(payload.as_ref()));
+    let result = threads.block_on(job.by_hand(payload.as_ref()));
     writer.flush(LAST_LINES);
     let returned = result.map_err(|error| *error)?;
     if let Some(json) = returned.json {

@@ -8,7 +8,7 @@ pub use keeper::Keeper;
 pub use target::Target;
 
 use crate::app::App;
-use crate::call_log::What;
+use crate::call_log::{CallLog, What};
 use crate::component::Component;
 use crate::event::Failure;
 use crate::functions::{self, Arguments, Call, Refused, Returned};
@@ -138,7 +138,7 @@ impl Job {
     ///
     /// # Errors
     /// Why there is no result, or what the function's `err` was.
-    pub async fn once(&self, payload: Option<&serde_json::Value>) -> Result<Returned, Box<Error>> {
+    async fn once(&self, payload: Option<&serde_json::Value>) -> Result<Returned, Box<Error>> {
         let component = &self.target.component;
         let record = component.setting.log.calls().begin(What::Job, &self.name);
         let result = called(component, &self.target, payload, record.clone()).await;
@@ -152,13 +152,31 @@ impl Job {
         result
     }
 
+    /// Does it once for somebody who waits for what comes of it. A payload stands in the place of the
+    /// arguments.
+    ///
+    /// # Errors
+    /// Why there is no result, or what the function's `err` was.
+    pub async fn by_hand(
+        &self,
+        payload: Option<&serde_json::Value>,
+    ) -> Result<Returned, Box<Error>> {
+        let record = CallLog::off().begin(What::Job, &self.name);
+        called(&self.target.component, &self.target, payload, record).await
+    }
+
     /// What is wrong with it, once its component's code is known.
     pub fn check(&self) -> Option<Problem> {
         // What does not load is told elsewhere.
         let loaded = self.target.component.load().ok()?;
         let reason = self.target.function(&loaded).err()?;
         let problem = Problem::error(reason.message).at(self.span);
-        Some(reason.help.into_iter().fold(problem, Problem::help))
+        let mut help = reason.help.into_iter();
+        let problem = match help.next() {
+            Some(first) => problem.help(first),
+            None => problem,
+        };
+        Some(help.fold(problem, Problem::note))
     }
 }
 

@@ -92,7 +92,7 @@ fn check(value: &Value) -> Vec<Problem> {
             Problem::error(format!("{schedule:?} is not a schedule: {why}"))
                 .at(span)
                 .help("minute, hour, day of the month, month, day of the week: \"*/5 * * * *\"")
-                .help("a sixth field in front is seconds: \"*/10 * * * * *\"")
+                .note("a sixth field in front is seconds: \"*/10 * * * * *\"")
         }));
     }
     if let Some((span, function)) = text("function")

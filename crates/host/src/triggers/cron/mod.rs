@@ -15,7 +15,7 @@ pub use schedule::{Schedule, zone};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use holm_capabilities::Place;
-use holm_manifest::Problem;
+use holm_manifest::{Problem, Value};
 use record::Record;
 use std::time::Duration;
 
@@ -38,10 +38,15 @@ impl Cron {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn new(table: &CronTable, name: &str, place: &Place) -> Result<Cron, Problem> {
-        let zone = zone(&table.timezone)
-            .map_err(|_| Problem::error(format!("there is no time zone {:?}", table.timezone)))?;
-        let schedule = Schedule::parse(&table.schedule, zone).map_err(Problem::error)?;
+    pub fn new(value: &Value, name: &str, place: &Place) -> Result<Cron, Problem> {
+        let table: CronTable = value.parse()?;
+        let at = |key: &str, problem: Problem| problem.at(value.get(key).unwrap_or(value).span);
+        let zone = zone(&table.timezone).map_err(|_| {
+            let what = format!("there is no time zone {:?}", table.timezone);
+            at("timezone", Problem::error(what))
+        })?;
+        let schedule = Schedule::parse(&table.schedule, zone)
+            .map_err(|why| at("schedule", Problem::error(why)))?;
         let record = (table.missed == Missed::Run).then(|| Record::of(name, &place.state));
         Ok(Cron {
             schedule,
