@@ -7,6 +7,8 @@
 //! A guest's connection is a session of its own; [`session`] says how it is kept for the component's
 //! next event. Values keep their types: [`param`] hands them to the server, [`value`] reads them.
 
+mod address;
+mod after;
 mod link;
 mod numeric;
 mod older;

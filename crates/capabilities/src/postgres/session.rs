@@ -4,10 +4,12 @@
 //! reset) and kept for the component's next event. A statement that nobody waits for any more is
 //! cancelled at the server, and its connection is closed.
 
+use super::address::read;
+use super::after::{UnderWay, Used, freshen, kind};
 use super::param::{Bad, Param};
 use super::types::{Column, ParameterValue, RowSet};
 use super::value;
-use crate::network::{Service, Target, Unreached};
+use crate::network::Unreached;
 use crate::outbound::{
     self, ANSWER_BYTES_MAX, ANSWER_ROWS_MAX, Address, CALL_TIME, CONNECT_TIME, CONNECTIONS_MAX,
     Connected, Counted, Lease, Pool, Pooled, Way, Wire,
@@ -17,16 +19,15 @@ use std::collections::HashMap;
 use std::error::Error as _;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::SslMode;
 use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::{CancelToken, Config, NoTls, Statement};
+use tokio_postgres::{Config, NoTls, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// Statements that a connection keeps prepared.
@@ -91,17 +92,6 @@ pub struct Session {
     used: Used,
 }
 
-/// What a session has done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Used {
-    /// Nothing.
-    Fresh,
-    /// Statements that read and write rows; functions in them may have changed settings.
-    Plain,
-    /// Others: it may be within a transaction, hold temporary tables, listen.
-    Any,
-}
-
 /// Bytes of one call, in and out.
 pub type Moved = (usize, usize);
 
@@ -125,47 +115,6 @@ impl Client {
     pub fn way(&self) -> &Arc<Way> {
         &self.way
     }
-}
-
-/// Reads a URL, or words such as `host=db.internal user=me`.
-fn read(text: &str) -> Result<(Address, Config), String> {
-    const BYTES_MAX: usize = 8 << 10;
-    if text.len() > BYTES_MAX {
-        return Err("the address is too long".to_owned());
-    }
-    let config = Config::from_str(text).map_err(|error| match error.source() {
-        Some(cause) => cause.to_string(),
-        None => error.to_string(),
-    })?;
-    let target = match (config.get_hosts(), config.get_hostaddrs()) {
-        ([_, _, ..], _) | (_, [_, _, ..]) => {
-            return Err("an address names one host".to_owned());
-        }
-        ([Host::Tcp(host)], []) => {
-            // A URL has brackets around an IPv6 address; the words have none.
-            let bare = host.parse::<IpAddr>().map(Target::Ip).ok();
-            bare.or_else(|| Target::parse(host))
-                .ok_or_else(|| format!("{host:?} is not a host"))?
-        }
-        #[cfg(unix)]
-        ([Host::Unix(_)], _) => return Err("sockets in files are not reachable".to_owned()),
-        (_, [ip]) => Target::Ip(ip.to_canonical()),
-        ([], []) => return Err("the address names no host".to_owned()),
-    };
-    let scheme = crate::network::Scheme::Postgres;
-    let port = match config.get_ports() {
-        [] => scheme.default_port(),
-        [0] => return Err("0 is not a port".to_owned()),
-        [port] => *port,
-        _ => return Err("an address names one port".to_owned()),
-    };
-    let address = Address {
-        scheme,
-        target,
-        port,
-    };
-    debug_assert_eq!(address.scheme.to_string(), Service::Postgres.grant());
-    Ok((address, config))
 }
 
 impl Session {
@@ -301,10 +250,7 @@ impl Session {
         let then = wire.begin(ANSWER_BYTES_MAX);
         // If nobody waits for the answer, it is cancelled.
         lease.spoil();
-        let mut under_way = UnderWay {
-            token: Some(lease.client.cancel_token()),
-            peer: lease.peer,
-        };
+        let under_way = UnderWay::new(lease.client.cancel_token(), lease.peer);
         let done = timeout(patience, prepared(lease, statement, &params, &call)).await;
         let result = match done {
             Ok(result) => result,
@@ -313,7 +259,7 @@ impl Session {
                 return Err(Fault::Other(outbound::too_slow(patience)));
             }
         };
-        under_way.token = None;
+        under_way.is_over();
         match &result {
             _ if wire.is_over() => {
                 self.lease = None;
@@ -418,32 +364,6 @@ pub(super) fn told(error: &tokio_postgres::Error) -> String {
     }
 }
 
-/// Cancels a statement that nobody waits for any more.
-struct UnderWay {
-    token: Option<CancelToken>,
-    peer: SocketAddr,
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        let Some(token) = self.token.take() else {
-            return;
-        };
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            return;
-        };
-        let peer = self.peer;
-        runtime.spawn(async move {
-            let cancel = async {
-                // Where the connection went, and nowhere else.
-                let stream = TcpStream::connect(peer).await.ok()?;
-                token.cancel_query_raw(stream, NoTls).await.ok()
-            };
-            let _ = timeout(CONNECT_TIME, cancel).await;
-        });
-    }
-}
-
 impl Drop for Session {
     fn drop(&mut self) {
         let Some(mut lease) = self.lease.take() else {
@@ -459,94 +379,13 @@ impl Drop for Session {
         };
         runtime.spawn(async move {
             lease.wire.begin(ANSWER_BYTES_MAX);
-            let fresh = timeout(patience, freshen(&mut lease, used)).await;
+            let Link {
+                client, statements, ..
+            } = &mut *lease;
+            let fresh = timeout(patience, freshen(client, statements, used)).await;
             if let Ok(Ok(())) = fresh {
                 lease.mend();
             }
         });
-    }
-}
-
-/// Makes a session what it was when it had just logged in.
-async fn freshen(link: &mut Link, used: Used) -> Result<(), tokio_postgres::Error> {
-    if used == Used::Any {
-        // Each alone: the second refuses to run together with others.
-        link.client.batch_execute("ROLLBACK").await?;
-        link.statements.clear();
-        return link.client.batch_execute("DISCARD ALL").await;
-    }
-    let reset = "RESET ALL; DISCARD TEMP; SELECT pg_catalog.pg_advisory_unlock_all()";
-    link.client.batch_execute(reset).await
-}
-
-/// Whether a statement only reads and writes rows, as its first word says.
-fn kind(statement: &str) -> Used {
-    const PLAIN: &[&str] = &[
-        "select", "insert", "update", "delete", "with", "values", "table", "merge",
-    ];
-    let word: String = statement
-        .trim_start()
-        .chars()
-        .take_while(|c| c.is_ascii_alphabetic())
-        .take(8)
-        .collect();
-    match PLAIN.iter().any(|known| known.eq_ignore_ascii_case(&word)) {
-        true => Used::Plain,
-        false => Used::Any,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_read_once() {
-        for (text, origin) in [
-            (
-                "host=localhost port=5433 user=me",
-                "postgres://localhost:5433",
-            ),
-            (
-                "postgres://me:secret@DB.internal/x",
-                "postgres://db.internal",
-            ),
-            (
-                "postgresql://me@[::1]:6000/x?sslmode=require",
-                "postgres://[::1]:6000",
-            ),
-            ("host=::1", "postgres://[::1]"),
-            ("host=name hostaddr=10.0.0.1", "postgres://10.0.0.1"),
-        ] {
-            assert_eq!(read(text).unwrap().0.to_string(), origin, "{text}");
-        }
-        for (text, wrong) in [
-            ("", "the address names no host"),
-            ("host=/run/postgresql", "sockets in files are not reachable"),
-            ("host=a,b", "an address names one host"),
-            ("host=a..b", "\"a..b\" is not a host"),
-            ("host=a port=0", "0 is not a port"),
-            ("user=me", "the address names no host"),
-        ] {
-            assert_eq!(read(text).unwrap_err(), wrong, "{text}");
-        }
-        assert!(read("host=a nonsense=b").is_err());
-    }
-
-    #[test]
-    fn what_a_statement_leaves_behind() {
-        for plain in ["SELECT 1", "  insert into a", "With x AS (", "VALUES (1)"] {
-            assert_eq!(kind(plain), Used::Plain, "{plain}");
-        }
-        for any in [
-            "BEGIN",
-            "/* */ BEGIN",
-            "SET x = 1",
-            "",
-            "selectx",
-            "CREATE TEMP TABLE t()",
-        ] {
-            assert_eq!(kind(any), Used::Any, "{any}");
-        }
     }
 }
