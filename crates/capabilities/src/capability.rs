@@ -88,23 +88,24 @@ pub trait Capability: Sized + Send + Sync + 'static {
 /// Makes the list of capabilities into the set of grants, the parts of an instance, the linker,
 /// the vocabulary and the descriptions.
 macro_rules! capabilities {
-    ($($field:ident: $ty:ty,)*) => {
+    ($($(#[$cfg:meta])* $field:ident: $ty:ty,)*) => {
         /// Everything one component was granted, resolved.
         pub struct Grants {
-            $(#[doc = concat!("The `", stringify!($field), "` capability.")] pub $field: $ty,)*
+            $(#[doc = concat!("The `", stringify!($field), "` capability.")]
+              $(#[$cfg])* pub $field: $ty,)*
         }
 
         /// What an instance holds of each capability.
         pub struct Parts {
             $(#[doc = concat!("The `", stringify!($field), "` capability.")]
-              pub $field: <$ty as Capability>::Instance,)*
+              $(#[$cfg])* pub $field: <$ty as Capability>::Instance,)*
         }
 
         impl Grants {
             /// Resolves the grants of a component, or says all that is wrong with them.
             pub fn resolve(grants: &[holm_manifest::Grant], place: &Place) -> Result<Self, Vec<holm_manifest::Problem>> {
                 let mut problems = Vec::new();
-                $(let $field = {
+                $($(#[$cfg])* let $field = {
                     let value = <$ty as Capability>::ABOUT.grant
                         .and_then(|name| grants.iter().find(|g| g.name == name))
                         .map(|g| &g.value);
@@ -113,29 +114,27 @@ macro_rules! capabilities {
                         Err(problem) => { problems.push(problem); None }
                     }
                 };)*
-                match ($($field,)*) {
-                    ($(Some($field),)*) if problems.is_empty() => Ok(Grants { $($field,)* }),
-                    _ => Err(problems),
-                }
+                $($(#[$cfg])* let Some($field) = $field else { return Err(problems) };)*
+                Ok(Grants { $($(#[$cfg])* $field,)* })
             }
 
             pub(crate) fn parts(&self, core: &holm_runtime::Core, wasi: &mut wasmtime_wasi::WasiCtxBuilder) -> wasmtime::Result<Parts> {
-                Ok(Parts { $($field: self.$field.instance(core, wasi)?,)* })
+                Ok(Parts { $($(#[$cfg])* $field: self.$field.instance(core, wasi)?,)* })
             }
         }
 
         /// Links every capability's WIT interfaces.
         pub fn link_component(linker: &mut wasmtime::component::Linker<State>, era: Era) -> wasmtime::Result<()> {
-            $(<$ty as Capability>::link_component(linker, era)?;)*
+            $($(#[$cfg])* <$ty as Capability>::link_component(linker, era)?;)*
             Ok(())
         }
 
         /// All capabilities, described.
-        pub const ABOUT: &[About] = &[$(<$ty as Capability>::ABOUT,)*];
+        pub const ABOUT: &[About] = &[$($(#[$cfg])* <$ty as Capability>::ABOUT,)*];
 
         /// The grants' part of the manifest language.
         pub fn fragments() -> Vec<holm_manifest::Fragment> {
-            [$(<$ty as Capability>::fragment(),)*].into_iter().flatten().collect()
+            [$($(#[$cfg])* <$ty as Capability>::fragment(),)*].into_iter().flatten().collect()
         }
     };
 }

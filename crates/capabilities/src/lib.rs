@@ -16,9 +16,20 @@ mod fuzz;
 mod host;
 pub mod http;
 pub mod keyvalue;
+pub mod llm;
+#[cfg(feature = "mqtt")]
+pub mod mqtt;
+#[cfg(feature = "mysql")]
+pub mod mysql;
 pub mod network;
+pub mod outbound;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod random;
+pub mod redis;
 pub mod sockets;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 mod state;
 pub mod stdio;
 #[cfg(test)]
@@ -38,4 +49,23 @@ capability::capabilities! {
     http: http::Http,
     config: config::Config,
     keyvalue: keyvalue::KeyValue,
+    #[cfg(feature = "sqlite")]
+    sqlite: sqlite::Sqlite,
+    redis: redis::Redis,
+    #[cfg(feature = "mqtt")]
+    mqtt: mqtt::Mqtt,
+    #[cfg(feature = "postgres")]
+    postgres: postgres::Postgres,
+    #[cfg(feature = "mysql")]
+    mysql: mysql::Mysql,
+    llm: llm::Llm,
+}
+
+/// The stores' part of the manifest language: `[store.NAME]` of each type.
+pub fn store_fragments() -> Vec<holm_manifest::Fragment> {
+    vec![
+        keyvalue::store_fragment(),
+        #[cfg(feature = "sqlite")]
+        sqlite::store_fragment(),
+    ]
 }

@@ -63,6 +63,15 @@ impl State {
     /// Calls that leave the host from now on, and those to stores, are told to this one.
     pub fn trace(&mut self, tracer: Tracer) {
         self.parts.keyvalue.trace(tracer.clone());
+        #[cfg(feature = "sqlite")]
+        self.parts.sqlite.trace(tracer.clone());
+        self.parts.redis.trace(tracer.clone());
+        #[cfg(feature = "mqtt")]
+        self.parts.mqtt.trace(tracer.clone());
+        #[cfg(feature = "postgres")]
+        self.parts.postgres.trace(tracer.clone());
+        #[cfg(feature = "mysql")]
+        self.parts.mysql.trace(tracer.clone());
         self.parts.http.trace(tracer);
     }
 

@@ -34,6 +34,21 @@ pub struct GrantFlags {
     /// A key-value store by name
     #[arg(long, value_name = "STORE")]
     pub keyvalue: Vec<String>,
+    /// A SQLite database by the name of its store
+    #[arg(long, value_name = "STORE")]
+    pub sqlite: Vec<String>,
+    /// A Redis server: redis://db.internal:6379
+    #[arg(long, value_name = "ORIGIN")]
+    pub redis: Vec<String>,
+    /// An MQTT broker: mqtt://broker.internal:1883
+    #[arg(long, value_name = "ORIGIN")]
+    pub mqtt: Vec<String>,
+    /// A PostgreSQL server: postgres://db.internal:5432
+    #[arg(long, value_name = "ORIGIN")]
+    pub postgres: Vec<String>,
+    /// A MySQL or MariaDB server: mysql://db.internal:3306
+    #[arg(long, value_name = "ORIGIN")]
+    pub mysql: Vec<String>,
     /// A configuration value
     #[arg(long, value_name = "KEY=VALUE")]
     pub config: Vec<String>,
@@ -57,7 +72,23 @@ pub struct LimitFlags {
 impl GrantFlags {
     /// Whether the program may reach anything over a network.
     pub fn network(&self) -> bool {
-        self.allow_all_net || !(self.net.is_empty() && self.bind.is_empty() && self.http.is_empty())
+        let sockets = [&self.net, &self.bind, &self.http];
+        let servers = self.servers().map(|(_, origins)| origins);
+        self.allow_all_net
+            || sockets
+                .into_iter()
+                .chain(servers)
+                .any(|list| !list.is_empty())
+    }
+
+    /// The grants of servers that are named by their origin.
+    fn servers(&self) -> [(&'static str, &Vec<String>); 4] {
+        [
+            ("redis", &self.redis),
+            ("mqtt", &self.mqtt),
+            ("postgres", &self.postgres),
+            ("mysql", &self.mysql),
+        ]
     }
 
     /// The flags as a manifest's grants.
@@ -112,6 +143,9 @@ impl GrantFlags {
                 Value::table(vec![("connect", all()), ("listen", all())]),
             );
             add("http", all());
+            for (grant, _) in self.servers() {
+                add(grant, all());
+            }
         } else {
             if !self.net.is_empty() || !self.bind.is_empty() {
                 add(
@@ -125,6 +159,14 @@ impl GrantFlags {
             if !self.http.is_empty() {
                 add("http", list(&self.http));
             }
+            for (grant, origins) in self.servers() {
+                if !origins.is_empty() {
+                    add(grant, list(origins));
+                }
+            }
+        }
+        if !self.sqlite.is_empty() {
+            add("sqlite", list(&self.sqlite));
         }
         if !self.keyvalue.is_empty() {
             add("keyvalue", list(&self.keyvalue));
@@ -190,6 +232,26 @@ impl GrantFlags {
             }),
             of("keyvalue", &self.keyvalue, &|t| GrantFlags {
                 keyvalue: one(t),
+                ..none()
+            }),
+            of("sqlite", &self.sqlite, &|t| GrantFlags {
+                sqlite: one(t),
+                ..none()
+            }),
+            of("redis", &self.redis, &|t| GrantFlags {
+                redis: one(t),
+                ..none()
+            }),
+            of("mqtt", &self.mqtt, &|t| GrantFlags {
+                mqtt: one(t),
+                ..none()
+            }),
+            of("postgres", &self.postgres, &|t| GrantFlags {
+                postgres: one(t),
+                ..none()
+            }),
+            of("mysql", &self.mysql, &|t| GrantFlags {
+                mysql: one(t),
                 ..none()
             }),
             of("config", &self.config, &|t| GrantFlags {
@@ -320,7 +382,10 @@ pub fn explain(uses: &[Use], name: &str, grants: &Grants, given: &GrantFlags) ->
             );
         }
     }
-    for grant in ["http", "keyvalue"] {
+    let listed = [
+        "http", "keyvalue", "sqlite", "redis", "mqtt", "postgres", "mysql",
+    ];
+    for grant in listed {
         let used = of(grant);
         if !used.is_empty() {
             flags.extend(

@@ -25,7 +25,7 @@ pub fn vocabulary() -> Vocabulary {
     Vocabulary {
         grants: holm_capabilities::fragments(),
         triggers: crate::triggers::fragments(),
-        stores: vec![holm_capabilities::keyvalue::store_fragment()],
+        stores: holm_capabilities::store_fragments(),
     }
 }
 

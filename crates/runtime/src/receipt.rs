@@ -37,6 +37,26 @@ pub struct Flows {
     pub keyvalue_in: AtomicU64,
     /// Key-value: values written.
     pub keyvalue_out: AtomicU64,
+    /// SQLite: values returned.
+    pub sqlite_in: AtomicU64,
+    /// SQLite: statements and values handed over.
+    pub sqlite_out: AtomicU64,
+    /// Redis: values received.
+    pub redis_in: AtomicU64,
+    /// Redis: keys and values sent.
+    pub redis_out: AtomicU64,
+    /// MQTT: nothing is received yet.
+    pub mqtt_in: AtomicU64,
+    /// MQTT: messages published.
+    pub mqtt_out: AtomicU64,
+    /// PostgreSQL: values received.
+    pub postgres_in: AtomicU64,
+    /// PostgreSQL: statements and values sent.
+    pub postgres_out: AtomicU64,
+    /// MySQL: values received.
+    pub mysql_in: AtomicU64,
+    /// MySQL: statements and values sent.
+    pub mysql_out: AtomicU64,
 }
 
 impl Flows {
@@ -63,6 +83,14 @@ impl Flows {
             &self.http_out,
             &self.sockets_in,
             &self.sockets_out,
+            &self.redis_in,
+            &self.redis_out,
+            &self.mqtt_in,
+            &self.mqtt_out,
+            &self.postgres_in,
+            &self.postgres_out,
+            &self.mysql_in,
+            &self.mysql_out,
         ]
         .iter()
         .map(|counter| counter.load(Relaxed))
@@ -75,7 +103,7 @@ impl Flows {
     }
 
     /// How many kinds of traffic there are.
-    pub const KINDS: usize = 6;
+    pub const KINDS: usize = 11;
 
     /// The kinds of traffic in a fixed order, each with its counters in and out.
     pub fn rows(&self) -> [(&'static str, &AtomicU64, &AtomicU64); Self::KINDS] {
@@ -86,6 +114,11 @@ impl Flows {
             ("stdio", &self.stdio_in, &self.stdio_out),
             ("sockets", &self.sockets_in, &self.sockets_out),
             ("keyvalue", &self.keyvalue_in, &self.keyvalue_out),
+            ("sqlite", &self.sqlite_in, &self.sqlite_out),
+            ("redis", &self.redis_in, &self.redis_out),
+            ("mqtt", &self.mqtt_in, &self.mqtt_out),
+            ("postgres", &self.postgres_in, &self.postgres_out),
+            ("mysql", &self.mysql_in, &self.mysql_out),
         ]
     }
 }

@@ -3,11 +3,11 @@
 use super::destination::Destination;
 use super::fault::{self, Fault};
 use super::tls;
-use crate::network::{OriginPolicy, Refusal, Resolve, Scheme, Target, look_up};
+use crate::network::{OriginPolicy, Resolve, Target, addresses, dial};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -61,48 +61,25 @@ impl Connector {
     /// Connects within `limit`: look-up, dial and handshake together.
     pub async fn connect(&self, to: &Destination, limit: Duration) -> Result<Connection, Fault> {
         let deadline = Instant::now() + limit;
-        let addresses = timeout_at(deadline, self.addresses(to))
+        let look_up = addresses(&self.policy, &*self.resolver, &to.target, to.port);
+        let addresses = timeout_at(deadline, look_up)
             .await
             .map_err(|_| Error::DnsTimeout)??;
         let (tcp, peer) = dial(&addresses, to.port, deadline).await?;
         // Small writes are whole messages; a failure costs only time.
         let _ = tcp.set_nodelay(true);
-        match to.scheme {
-            Scheme::Http => Ok(Connection {
+        match to.scheme.is_tls() {
+            false => Ok(Connection {
                 io: TokioIo::new(Box::new(tcp)),
                 http2: false,
                 peer,
             }),
-            Scheme::Https => {
+            true => {
                 let shaken = timeout_at(deadline, self.handshake(to, tcp, peer)).await;
                 shaken
                     .unwrap_or(Err(Error::ConnectionTimeout))
                     .map_err(|error| Fault::Beyond(peer, error))
             }
-        }
-    }
-
-    /// The addresses of the target that may be dialled.
-    async fn addresses(&self, to: &Destination) -> Result<Vec<IpAddr>, Fault> {
-        let mut addresses = match &to.target {
-            Target::Ip(ip) => vec![*ip],
-            Target::Name(name) => look_up(&*self.resolver, name)
-                .await
-                .map_err(|error| fault::of_look_up(&error))?,
-        };
-        let mut closed = None;
-        addresses.retain(|&ip| match self.policy.may_dial(&to.target, ip, to.port) {
-            Ok(()) => true,
-            Err(refusal) => {
-                closed = closed.or(Some((ip, refusal)));
-                false
-            }
-        });
-        match closed {
-            _ if !addresses.is_empty() => Ok(addresses),
-            Some((ip, Refusal::Closed(range))) => Err(Fault::Prohibited(ip, range)),
-            Some((_, Refusal::NotNamed)) => Err(Error::HttpRequestDenied.into()),
-            None => Err(Error::DestinationNotFound.into()),
         }
     }
 
@@ -140,25 +117,4 @@ impl Connector {
         };
         Ok(tls::connector(&config))
     }
-}
-
-/// Dials one address after the other; each gets its share of the time that is left.
-async fn dial(
-    addresses: &[IpAddr],
-    port: u16,
-    deadline: Instant,
-) -> Result<(TcpStream, IpAddr), Fault> {
-    let mut last = Fault::Error(Error::DestinationNotFound);
-    for (index, &ip) in addresses.iter().enumerate() {
-        let now = Instant::now();
-        let left = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
-        let share = now + deadline.saturating_duration_since(now) / left;
-        let error = match timeout_at(share, TcpStream::connect(SocketAddr::new(ip, port))).await {
-            Ok(Ok(stream)) => return Ok((stream, ip)),
-            Ok(Err(error)) => fault::of_dial(&error),
-            Err(_) => Error::ConnectionTimeout,
-        };
-        last = Fault::Beyond(ip, error);
-    }
-    Err(last)
 }

@@ -1,6 +1,6 @@
 //! What can go wrong between here and an origin, in the words of `wasi:http`.
 
-use crate::network::Range;
+use crate::network::{Range, Unreached};
 use std::error::Error as _;
 use std::io;
 use std::net::IpAddr;
@@ -23,6 +23,19 @@ impl From<Error> for Fault {
     }
 }
 
+impl From<Unreached> for Fault {
+    fn from(unreached: Unreached) -> Self {
+        match unreached {
+            Unreached::NotNamed => Error::HttpRequestDenied.into(),
+            Unreached::Closed(ip, range) => Fault::Prohibited(ip, range),
+            Unreached::LookUp(error) => of_look_up(&error).into(),
+            Unreached::NoAddress => Error::DestinationNotFound.into(),
+            Unreached::Dial(ip, Some(error)) => Fault::Beyond(ip, of_dial(&error)),
+            Unreached::Dial(ip, None) => Fault::Beyond(ip, Error::ConnectionTimeout),
+        }
+    }
+}
+
 impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
         match fault {
@@ -33,7 +46,7 @@ impl From<Fault> for Error {
 }
 
 /// A failed look-up. The system's resolver does not tell what the server answered.
-pub fn of_look_up(error: &io::Error) -> Error {
+fn of_look_up(error: &io::Error) -> Error {
     tracing::debug!(%error, "look-up failed");
     Error::DnsError {
         rcode: None,

@@ -22,7 +22,7 @@ mod trace;
 mod wasi_0_2;
 mod wasi_0_3;
 
-use crate::network::{OriginPolicy, Resolve, System};
+use crate::network::{OriginPolicy, Resolve, Service, System};
 use crate::{About, Capability, Era, Interface, Place, State};
 use connect::Connector;
 use holm_manifest::{Fragment, Problem, Value};
@@ -99,12 +99,14 @@ impl Capability for Http {
             doc: "The origins that it may send requests to; `private` lets their names lead to private addresses.",
             example: "[component.web.grants]\nhttp = [\"https://api.example.com\", \"https://*.example.org\"]",
             schema: OriginPolicy::schema(),
-            check: |value| OriginPolicy::read(value).1,
+            check: |value| OriginPolicy::read(Service::Http, value).1,
         })
     }
 
     fn granted(value: Option<&Value>, _place: &Place) -> Result<Self, Problem> {
-        let (policy, problems) = value.map(OriginPolicy::read).unwrap_or_default();
+        let (policy, problems) = value
+            .map(|value| OriginPolicy::read(Service::Http, value))
+            .unwrap_or_default();
         match problems.into_iter().next() {
             Some(problem) => Err(problem),
             None => Ok(Http::new(policy, Arc::new(System::default()))),

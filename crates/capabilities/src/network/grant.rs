@@ -1,7 +1,7 @@
-//! The grants `net` and `http` as a manifest writes them: a pattern, or a list of patterns, each
+//! The grants `net`, `http` and their like as a manifest writes them: a pattern, or a list of patterns, each
 //! mistake at its place.
 
-use super::{BadPattern, NetPolicy, OriginPolicy};
+use super::{BadPattern, NetPolicy, OriginPolicy, Service};
 use holm_manifest::{Problem, Value, ValueKind};
 
 impl NetPolicy {
@@ -50,9 +50,9 @@ impl NetPolicy {
 }
 
 impl OriginPolicy {
-    /// Reads `http = […]`.
-    pub fn read(value: &Value) -> (OriginPolicy, Vec<Problem>) {
-        let mut policy = OriginPolicy::default();
+    /// Reads `http = […]`, or the grant of another service.
+    pub fn read(service: Service, value: &Value) -> (OriginPolicy, Vec<Problem>) {
+        let mut policy = OriginPolicy::of(service);
         let mut problems = Vec::new();
         each(value, &mut problems, |text| policy.add(text));
         (policy, problems)

@@ -1,5 +1,6 @@
-//! Network policy, shared by sockets and outbound HTTP: which hosts a grant names, and which
-//! addresses a name may turn out to be. Pure data and decisions, and the one resolver.
+//! Network policy, shared by all that leaves the machine: which hosts a grant names, and which
+//! addresses a name may turn out to be. Pure data and decisions, the one resolver, and the dialling
+//! of what was decided.
 //!
 //! Two questions are asked of every connection, in this order. *Is the target named by the grant?*
 //! is decided on the parsed host, never on text ([`Host`], [`NetPolicy`], [`OriginPolicy`]). *May
@@ -7,6 +8,7 @@
 //! public one may; a private one only if the grant names the address itself, or says `"private"`.
 //! A name is resolved once, and the address that was checked is the address that is dialled.
 
+mod dial;
 mod grant;
 mod host;
 mod net;
@@ -17,9 +19,10 @@ mod resolve;
 #[cfg(test)]
 mod tests;
 
+pub use dial::{Unreached, addresses, dial};
 pub use host::{BadPattern, Host, Name, Port, Target};
 pub use net::{NetPolicy, Pattern, Remembered};
-pub use origin::{Origin, OriginPolicy, Scheme};
+pub use origin::{Origin, OriginPolicy, Scheme, Service};
 pub use range::Range;
 pub use resolve::{Answer, Resolve, System, look_up};
 

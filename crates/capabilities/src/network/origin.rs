@@ -1,18 +1,92 @@
-//! The grant `http`: which origins requests may be sent to.
+//! Grants that name origins: `http`, `redis`, `mqtt`, `postgres`, `mysql`.
 
 use super::host::split_port;
 use super::{ALL, BadPattern, Host, PRIVATE, Port, Range, Refusal, Target, opens, toml_list};
 use std::fmt;
 use std::net::IpAddr;
-use std::str::FromStr;
 
-/// The schemes that a request may have.
+/// What is spoken at an origin. Each has a grant of its own, which takes its own schemes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Service {
+    /// HTTP, under the grant `http`.
+    #[default]
+    Http,
+    /// Redis, under the grant `redis`.
+    Redis,
+    /// MQTT, under the grant `mqtt`.
+    Mqtt,
+    /// PostgreSQL, under the grant `postgres`.
+    Postgres,
+    /// MySQL and MariaDB, under the grant `mysql`.
+    Mysql,
+}
+
+impl Service {
+    /// The name of its grant.
+    pub fn grant(self) -> &'static str {
+        match self {
+            Service::Http => "http",
+            Service::Redis => "redis",
+            Service::Mqtt => "mqtt",
+            Service::Postgres => "postgres",
+            Service::Mysql => "mysql",
+        }
+    }
+
+    /// The scheme that somebody writes who knows no better comes first.
+    fn schemes(self) -> &'static [Scheme] {
+        match self {
+            Service::Http => &[Scheme::Https, Scheme::Http],
+            Service::Redis => &[Scheme::Redis, Scheme::Rediss],
+            Service::Mqtt => &[Scheme::Mqtt, Scheme::Mqtts],
+            Service::Postgres => &[Scheme::Postgres],
+            Service::Mysql => &[Scheme::Mysql],
+        }
+    }
+
+    /// The scheme of that name, if this is spoken under it.
+    pub fn scheme(self, name: &str) -> Option<Scheme> {
+        let name = match name.to_ascii_lowercase() {
+            name if name == "postgresql" => "postgres".to_owned(),
+            name => name,
+        };
+        let schemes = self.schemes().iter().copied();
+        schemes.into_iter().find(|scheme| scheme.name() == name)
+    }
+}
+
+/// Its name.
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Service::Http => "HTTP",
+            Service::Redis => "Redis",
+            Service::Mqtt => "MQTT",
+            Service::Postgres => "PostgreSQL",
+            Service::Mysql => "MySQL",
+        })
+    }
+}
+
+/// The schemes that an origin may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
-    /// In the clear.
+    /// HTTP in the clear.
     Http,
-    /// TLS.
+    /// HTTP over TLS.
     Https,
+    /// Redis in the clear.
+    Redis,
+    /// Redis over TLS.
+    Rediss,
+    /// MQTT in the clear.
+    Mqtt,
+    /// MQTT over TLS.
+    Mqtts,
+    /// PostgreSQL; TLS is agreed on by both sides.
+    Postgres,
+    /// MySQL; TLS is agreed on by both sides.
+    Mysql,
 }
 
 impl Scheme {
@@ -21,16 +95,36 @@ impl Scheme {
         match self {
             Scheme::Http => 80,
             Scheme::Https => 443,
+            Scheme::Redis | Scheme::Rediss => 6379,
+            Scheme::Mqtt => 1883,
+            Scheme::Mqtts => 8883,
+            Scheme::Postgres => 5432,
+            Scheme::Mysql => 3306,
+        }
+    }
+
+    /// Whether a connection begins with TLS.
+    pub fn is_tls(self) -> bool {
+        matches!(self, Scheme::Https | Scheme::Rediss | Scheme::Mqtts)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+            Scheme::Redis => "redis",
+            Scheme::Rediss => "rediss",
+            Scheme::Mqtt => "mqtt",
+            Scheme::Mqtts => "mqtts",
+            Scheme::Postgres => "postgres",
+            Scheme::Mysql => "mysql",
         }
     }
 }
 
 impl fmt::Display for Scheme {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Scheme::Http => "http",
-            Scheme::Https => "https",
-        })
+        f.write_str(self.name())
     }
 }
 
@@ -51,10 +145,9 @@ impl Origin {
     }
 }
 
-impl FromStr for Origin {
-    type Err = BadPattern;
-
-    fn from_str(text: &str) -> Result<Self, BadPattern> {
+impl Origin {
+    /// Reads a pattern of origins at which `service` is spoken.
+    pub fn parse(service: Service, text: &str) -> Result<Self, BadPattern> {
         if text == "*" {
             return Ok(Origin {
                 scheme: None,
@@ -62,21 +155,21 @@ impl FromStr for Origin {
                 port: Port::Any,
             });
         }
+        let schemes = service.schemes();
         let Some((scheme, rest)) = text.split_once("://") else {
+            let usual = schemes.first().map_or("", |scheme| scheme.name());
             return Err(BadPattern::new(
                 "an origin without a scheme",
-                format!("write `https://{}`", text.escape_debug()),
+                format!("write `{usual}://{}`", text.escape_debug()),
             ));
         };
-        let scheme = match scheme.to_ascii_lowercase().as_str() {
-            "http" => Scheme::Http,
-            "https" => Scheme::Https,
-            other => {
-                return Err(BadPattern::new(
-                    format!("`{}` is not a scheme of HTTP", other.escape_debug()),
-                    "an origin begins with `https://` or `http://`",
-                ));
-            }
+        let Some(scheme) = service.scheme(scheme) else {
+            let known: Vec<_> = schemes.iter().map(|s| format!("`{s}://`")).collect();
+            let other = scheme.to_ascii_lowercase();
+            return Err(BadPattern::new(
+                format!("`{}` is not a scheme of {service}", other.escape_debug()),
+                format!("an origin begins with {}", known.join(" or ")),
+            ));
         };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         if rest.contains('@') {
@@ -95,7 +188,7 @@ impl FromStr for Origin {
             ));
         }
         let (host, port) = split_port(rest);
-        let host = Host::from_str(host)?;
+        let host: Host = host.parse()?;
         let port = match port {
             Some(port) => port.parse()?,
             None if host == Host::Any => Port::Any,
@@ -124,21 +217,35 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Which requests a component may send. The default is none.
+/// Which origins a component may call, of one service. The default is none of HTTP.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OriginPolicy {
+    service: Service,
     origins: Vec<Origin>,
     private: bool,
     all: bool,
 }
 
 impl OriginPolicy {
+    /// A policy that names no origin of `service`.
+    pub fn of(service: Service) -> Self {
+        OriginPolicy {
+            service,
+            ..OriginPolicy::default()
+        }
+    }
+
+    /// What is spoken at its origins.
+    pub fn service(&self) -> Service {
+        self.service
+    }
+
     /// Adds an origin pattern, or one of the words `private` and `all`.
     pub fn add(&mut self, text: &str) -> Result<(), BadPattern> {
         match text {
             PRIVATE => self.private = true,
             ALL => self.all = true,
-            _ => self.origins.push(text.parse()?),
+            _ => self.origins.push(Origin::parse(self.service, text)?),
         }
         Ok(())
     }
@@ -168,6 +275,7 @@ impl OriginPolicy {
     /// The manifest's line that grants `more` besides what is granted already.
     pub fn line_with(&self, more: &str) -> String {
         let words: &[&str] = if self.private { &[PRIVATE] } else { &[] };
-        format!("http = {}", toml_list(&self.origins, words, Some(more)))
+        let list = toml_list(&self.origins, words, Some(more));
+        format!("{} = {list}", self.service.grant())
     }
 }

@@ -1,0 +1,28 @@
+//! The functions of `fermyon:spin/mysql`, linked through the seam.
+
+use super::View;
+use super::session::Session;
+use super::wit::mysql;
+use crate::State;
+use holm_runtime::cross;
+use wasmtime::Result;
+use wasmtime::component::Linker;
+
+fn view(state: &mut State) -> View<'_> {
+    let (table, parts) = state.table_and_parts();
+    View {
+        table,
+        part: &mut parts.mysql,
+    }
+}
+
+/// `fermyon:spin@2.0.0`.
+pub(super) fn spin_2(linker: &mut Linker<State>) -> Result<()> {
+    cross!(linker, "fermyon:spin/mysql", "@2.0.0", (), view, {
+        drop async "connection" Session = mysql::HostConnection::drop;
+        async value "[static]connection.open" = mysql::HostConnection::open { a };
+        async value "[method]connection.query" = mysql::HostConnection::query { a, b, c };
+        async value "[method]connection.execute" = mysql::HostConnection::execute { a, b, c };
+    });
+    Ok(())
+}
