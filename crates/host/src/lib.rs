@@ -28,6 +28,7 @@ pub mod log_writer;
 pub mod logs;
 pub mod telemetry;
 
+mod beside;
 mod clock;
 mod connection;
 pub mod file_body;
@@ -38,6 +39,7 @@ pub mod paced;
 pub mod patience;
 mod printable;
 pub mod queue;
+mod routing;
 pub mod stall;
 
 pub mod building;
