@@ -54,6 +54,15 @@ impl App {
         }
     }
 
+    /// One with a manifest of Spin's.
+    pub fn spin(manifest: &str) -> App {
+        let scratch = Scratch::new();
+        scratch.write("spin.toml", manifest);
+        App {
+            scratch: Arc::new(scratch),
+        }
+    }
+
     /// The component `lab`, made of a guest, answers everything; `more` are lines of its table.
     pub fn of(name: &str, more: &str) -> App {
         let manifest = format!(

@@ -15,6 +15,7 @@ fn of_each_command() {
         "inspect",
         "compile",
         "compose",
+        "import",
         "cache",
         "schema",
         "completions",

@@ -64,6 +64,7 @@ mod up_reuse;
 mod up_routes;
 mod up_slow_clients;
 mod up_snapshot;
+mod up_spin;
 mod up_static;
 mod up_streams;
 mod up_telemetry;

@@ -80,6 +80,16 @@ impl State {
         self.parts.http.tracer()
     }
 
+    /// Which components of its app it reaches by name from now on, over HTTP.
+    pub fn chain(&mut self, chain: Option<crate::http::chain::Chain>) {
+        self.parts.http.chain(chain);
+    }
+
+    /// The same, for those that it calls.
+    pub fn chained(&self) -> Option<crate::http::chain::Chain> {
+        self.parts.http.chained()
+    }
+
     /// The 0.1 context; only instances of 0.1 modules are linked to functions that ask for it.
     pub(crate) fn p1(&mut self) -> &mut WasiP1Ctx {
         match &mut self.wasi {

@@ -1,23 +1,23 @@
 //! An app: its components and what answers its routes. It is immutable, and swapped whole.
 
+use crate::beside::Siblings;
 use crate::component::{Component, Loaded};
-use crate::jobs::{Job, Target};
+use crate::jobs::{self, Job};
 use crate::linked::place_of;
+use crate::routing::{may_send, routes, siblings};
 use crate::setting::Setting;
 use crate::share::Share;
 use crate::stall::Pace;
 use crate::standing::Standing;
-use crate::triggers::call::{CallRoute, Calls};
-use crate::triggers::cron::{Cron, CronTable};
-use crate::triggers::http::{HttpRoute, RouteError, RouteTable, StaticFiles};
+use crate::triggers::call::Calls;
+use crate::triggers::http::{AccessSink, Fixed, Metadata, StaticFiles};
 use crate::usage::Sum;
 use holm_capabilities::keyvalue::Stores;
 use holm_capabilities::{Place, State};
-use holm_manifest::{Manifest, Problem, Problems, Span, Trigger, Vocabulary};
+use holm_manifest::{Manifest, Problem, Problems, Span, Vocabulary};
 use holm_runtime::Error;
 use holm_runtime::bridge::Link;
 use holm_runtime::lanes::Tenant;
-use std::path::Path;
 use std::sync::Arc;
 
 /// The words that capabilities and triggers add to the manifest.
@@ -42,6 +42,10 @@ pub struct App {
     pub routes: Vec<Route>,
     /// What it does by itself, in the manifest's order.
     pub jobs: Vec<Arc<Job>>,
+    /// Components that only others of the app call, and where that was written.
+    private: Vec<(Arc<Component>, Span)>,
+    /// Its components as they reach each other.
+    siblings: Arc<Siblings>,
     /// Whether clients are told what their request cost.
     pub server_timing: bool,
     /// How fast a request's body must come.
@@ -61,8 +65,10 @@ pub struct Route {
     pub host: Option<String>,
     /// What answers.
     pub answer: Answer,
+    /// Headers that tell a guest about its request.
+    pub metadata: Option<Metadata>,
     /// Where it was written.
-    span: Span,
+    pub(crate) span: Span,
 }
 
 /// What answers a route.
@@ -74,6 +80,8 @@ pub enum Answer {
     Files(StaticFiles),
     /// Functions of a component.
     Calls(Arc<Calls>),
+    /// What the manifest says.
+    Fixed(Fixed),
 }
 
 impl App {
@@ -120,13 +128,23 @@ impl App {
             .map(Arc::new)
             .collect();
         components.iter().for_each(|c| c.link(&components));
-        let routes = routes(&manifest, &components, &mut problems);
-        let jobs = jobs(&manifest, &components, place, &mut problems);
+        let (routes, private) = routes(&manifest, &components, &mut problems);
+        let name: Arc<str> = manifest.name.as_str().into();
+        let siblings = siblings(&name, &manifest, &routes, &private);
+        for component in components.iter().filter(|c| may_send(c)) {
+            component.beside.to(&siblings);
+        }
+        let private = private
+            .into_iter()
+            .map(|(named, span)| (named.component, span));
+        let jobs = jobs::of(&manifest, &components, place, &mut problems);
         let app = App {
-            name: manifest.name.as_str().into(),
+            name,
             components,
             routes,
             jobs,
+            private: private.collect(),
+            siblings,
             server_timing: manifest.serve.server_timing,
             pace: Pace::over(manifest.serve.body_timeout.0),
             standing: Arc::default(),
@@ -195,6 +213,11 @@ impl App {
         Problems::new(self.manifest.source.clone(), vec![problem])
     }
 
+    /// Where the lines of requests go that its components send to each other.
+    pub(crate) fn log_to(&self, access: &AccessSink) {
+        self.siblings.log_to(access);
+    }
+
     /// Its open stores.
     pub(crate) fn stores(&self) -> &Arc<Stores> {
         &self.stores
@@ -227,12 +250,18 @@ impl App {
     }
 
     fn routes_to(&self, component: &Arc<Component>) -> impl Iterator<Item = (&str, Span)> {
-        self.routes
+        let public = self.routes.iter().filter_map(|route| match &route.answer {
+            Answer::Component(component) => Some((component, route.span)),
+            _ => None,
+        });
+        let private = self
+            .private
             .iter()
-            .filter_map(move |route| match &route.answer {
-                Answer::Component(c) if Arc::ptr_eq(c, component) => Some((&*c.name, route.span)),
-                _ => None,
-            })
+            .map(|(component, span)| (component, *span));
+        public
+            .chain(private)
+            .filter(|(of, _)| Arc::ptr_eq(of, component))
+            .map(|(of, span)| (&*of.name, span))
     }
 }
 
@@ -242,139 +271,6 @@ fn handles_no_http((name, span): (&str, Span)) -> Problem {
         .label("this route calls it")
         .help("it must export wasi:http/incoming-handler (0.2) or wasi:http/handler (0.3)")
         .note("a program is run by: holm run FILE")
-}
-
-fn routes(
-    manifest: &Manifest,
-    components: &[Arc<Component>],
-    problems: &mut Vec<Problem>,
-) -> Vec<Route> {
-    let mut routes = Vec::new();
-    for trigger in &manifest.triggers {
-        let route = match &*trigger.kind {
-            "http" => http_route(trigger, manifest, components),
-            "call" => call_route(trigger, components),
-            _ => Ok(None),
-        };
-        match route {
-            // A name that no component has: the manifest's own check has said so.
-            Ok(route) => routes.extend(route),
-            Err(problem) => problems.push(problem),
-        }
-    }
-    let table = RouteTable::new(routes.iter().map(|r| (&*r.pattern, r.host.as_deref())));
-    if let Err(error) = table {
-        let index = match &error {
-            RouteError::Pattern { route, .. } | RouteError::Host { route, .. } => *route,
-            RouteError::Same { second, .. } => second.0,
-        };
-        let span = routes
-            .get(index)
-            .map_or(Span::default(), |route| route.span);
-        problems.push(
-            Problem::error(error.to_string())
-                .at(span)
-                .label("this route"),
-        );
-    }
-    routes
-}
-
-fn jobs(
-    manifest: &Manifest,
-    components: &[Arc<Component>],
-    place: &Place,
-    problems: &mut Vec<Problem>,
-) -> Vec<Arc<Job>> {
-    let mut jobs: Vec<Arc<Job>> = Vec::new();
-    for trigger in manifest.triggers.iter().filter(|t| t.kind == "cron") {
-        match cron_job(trigger, components, place) {
-            Ok(Some(job)) if jobs.iter().any(|other| other.name == job.name) => problems.push(
-                Problem::error(format!("two jobs are called `{}`", job.name))
-                    .at(trigger.span)
-                    .help("give one of them another `name`"),
-            ),
-            Ok(job) => jobs.extend(job.map(Arc::new)),
-            Err(problem) => problems.push(problem),
-        }
-    }
-    jobs
-}
-
-fn cron_job(
-    trigger: &Trigger,
-    components: &[Arc<Component>],
-    place: &Place,
-) -> Result<Option<Job>, Problem> {
-    let table: CronTable = trigger.value.parse()?;
-    let Some(component) = components.iter().find(|c| *c.name == *table.component) else {
-        return Ok(None);
-    };
-    let name = table.name.as_deref().unwrap_or(&table.component);
-    let cron = Cron::new(&trigger.value, name, place)?;
-    let target = Target {
-        component: component.clone(),
-        named: table.function,
-        arguments: table.arguments,
-    };
-    let mut job = Job::new(name.into(), cron, target, trigger.span);
-    (job.retry, job.overlap) = (table.retry, table.overlap);
-    Ok(Some(job))
-}
-
-fn http_route(
-    trigger: &Trigger,
-    manifest: &Manifest,
-    components: &[Arc<Component>],
-) -> Result<Option<Route>, Problem> {
-    let route: HttpRoute = trigger.value.parse()?;
-    let answer = answer(&route, &manifest.dir, components, trigger.span)?;
-    Ok(answer.map(|answer| Route {
-        pattern: route.route,
-        host: route.host,
-        answer,
-        span: trigger.span,
-    }))
-}
-
-fn call_route(trigger: &Trigger, components: &[Arc<Component>]) -> Result<Option<Route>, Problem> {
-    let route: CallRoute = trigger.value.parse()?;
-    let Some(component) = components.iter().find(|c| *c.name == *route.component) else {
-        return Ok(None);
-    };
-    let calls = Calls::new(&route, component, &trigger.value)?;
-    Ok(Some(Route {
-        pattern: route.route,
-        host: route.host,
-        answer: Answer::Calls(calls),
-        span: trigger.span,
-    }))
-}
-
-fn answer(
-    route: &HttpRoute,
-    dir: &Path,
-    components: &[Arc<Component>],
-    span: Span,
-) -> Result<Option<Answer>, Problem> {
-    if let Some(files) = &route.files {
-        let root = dir.join(files);
-        return StaticFiles::new(&root)
-            .map(|files| Some(Answer::Files(files)))
-            .map_err(|e| {
-                Problem::error(format!(
-                    "the folder `{}` cannot be served: {e}",
-                    files.display()
-                ))
-                .at(span)
-                .help(format!("create it: mkdir {}", root.display()))
-            });
-    }
-    let named = |c: &&Arc<Component>| route.component.as_deref() == Some(&*c.name);
-    Ok(components
-        .iter()
-        .find(named)
-        .map(|component| Answer::Component(component.clone())))
 }
 
 /// An error of the runtime as a problem of the manifest, at the place that the user can change.

@@ -3,6 +3,7 @@
 
 pub use crate::loaded::{Instance, Loaded, Proxy};
 
+use crate::beside::Way;
 use crate::queue::{Queue, Turn};
 use crate::setting::Setting;
 use crate::share::Share;
@@ -41,6 +42,8 @@ pub struct Component {
     /// Those that provide what it imports, in the order of its links; nothing for a name that is no
     /// component's.
     pub(crate) providers: OnceLock<Vec<Option<Arc<Component>>>>,
+    /// The components of its app that it may call over HTTP; nobody where nothing grants it that.
+    pub(crate) beside: Way,
     ready: RwLock<Option<Arc<Loaded>>>,
     /// Held while it is being loaded, so that a hundred callers load it once.
     loading: tokio::sync::Mutex<Option<Failed>>,
@@ -81,6 +84,7 @@ impl Component {
             place: place.clone(),
             setting: setting.clone(),
             providers: OnceLock::new(),
+            beside: Way::default(),
             ready: RwLock::default(),
             loading: tokio::sync::Mutex::default(),
             used: AtomicU64::new(0),
@@ -287,6 +291,8 @@ impl Component {
     /// Gives an instance back after an event that ended well.
     pub fn give_back(&self, loaded: &Loaded, mut instance: Instance) {
         instance.served += 1;
+        // Those beside it may be let go while it waits.
+        instance.store.data_mut().chain(None);
         if instance.served < self.reuse() && renew(&mut instance.store).is_ok() {
             let mut idle = loaded.idle.lock().unwrap_or_else(PoisonError::into_inner);
             idle.push(instance);

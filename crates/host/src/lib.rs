@@ -29,6 +29,7 @@ pub mod log_writer;
 pub mod logs;
 pub mod telemetry;
 
+mod beside;
 pub mod call_log;
 mod clock;
 mod connection;
@@ -40,6 +41,7 @@ pub mod paced;
 pub mod patience;
 mod printable;
 pub mod queue;
+mod routing;
 pub mod stall;
 
 pub mod building;

@@ -100,7 +100,7 @@ impl Provide<State> for Linked {
 
     fn fresh(&self, caller: &mut State, apart: bool) -> MakeFresh<State> {
         let (component, loaded) = (self.component.clone(), self.loaded.clone());
-        let tracer = caller.tracer();
+        let (tracer, chain) = (caller.tracer(), caller.chained());
         let budget = component.budget_under(&caller.core().budget.meter, apart);
         Box::pin(async move {
             let name = &component.name;
@@ -118,6 +118,8 @@ impl Provide<State> for Linked {
             })?;
             let mut state = component.state(&loaded, budget)?;
             state.trace(tracer);
+            // The way is the caller's, for it has come as far; whether it may be gone says its own grant.
+            state.chain(chain);
             let store = loaded.prepared().store(state)?;
             let (began, usage) = (Instant::now(), component.usage().clone());
             Ok(Fresh {

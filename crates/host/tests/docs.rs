@@ -34,6 +34,9 @@ fn blocks(text: &str) -> Vec<(usize, String)> {
 
 /// A whole manifest around a snippet: what the page leaves out is added.
 fn whole(snippet: &str) -> String {
+    if snippet.starts_with("spin_manifest_version") {
+        return snippet.to_owned();
+    }
     let has = |start: &str| {
         snippet
             .lines()

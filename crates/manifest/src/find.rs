@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use crate::source::reason;
-use crate::{FILE_NAME, Problem};
+use crate::{FILE_NAME, Problem, SPIN_FILE_NAME};
 
 /// Manifests of other tools, which we recognise but do not read yet.
-const FOREIGN: [&str; 3] = ["spin.toml", "wasmcloud.toml", "wadm.yaml"];
+const FOREIGN: [&str; 2] = ["wasmcloud.toml", "wadm.yaml"];
 
-/// The manifest of an app: a folder's `holm.toml`, or the file itself.
+/// The manifest of an app: a folder's `holm.toml`, else its `spin.toml`; or the file itself.
 pub fn find(dir_or_file: &Path) -> Result<PathBuf, Problem> {
     let shown = dir_or_file.display();
     let about = std::fs::metadata(dir_or_file).map_err(|error| match error.kind() {
@@ -33,17 +33,19 @@ pub fn find(dir_or_file: &Path) -> Result<PathBuf, Problem> {
 }
 
 fn in_folder(dir: &Path) -> Result<PathBuf, Problem> {
-    let path = dir.join(FILE_NAME);
-    match std::fs::File::open(&path) {
-        Ok(_) => return Ok(path),
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            let why = reason(&error);
-            return Err(Problem::error(format!(
-                "cannot read `{}`: {why}",
-                path.display()
-            )));
+    for name in [FILE_NAME, SPIN_FILE_NAME] {
+        let path = dir.join(name);
+        match std::fs::File::open(&path) {
+            Ok(_) => return Ok(path),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                let why = reason(&error);
+                return Err(Problem::error(format!(
+                    "cannot read `{}`: {why}",
+                    path.display()
+                )));
+            }
+            Err(_) => {}
         }
-        Err(_) => {}
     }
     let mut names: Vec<String> = std::fs::read_dir(dir)
         .into_iter()
@@ -85,7 +87,7 @@ fn above(dir: &Path) -> Option<PathBuf> {
     let full = std::path::absolute(dir).ok()?;
     full.ancestors()
         .skip(1)
-        .find(|dir| dir.join(FILE_NAME).is_file())
+        .find(|dir| dir.join(FILE_NAME).is_file() || dir.join(SPIN_FILE_NAME).is_file())
         .map(Path::to_owned)
 }
 
@@ -115,9 +117,13 @@ mod tests {
         std::fs::write(dir.join("holm.tml"), "").unwrap();
         assert!(says(fail(dir)).contains("found holm.tml: rename it"));
 
+        std::fs::write(dir.join("wadm.yaml"), "").unwrap();
+        assert!(says(fail(dir)).contains("found wadm.yaml: not supported yet"));
+        assert!(says(fail(&dir.join("wadm.yaml"))).contains("not supported yet"));
+
         std::fs::write(dir.join("spin.toml"), "").unwrap();
-        assert!(says(fail(dir)).contains("found spin.toml: not supported yet"));
-        assert!(says(fail(&dir.join("spin.toml"))).contains("not supported yet"));
+        assert_eq!(find(dir).unwrap(), dir.join("spin.toml"));
+        assert_eq!(find(&dir.join("spin.toml")).unwrap(), dir.join("spin.toml"));
 
         std::fs::write(dir.join("holm.toml"), "").unwrap();
         assert_eq!(find(dir).unwrap(), dir.join("holm.toml"));

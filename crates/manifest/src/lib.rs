@@ -5,7 +5,8 @@
 //! [`Vocabulary`] of JSON schemas and checks; what the schema says is what is
 //! enforced, so the published schema cannot drift from the program.
 //!
-//! The way of a manifest: [`find`] the file, [`Source::read`] it, [`parse`] it.
+//! The way of a manifest: [`find`] the file, [`Source::read`] it, [`parse`] it. One of Spin's is made
+//! into the tree that a `holm.toml` would be, and goes the same way from there.
 //! Whatever is wrong comes back at once as [`Problems`], which render themselves.
 
 mod bytes;
@@ -30,11 +31,13 @@ mod schema;
 mod serve;
 mod source;
 mod span;
+mod spin;
 mod syntax;
 mod time;
 mod validate;
 mod value;
 mod vocabulary;
+mod write;
 
 pub use bytes::ByteSize;
 pub use find::find;
@@ -50,9 +53,11 @@ pub use schema::schema;
 pub use serve::{Serve, Tls};
 pub use source::{Position, Source};
 pub use span::{Span, Spanned};
+pub use spin::SPIN_FILE_NAME;
 pub use time::Time;
 pub use value::{Key, Table, Value, ValueKind};
 pub use vocabulary::{Fragment, Vocabulary};
+pub use write::to_toml;
 
 /// The name of the manifest in an app's folder.
 pub const FILE_NAME: &str = "holm.toml";

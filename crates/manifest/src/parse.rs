@@ -7,7 +7,7 @@ use crate::schema::{pointer, schema};
 use crate::validate::{Place, validate};
 use crate::{
     AppLimits, Fragment, Key, Limits, Problem, Problems, Serve, Source, Span, Spanned, Table,
-    Value, Vocabulary, links, nearest, syntax,
+    Value, Vocabulary, links, nearest, spin, syntax,
 };
 
 /// Reads manifests in one vocabulary; its schema is made once, because that takes longer than
@@ -37,9 +37,46 @@ impl Parser {
     /// to be checked than its form. None where nothing can be read.
     pub fn read(&self, source: &Source) -> (Option<Manifest>, Problems) {
         match syntax::read(source) {
+            Ok(root) if spin::is_spin(source, &root) => match self.translate(&root) {
+                (Some(root), problems) if problems.is_empty() => self.check(source, &root),
+                (_, problems) => (None, Problems::new(source.clone(), problems)),
+            },
             Ok(root) => self.check(source, &root),
             Err(problems) => (None, Problems::new(source.clone(), problems)),
         }
+    }
+
+    /// The tree of the holm.toml that is equal to a manifest of Spin's, checked as any is; with what
+    /// is only odd about it.
+    ///
+    /// # Errors
+    /// It is not Spin's, or something in it is wrong.
+    pub fn import(&self, source: &Source) -> Result<(Value, Vec<Problem>), Problems> {
+        let all = |problems| Problems::new(source.clone(), problems);
+        let root = syntax::read(source).map_err(all)?;
+        if !spin::is_spin(source, &root) {
+            let problem = Problem::error("this is no manifest of Spin's").at(root.span);
+            return Err(all(vec![
+                problem.help("a spin.toml begins with spin_manifest_version = 2"),
+            ]));
+        }
+        match self.translate(&root) {
+            (Some(root), problems) if problems.is_empty() => {
+                let manifest = judged(self.check(source, &root))?;
+                Ok((root, manifest.warnings))
+            }
+            (_, problems) => Err(all(problems)),
+        }
+    }
+
+    fn translate(&self, root: &Value) -> (Option<Value>, Vec<Problem>) {
+        spin::translate(
+            root,
+            &spin::Words {
+                grant: &|name| self.schema.pointer(&pointer::grant(name)).is_some(),
+                variables: self.schema.pointer(pointer::VARIABLES).is_some(),
+            },
+        )
     }
 
     /// Reads a manifest that was made in code, as embeddings do: it has no text to point at, and

@@ -76,6 +76,7 @@ pub(crate) mod pointer {
     pub(crate) const BUILD: &str = "/$defs/Component/properties/build";
     pub(crate) const SERVE: &str = "/properties/serve";
     pub(crate) const APP_LIMITS: &str = "/properties/limits";
+    pub(crate) const VARIABLES: &str = "/properties/variables";
 }
 
 fn component(vocabulary: &Vocabulary, defs: &mut Defs) -> Json {

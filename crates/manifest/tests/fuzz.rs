@@ -7,6 +7,7 @@
 mod harness;
 mod support;
 
+use holm_manifest::{Parser, Source, to_toml};
 use proptest::prelude::*;
 
 /// Reads and shows; every way of showing must survive too.
@@ -81,4 +82,40 @@ proptest! {
 #[test]
 fn whatever_is_read_is_shown() {
     harness::text("manifest", &WORDS, try_all);
+}
+
+/// Whatever a spin.toml says, it is shown, or imported to what is read without an error.
+#[test]
+fn what_is_imported_is_read_again() {
+    let words = [
+        "spin_manifest_version = 2\n",
+        "[application]\nname = \"a\"\n",
+        "[component.a]\n",
+        "[[trigger.http]]\n",
+        "route = \"/\"\n",
+        "component = \"web\"\n",
+        "source = \"a.wasm\"\n",
+        "allowed_outbound_hosts = [\"https://",
+        "*",
+        ":",
+        "\"]\n",
+        "files = [\"a\"]\n",
+        "static_response = {}\n",
+    ];
+    let parser = Parser::new(support::vocabulary());
+    harness::text("spin", &words, |text| {
+        match parser.import(&Source::new("spin.toml", text)) {
+            Ok((value, _)) => {
+                let text = to_toml(&value);
+                if let Err(problems) = parser.parse(&Source::new("holm.toml", &*text)) {
+                    panic!("{problems}\n{text}");
+                }
+            }
+            Err(problems) => {
+                let shown = problems.render(false, 80);
+                let raw = shown.chars().find(|c| c.is_control() && *c != '\n');
+                assert_eq!(raw, None, "a control character reaches the terminal");
+            }
+        }
+    });
 }

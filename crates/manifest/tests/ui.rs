@@ -1,4 +1,5 @@
-//! What the user reads: each `ui/CASE.toml` must be answered with `ui/CASE.err`.
+//! What the user reads: each `ui/CASE.toml` must be answered with `ui/CASE.err`; those in `ui_spin/`
+//! are read as a `spin.toml`.
 //!
 //! A new case is a new `.toml` file and no code. `HOLM_BLESS=1 cargo test` writes what
 //! is shown now into the `.err` files; review the difference. An empty `.err` says that
@@ -10,10 +11,19 @@ mod support;
 
 #[test]
 fn each_mistake_is_answered_as_written() {
+    compare("ui", "holm.toml", 30);
+}
+
+#[test]
+fn the_same_of_spins_manifests() {
+    compare("ui_spin", "spin.toml", 10);
+}
+
+fn compare(folder: &str, manifest: &str, least: usize) {
     let bless = std::env::var_os("HOLM_BLESS").is_some();
     let mut wrong = Vec::new();
     let mut cases = 0;
-    for path in support::files("ui") {
+    for path in support::files(folder) {
         if path.extension().is_none_or(|ext| ext != "toml") {
             let partner = path.with_extension("toml");
             assert!(partner.exists(), "{} belongs to no case", path.display());
@@ -21,7 +31,7 @@ fn each_mistake_is_answered_as_written() {
         }
         cases += 1;
         let text = std::fs::read_to_string(&path).unwrap();
-        let shown = support::shown(&text);
+        let shown = support::shown_as(manifest, &text);
         let expected_path = path.with_extension("err");
         if bless {
             std::fs::write(&expected_path, &shown).unwrap();
@@ -35,7 +45,7 @@ fn each_mistake_is_answered_as_written() {
             ));
         }
     }
-    assert!(cases >= 30, "only {cases} cases were found");
+    assert!(cases >= least, "only {cases} cases were found");
     assert!(
         wrong.is_empty(),
         "{}\nHOLM_BLESS=1 accepts these",

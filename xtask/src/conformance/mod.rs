@@ -8,6 +8,7 @@ mod http;
 mod operation;
 mod session;
 mod spec;
+mod spin;
 mod tap;
 #[cfg(test)]
 mod tests;
@@ -50,30 +51,39 @@ pub struct Args {
 enum Suite {
     /// The WASI community's test suite, 0.1 and 0.3
     Wasi,
+    /// What each host of Spin apps must do, with components and with core modules
+    Spin,
 }
 
 /// Runs the suite; any surprise, of either kind, is a failure.
 pub fn run(args: Args) -> Result<ExitCode> {
-    let Suite::Wasi = args.suite;
-    let folder = workspace::suites().map(|suites| suites.join("wasi-testsuite"));
+    let name = match args.suite {
+        Suite::Wasi => "wasi-testsuite",
+        Suite::Spin => "spin-conformance",
+    };
+    let folder = workspace::suites().map(|suites| suites.join(name));
     let Some(folder) = folder.filter(|folder| folder.is_dir()) else {
         eprintln!(
-            "no suites here: set HOLM_SUITES to the folder that holds wasi-testsuite, \
+            "no suites here: set HOLM_SUITES to the folder that holds {name}, \
              or put it at ../shared/suites beside the checkout"
         );
         return Ok(ExitCode::from(NO_SUITES));
     };
-    let cases = cases::find(&folder)?;
-    let holm: Arc<PathBuf> = Arc::new(workspace::holm(args.holm)?);
+    let holm = || workspace::holm(args.holm.clone()).map(Arc::new);
     // One runtime for all cases: it only waits for children, sockets and timers.
     let runtime = Arc::new(Runtime::new().context("cannot start a runtime")?);
 
-    let mut trials = expected::stale(&cases);
-    trials.extend(
-        cases
-            .into_iter()
-            .map(|case| trial(case, holm.clone(), runtime.clone())),
-    );
+    let trials = match args.suite {
+        Suite::Spin => spin::trials(&folder, &holm()?, &runtime)?,
+        Suite::Wasi => {
+            let cases = cases::find(&folder)?;
+            let mut trials = expected::stale(&cases);
+            let holm = holm()?;
+            let each = cases.into_iter();
+            trials.extend(each.map(|case| trial(case, holm.clone(), runtime.clone())));
+            trials
+        }
+    };
     let arguments = Arguments {
         filter: args.filter,
         format: args.json.then_some(FormatSetting::Json),
@@ -86,11 +96,12 @@ pub fn run(args: Args) -> Result<ExitCode> {
 fn trial(case: Case, holm: Arc<PathBuf>, runtime: Arc<Runtime>) -> Trial {
     Trial::ignorable_test(case.name.clone(), move || {
         let outcome = runtime.block_on(session::run(&case, &holm));
-        judge(outcome, expected::reason(&case.name))
+        let list = "xtask/src/conformance/expected.rs";
+        judge(outcome, expected::reason(&case.name), list)
     })
 }
 
-fn judge(outcome: Result<()>, expected: Option<&str>) -> Result<Completion, Failed> {
+fn judge(outcome: Result<()>, expected: Option<&str>, list: &str) -> Result<Completion, Failed> {
     match (outcome, expected) {
         (Ok(()), None) => Ok(Completion::Completed),
         (Err(error), None) => Err(format!("{error:#}").into()),
@@ -98,8 +109,7 @@ fn judge(outcome: Result<()>, expected: Option<&str>) -> Result<Completion, Fail
             "expected failure: {reason}"
         ))),
         (Ok(()), Some(reason)) => Err(format!(
-            "passes, but xtask/src/conformance/expected.rs lists it as failing ({reason}); \
-             take it off the list"
+            "passes, but {list} lists it as failing ({reason}); take it off the list"
         )
         .into()),
     }

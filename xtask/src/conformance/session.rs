@@ -59,7 +59,7 @@ struct Session<'a> {
 }
 
 /// The running child
-struct Program {
+pub(super) struct Program {
     line: String,
     child: Child,
     stdin: Option<ChildStdin>,
@@ -166,7 +166,12 @@ impl Session<'_> {
 }
 
 impl Program {
-    fn start(holm: &Path, arguments: &[std::ffi::OsString], folder: &Path) -> Result<Self> {
+    /// Starts the command in a folder.
+    pub(super) fn start(
+        holm: &Path,
+        arguments: &[std::ffi::OsString],
+        folder: &Path,
+    ) -> Result<Self> {
         let mut command = Command::new(holm);
         command
             .args(arguments)
@@ -208,7 +213,7 @@ impl Program {
     }
 
     /// Host and port from the line `Serving http://…`, waited for at the first request
-    async fn authority(&mut self) -> Result<String> {
+    pub(super) async fn authority(&mut self) -> Result<String> {
         if let Some(authority) = &self.serving {
             return Ok(authority.clone());
         }
@@ -236,7 +241,7 @@ impl Program {
     }
 
     /// Ends the child and tells what it had been asked and what it printed.
-    async fn report(mut self) -> String {
+    pub(super) async fn report(mut self) -> String {
         // It may have ended by itself; then there is nothing to kill.
         self.child.kill().await.ok();
         let mut report = format!("\n  command: {}", self.line);

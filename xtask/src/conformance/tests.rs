@@ -234,10 +234,10 @@ fn what_the_runner_does_not_understand_is_an_error() {
 #[test]
 fn surprises_of_both_kinds_fail() {
     let failed = || Err(anyhow::anyhow!("wrong"));
-    assert!(super::judge(Ok(()), None).is_ok());
-    assert!(super::judge(failed(), None).is_err());
-    assert!(super::judge(failed(), Some("known")).is_ok());
-    assert!(super::judge(Ok(()), Some("known")).is_err());
+    assert!(super::judge(Ok(()), None, "list").is_ok());
+    assert!(super::judge(failed(), None, "list").is_err());
+    assert!(super::judge(failed(), Some("known"), "list").is_ok());
+    assert!(super::judge(Ok(()), Some("known"), "list").is_err());
 }
 
 async fn raw(address: &str, request: &str) -> String {

@@ -4,8 +4,10 @@
 //! [component.web.grants]
 //! dirs = { "/site" = "public", "/data" = { path = "data", access = "write" } }
 //! ```
+//! Or a folder that is made of chosen files: [`chosen`].
 
 mod bounds;
+mod chosen;
 mod flag;
 mod streams_0_3;
 #[cfg(test)]
@@ -15,9 +17,11 @@ pub mod wasi_0_3;
 pub(crate) mod watch;
 pub(crate) mod watch_0_1;
 
+pub use chosen::Chosen;
 pub use flag::missed;
 
 use crate::{About, Capability, Era, Interface, Place, State};
+use chosen::{Choice, Line, Made, Wrong};
 use holm_manifest::{Fragment, Problem, Span, Value};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -42,6 +46,8 @@ enum Folder {
     Readable(String),
     /// Its path, and what the guest may do with it.
     With(WithAccess),
+    /// Files from several places, to be read.
+    Of(Choice),
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -76,6 +82,8 @@ pub struct Dir {
     pub written: String,
     /// What the guest may do in it.
     pub access: Access,
+    /// The files that it is made of, where it is no folder of its own.
+    pub chosen: Option<Chosen>,
 }
 
 /// The folders that one component was granted.
@@ -89,6 +97,8 @@ pub struct Files {
     pub sleep_apart: bool,
     /// The folders opened, once for all instances: opening one costs 3 µs, cloning a handle nothing.
     opened: OnceLock<WasiFilesystemCtx>,
+    /// Those of them that were made of chosen files.
+    made: OnceLock<Arc<[Made]>>,
 }
 
 impl Files {
@@ -99,6 +109,7 @@ impl Files {
         dirs.retain(|old| old.guest != dir.guest);
         dirs.push(dir);
         self.opened = OnceLock::new();
+        self.made = OnceLock::new();
         Ok(())
     }
 
@@ -110,12 +121,17 @@ impl Files {
         let mut wasi = WasiCtxBuilder::new();
         // Before the folders: each of them remembers it.
         wasi.allow_blocking_current_thread(self.blocking);
+        let mut made = self.made()?.iter();
         for dir in self.dirs.iter() {
+            let host = match dir.chosen {
+                Some(_) => made.next().map_or(&*dir.host, Made::path),
+                None => &dir.host,
+            };
             let access = match dir.access {
                 Access::Read => FsPerms::ReadOnly,
                 Access::Write => FsPerms::ReadWrite,
             };
-            wasi.preopened_dir(&dir.host, &dir.guest, access)
+            wasi.preopened_dir(host, &dir.guest, access)
                 .with_context(|| {
                     format!("cannot open the granted folder {}", dir.host.display())
                 })?;
@@ -124,6 +140,17 @@ impl Files {
         wasi.allow_blocking_current_thread(self.blocking && !self.sleep_apart);
         let opened = wasi.build().filesystem().clone();
         Ok(self.opened.get_or_init(|| opened).clone())
+    }
+
+    /// The folders of chosen files, made on first use.
+    fn made(&self) -> wasmtime::Result<&[Made]> {
+        if let Some(made) = self.made.get() {
+            return Ok(made);
+        }
+        let chosen = self.dirs.iter().filter_map(|dir| dir.chosen.as_ref());
+        let made: Result<Vec<Made>, _> = chosen.map(Chosen::make).collect();
+        let made = made.context("cannot put the chosen files of a grant together")?;
+        Ok(self.made.get_or_init(|| made.into()))
     }
 
     /// The folders, in the order in which the guest sees them.
@@ -141,7 +168,17 @@ impl Dir {
             host: base.join(&written),
             written,
             access,
+            chosen: None,
         }
+    }
+
+    /// A folder of files that were chosen in `place`.
+    fn of(place: &Place, guest: &str, choice: &Choice) -> Result<Dir, Wrong> {
+        let chosen = choice.list(&place.base, &place.state)?;
+        Ok(Dir {
+            chosen: Some(chosen),
+            ..Dir::new(&place.base, guest, ".", Access::Read)
+        })
     }
 
     /// Is there a folder, and a path to show it under?
@@ -183,6 +220,20 @@ impl Dir {
     }
 }
 
+/// A mistake in a choice of files, at its place in the manifest.
+fn at_its_line(wrong: Wrong, written: &Value) -> Problem {
+    let (key, index) = match wrong.line {
+        Line::Files(index) => ("files", index),
+        Line::Exclude(index) => ("exclude", index),
+    };
+    let item = written
+        .get(key)
+        .and_then(|list| list.as_array()?.get(index));
+    Problem::error(wrong.what)
+        .at(item.unwrap_or(written).span)
+        .help(wrong.help)
+}
+
 impl Capability for Files {
     const ABOUT: About = About {
         name: "files",
@@ -206,7 +257,8 @@ impl Capability for Files {
     fn fragment() -> Option<Fragment> {
         Some(Fragment {
             name: "dirs",
-            doc: "Folders, by the path under which the guest finds them; a plain path may be read.",
+            doc: "Folders, by the path under which the guest finds them; a plain path may be read, and \
+                  so may `{ files = [\"assets/**\"] }`, which is made of chosen files.",
             example: "[component.web.grants]\n\
                       dirs = { \"/site\" = \"public\", \
                       \"/data\" = { path = \"data\", access = \"write\" } }",
@@ -221,11 +273,18 @@ impl Capability for Files {
             return Ok(Files::default());
         };
         for (guest, folder) in value.parse::<Grant>()?.0 {
+            let written = value.get(&guest);
             let (path, access) = match folder {
                 Folder::Readable(path) => (path, Access::Read),
                 Folder::With(WithAccess { path, access }) => (path, access),
+                Folder::Of(choice) => {
+                    let dir = Dir::of(place, &guest, &choice)
+                        .map_err(|wrong| at_its_line(wrong, written.unwrap_or(value)))?;
+                    dir.check(value.span)?;
+                    dirs.push(dir);
+                    continue;
+                }
             };
-            let written = value.get(&guest);
             let span = written.map(|written| written.get("path").unwrap_or(written).span);
             let dir = Dir::new(&place.base, &guest, &path, access);
             dir.check(span.unwrap_or(value.span))?;

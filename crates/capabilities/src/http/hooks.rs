@@ -1,6 +1,7 @@
 //! What `wasi:http` asks the host: may this request go out, and what came of it?
 
 use super::body::Account;
+use super::chain::{self, Chain};
 use super::destination::Destination;
 use super::fault::Fault;
 use super::outbound::{Outbound, Patience, Peer, Slot};
@@ -34,6 +35,8 @@ pub struct Hooks {
     slots: Option<Arc<Semaphore>>,
     /// Who traces the event.
     tracer: Tracer,
+    /// The components of its app.
+    chain: Option<Chain>,
 }
 
 type Sent = Result<
@@ -56,7 +59,18 @@ impl Hooks {
             connections: Share::of(&core.budget, Kind::Connections),
             slots: None,
             tracer: None,
+            chain: None,
         }
+    }
+
+    /// Which components it reaches by name from now on.
+    pub(super) fn chain(&mut self, chain: Option<Chain>) {
+        self.chain = chain;
+    }
+
+    /// The same, for who calls on.
+    pub(super) fn chained(&self) -> Option<Chain> {
+        self.chain.clone()
     }
 
     /// Who requests are told to from now on.
@@ -76,12 +90,8 @@ impl Hooks {
             return Err(Error::HttpRequestMethodInvalid);
         }
         let to = Destination::of(request.uri())?;
-        if !self
-            .outbound
-            .connector
-            .policy
-            .may_send(to.scheme, &to.target, to.port)
-        {
+        let policy = &self.outbound.connector.policy;
+        if !policy.may_send(to.scheme, &to.target, to.port) {
             deny(
                 &self.denials,
                 &self.outbound,
@@ -122,6 +132,7 @@ impl WasiHttpHooks for Hooks {
         options: Option<RequestOptions>,
         _response_read: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Sent> + Send> {
+        chain::to_self(&mut request);
         let admitted = self.admit(&request);
         let span = admitted
             .as_ref()
@@ -133,9 +144,26 @@ impl WasiHttpHooks for Hooks {
             meter: self.meter.clone(),
         };
         let (denials, uses) = (self.denials.clone(), self.uses.clone());
+        // Nobody is looked up who is no stranger.
+        let chain = admitted.as_ref().ok().and_then(|(to, _)| {
+            let name = to.target.name()?.as_str();
+            self.chain.as_ref().filter(|chain| chain.beside.has(name))
+        });
+        let chain = chain.cloned();
         Box::new(async move {
             let (to, slot) = admitted?;
             let patience = Patience::of(options);
+            if let Some(chain) = chain
+                && let Some(name) = to.target.name()
+            {
+                let sent = chain
+                    .answer(name.as_str(), request, patience, account, slot)
+                    .await
+                    .map_err(Fault::Error);
+                trace::end(span, &sent);
+                note(uses, &to, None);
+                return Ok((sent?, Box::new(std::future::ready(Ok(()))) as Box<_>));
+            }
             let sent = outbound
                 .send(to.clone(), request, patience, account, slot)
                 .await;

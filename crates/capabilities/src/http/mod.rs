@@ -6,9 +6,11 @@
 //! ```
 //! The way of a request: [`hooks`] admits it (is its [`destination`] granted?), [`outbound`] sends
 //! it over a pooled connection of this component, or over one that [`connect`] dials to an address
-//! that it has checked. Nothing here follows a redirect or heeds a proxy.
+//! that it has checked. Nothing here follows a redirect or heeds a proxy. What goes to a component of
+//! the same app leaves no connection ([`chain`]).
 
 mod body;
+pub mod chain;
 mod connect;
 mod destination;
 mod fault;
@@ -54,6 +56,16 @@ impl Instance {
     /// The same, for who calls on.
     pub(crate) fn tracer(&self) -> Tracer {
         self.hooks.tracer()
+    }
+
+    /// Which components it reaches by name from now on.
+    pub(crate) fn chain(&mut self, chain: Option<chain::Chain>) {
+        self.hooks.chain(chain);
+    }
+
+    /// The same, for who calls on.
+    pub(crate) fn chained(&self) -> Option<chain::Chain> {
+        self.hooks.chained()
     }
 }
 
@@ -133,6 +145,10 @@ impl Capability for Http {
         if era == Era::P3 {
             wasi_0_3::link(linker)?;
         }
+        // The row that is ours takes the place of the generated one.
+        linker.allow_shadowing(true);
+        chain::link(linker)?;
+        linker.allow_shadowing(false);
         Ok(())
     }
 }

@@ -178,7 +178,12 @@ impl Origin {
                 "an origin is a scheme, a host and a port",
             ));
         }
-        if let Some(end) = rest.find(['/', '?', '#', '\\']) {
+        // A range of addresses has a slash of its own.
+        let is_range =
+            |end| rest[end..].starts_with('/') && split_port(rest).0.parse::<Host>().is_ok();
+        if let Some(end) = rest.find(['/', '?', '#', '\\'])
+            && !is_range(end)
+        {
             return Err(BadPattern::new(
                 "a path in an origin",
                 format!(

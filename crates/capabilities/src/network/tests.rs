@@ -436,6 +436,22 @@ fn origins_compare_scheme_host_and_port() {
 }
 
 #[test]
+fn an_origin_may_be_a_range_of_addresses() {
+    let policy = http(&["http://10.0.0.0/8:8080"]);
+    let target = |host: &str| Target::parse(host).unwrap();
+    assert!(policy.may_send(Scheme::Http, &target("10.1.2.3"), 8080));
+    assert!(!policy.may_send(Scheme::Http, &target("10.1.2.3"), 80));
+    assert!(!policy.may_send(Scheme::Http, &target("11.1.2.3"), 8080));
+    let inside = (ip("10.1.2.3"), 8080);
+    assert_eq!(
+        policy.may_dial(&target("10.1.2.3"), inside.0, inside.1),
+        Ok(())
+    );
+    assert!(policy.clone().add("http://10.0.0.0/8/x").is_err());
+    assert!(policy.clone().add("http://example.com/8").is_err());
+}
+
+#[test]
 fn addresses_of_a_granted_origin_are_checked() {
     let policy = http(&[
         "https://*.example.com",

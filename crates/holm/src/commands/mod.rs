@@ -11,6 +11,7 @@ pub mod check;
 pub mod compile;
 pub mod completions;
 pub mod compose;
+pub mod import;
 pub mod inspect;
 pub mod mcp;
 pub mod run;

@@ -4,7 +4,7 @@
 
 use super::Apps;
 use crate::app::{App, vocabulary};
-use holm_manifest::{Manifest, Parser, Problem, Problems, Source};
+use holm_manifest::{FILE_NAME, Manifest, Parser, Problem, Problems, SPIN_FILE_NAME, Source};
 use holm_runtime::Error;
 use holm_runtime::lanes::lower_this_thread;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,8 +15,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::{Mutex, oneshot};
 
-/// The file that makes a folder an app.
-const MANIFEST: &str = "holm.toml";
+/// The file that makes a folder an app: ours, else Spin's.
+fn manifest_in(folder: &Path) -> PathBuf {
+    let own = folder.join(FILE_NAME);
+    match own.is_file() {
+        true => own,
+        false => folder.join(SPIN_FILE_NAME),
+    }
+}
 
 /// The host's own folder among the apps: their stores, and versions that the admin API was sent.
 pub(crate) const OWN: &str = ".holm";
@@ -200,15 +206,14 @@ impl Folder {
     /// Reads an app's manifest. A link is followed once: where it leads to is a version that stays
     /// what it is when the link is changed to lead elsewhere.
     fn manifest(&self, folder: &Path) -> Result<Manifest, Problems> {
-        let shown = folder.join(MANIFEST);
         let Ok(target) = std::fs::read_link(folder) else {
-            let source = Source::read(&shown).map_err(Problem::alone)?;
+            let source = Source::read(&manifest_in(folder)).map_err(Problem::alone)?;
             return self.parser.parse(&source);
         };
         let real = self.dir.join(target);
-        let text = Source::read(&real.join(MANIFEST))
-            .map_err(Problem::alone)?
-            .text;
+        let found = manifest_in(&real);
+        let text = Source::read(&found).map_err(Problem::alone)?.text;
+        let shown = folder.join(found.file_name().unwrap_or(FILE_NAME.as_ref()));
         let mut manifest = self.parser.parse(&Source::new(shown, text))?;
         manifest.dir = std::path::absolute(&real).unwrap_or(real);
         Ok(manifest)
@@ -301,7 +306,7 @@ impl Folder {
         changes: &mut Changes,
     ) -> Seen {
         // Taken before it is read: what is written meanwhile is seen by the next look.
-        let manifest = State::of(&folder.join(MANIFEST));
+        let manifest = State::of(&manifest_in(folder));
         let put = self
             .manifest(folder)
             .and_then(|manifest| {
@@ -356,7 +361,7 @@ impl Folder {
             let entry = entry?;
             let path = entry.path();
             let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-            if !hidden && path.join(MANIFEST).is_file() {
+            if !hidden && manifest_in(&path).is_file() {
                 folders.push(path);
             }
         }
@@ -420,7 +425,7 @@ impl Seen {
                 .collect()
         });
         Seen {
-            manifest: State::of(&folder.join(MANIFEST)),
+            manifest: State::of(&manifest_in(folder)),
             files,
             app: app.map(|app| app.name.clone()),
         }
@@ -428,7 +433,7 @@ impl Seen {
 
     /// Whether a file is another one than it was, and nobody is writing to it any more.
     fn has_changed(&self, folder: &Path) -> bool {
-        let manifest = State::of(&folder.join(MANIFEST));
+        let manifest = State::of(&manifest_in(folder));
         let files = self.files.iter().map(|(path, old)| (State::of(path), *old));
         let all: Vec<_> = files.chain([(manifest, self.manifest)]).collect();
         all.iter().any(|(now, old)| now != old)

@@ -165,6 +165,9 @@ impl Apps {
     }
 
     fn publish(&self, all: &All) {
+        for app in all.apps.values() {
+            app.log_to(&self.access);
+        }
         self.slot
             .swap(HttpHandler::new(all.apps.values(), self.access.clone()));
     }

@@ -41,6 +41,7 @@ impl<A: Account> UnderWay<A> {
         let mut session = call.loaded.session(store).map_err(Box::new)?;
         let state = session.store().data_mut();
         state.trace(call.account.tracer());
+        state.chain(call.component.beside.at(0));
         let core = state.core();
         let (meter, flows) = (core.budget.meter.clone(), core.flows.clone());
         Ok(UnderWay {

@@ -12,8 +12,9 @@ use crate::call_log::{CallLog, What};
 use crate::component::Component;
 use crate::event::Failure;
 use crate::functions::{self, Arguments, Call, Refused, Returned};
-use crate::triggers::cron::Cron;
-use holm_manifest::{Problem, Span, Time};
+use crate::triggers::cron::{Cron, CronTable};
+use holm_capabilities::Place;
+use holm_manifest::{Manifest, Problem, Span, Time, Trigger};
 use holm_runtime::Error;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -178,6 +179,49 @@ impl Job {
         };
         Some(help.fold(problem, Problem::note))
     }
+}
+
+/// The jobs of an app, in the manifest's order.
+pub(crate) fn of(
+    manifest: &Manifest,
+    components: &[Arc<Component>],
+    place: &Place,
+    problems: &mut Vec<Problem>,
+) -> Vec<Arc<Job>> {
+    let mut jobs: Vec<Arc<Job>> = Vec::new();
+    for trigger in manifest.triggers.iter().filter(|t| t.kind == "cron") {
+        match cron_job(trigger, components, place) {
+            Ok(Some(job)) if jobs.iter().any(|other| other.name == job.name) => problems.push(
+                Problem::error(format!("two jobs are called `{}`", job.name))
+                    .at(trigger.span)
+                    .help("give one of them another `name`"),
+            ),
+            Ok(job) => jobs.extend(job.map(Arc::new)),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    jobs
+}
+
+fn cron_job(
+    trigger: &Trigger,
+    components: &[Arc<Component>],
+    place: &Place,
+) -> Result<Option<Job>, Problem> {
+    let table: CronTable = trigger.value.parse()?;
+    let Some(component) = components.iter().find(|c| *c.name == *table.component) else {
+        return Ok(None);
+    };
+    let name = table.name.as_deref().unwrap_or(&table.component);
+    let cron = Cron::new(&trigger.value, name, place)?;
+    let target = Target {
+        component: component.clone(),
+        named: table.function,
+        arguments: table.arguments,
+    };
+    let mut job = Job::new(name.into(), cron, target, trigger.span);
+    (job.retry, job.overlap) = (table.retry, table.overlap);
+    Ok(Some(job))
 }
 
 struct AtWork<'a>(&'a AtomicBool);

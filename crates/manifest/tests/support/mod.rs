@@ -29,6 +29,29 @@ enum Dir {
     Path(#[allow(dead_code)] String),
     /// The path and the access.
     Full(#[allow(dead_code)] FullDir),
+    /// Chosen files.
+    Chosen(#[allow(dead_code)] Chosen),
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Chosen {
+    /// Which ones.
+    #[allow(dead_code)]
+    files: Vec<ChosenFile>,
+    /// Which not.
+    #[allow(dead_code)]
+    #[serde(default)]
+    exclude: Vec<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum ChosenFile {
+    /// A pattern.
+    Pattern(#[allow(dead_code)] String),
+    /// One file, under another name.
+    Placed(#[allow(dead_code)] BTreeMap<String, String>),
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -58,6 +81,12 @@ struct HttpTrigger {
     /// Path; `...` at the end takes all below.
     #[schemars(example = "/...", length(min = 1))]
     route: Spanned<String>,
+    /// Whose headers the guest finds.
+    #[allow(dead_code)]
+    metadata: Option<String>,
+    /// What is answered without a component.
+    #[allow(dead_code)]
+    respond: Option<serde_json::Value>,
     /// Component that answers.
     component: Option<String>,
     /// Folder of files that are served.
@@ -123,6 +152,7 @@ fn check_http(value: &Value) -> Vec<Problem> {
     };
     let wrong = |origin: &Spanned<String>| {
         let known = origin.starts_with("https://") || origin.starts_with("http://");
+        let known = known || **origin == *"private";
         (!known).then(|| {
             Problem::error("this is not an origin")
                 .at(origin.span)
@@ -146,7 +176,12 @@ fn check_http_trigger(value: &Value) -> Vec<Problem> {
                 .label("no `/` here"),
         );
     }
-    if trigger.component.is_some() == trigger.files.is_some() {
+    let answers = [
+        trigger.component.is_some(),
+        trigger.files.is_some(),
+        trigger.respond.is_some(),
+    ];
+    if answers.iter().filter(|there| **there).count() != 1 {
         problems.push(
             Problem::error("a route has either `component` or `files`")
                 .at(value.span)
@@ -229,7 +264,12 @@ pub fn parse(text: &str) -> Result<Manifest, Problems> {
 
 /// What the user sees: the errors, or else the warnings, or else nothing.
 pub fn shown(text: &str) -> String {
-    let problems = match parse(text) {
+    shown_as("holm.toml", text)
+}
+
+/// The same of a manifest of that name.
+pub fn shown_as(name: &str, text: &str) -> String {
+    let problems = match holm_manifest::parse(&Source::new(name, text), &vocabulary()) {
         Ok(manifest) if manifest.warnings.is_empty() => return String::new(),
         Ok(manifest) => Problems::new(manifest.source, manifest.warnings),
         Err(problems) => problems,

@@ -1,6 +1,11 @@
 //! An app as a tar: its manifest, and the files and folders that it names.
 
-use holm_manifest::{ComponentSource, FILE_NAME, Manifest, Problem, Problems, Span, ValueKind};
+use crate::grants::place_here;
+use holm_capabilities::files::{Chosen, Files};
+use holm_capabilities::{Capability as _, Place};
+use holm_manifest::{
+    ComponentSource, FILE_NAME, Manifest, Problem, Problems, Span, Value, ValueKind,
+};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -47,6 +52,10 @@ fn named(manifest: &Manifest) -> Vec<(PathBuf, Span)> {
             });
             named.extend(paths.filter(|(path, _)| path.is_relative()));
         }
+        if let Some(grant) = component.grant("dirs") {
+            let at = |path| (path, grant.value.span);
+            named.extend(chosen(manifest, &grant.value).into_iter().map(at));
+        }
     }
     for trigger in &manifest.triggers {
         if let Some(files) = trigger.value.get("files") {
@@ -54,6 +63,22 @@ fn named(manifest: &Manifest) -> Vec<(PathBuf, Span)> {
         }
     }
     named
+}
+
+/// The files that folders of chosen files are made of. What is wrong with them is told where the app is
+/// loaded.
+fn chosen(manifest: &Manifest, grant: &Value) -> Vec<PathBuf> {
+    let place = Place {
+        base: manifest.dir.clone(),
+        ..place_here(None)
+    };
+    let root = manifest.dir.canonicalize().unwrap_or_default();
+    let granted = Files::granted(Some(grant), &place).unwrap_or_default();
+    let chosen = granted.dirs().iter().filter_map(|dir| dir.chosen.as_ref());
+    chosen
+        .flat_map(Chosen::sources)
+        .filter_map(|source| Some(source.strip_prefix(&root).ok()?.to_owned()))
+        .collect()
 }
 
 /// The path without its dots, if it stays inside the app's folder.

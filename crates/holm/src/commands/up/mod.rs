@@ -1,4 +1,4 @@
-//! `holm up`: serves the app that `holm.toml` describes.
+//! `holm up`: serves the app that `holm.toml` describes, or `spin.toml`.
 
 mod admin;
 mod folder;
@@ -41,7 +41,8 @@ use std::time::Duration;
 
 /// Serve an app over HTTP
 ///
-/// APP is a folder with a holm.toml, the manifest itself, or a WebAssembly file that handles HTTP.
+/// APP is a folder with a holm.toml or a spin.toml, the manifest itself, or a WebAssembly file that
+/// handles HTTP.
 /// When the server is ready it prints `Serving http://ADDR` on stdout. Ctrl-C and SIGTERM let
 /// requests in flight finish; a second one does not.
 #[derive(clap::Args)]
@@ -280,7 +281,8 @@ fn routes(manifest: &Manifest) {
     if !std::io::stderr().is_terminal() {
         return;
     }
-    let routes = |t: &&Trigger| t.kind == "http" || t.kind == "call";
+    let routes =
+        |t: &&Trigger| (t.kind == "http" || t.kind == "call") && t.value.get("route").is_some();
     for trigger in manifest.triggers.iter().filter(routes) {
         let text = |key: &str| {
             trigger
@@ -290,9 +292,10 @@ fn routes(manifest: &Manifest) {
                 .unwrap_or_default()
         };
         let host = trigger.value.get("host").and_then(Value::as_str);
-        let target = match text("component") {
-            "" => format!("files {}", text("files")),
-            component => component.to_owned(),
+        let target = match (text("component"), text("files")) {
+            ("", "") => "a fixed answer".to_owned(),
+            ("", files) => format!("files {files}"),
+            (component, _) => component.to_owned(),
         };
         eprintln!(
             "  {}{}  →  {target}",

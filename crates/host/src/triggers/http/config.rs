@@ -1,6 +1,8 @@
 //! `[[http]]` in the manifest.
 
+use super::fixed::{self, Respond};
 use super::host_name::HostPattern;
+use super::metadata::Metadata;
 use super::pattern::Pattern;
 use holm_manifest::{Fragment, Problem, Value};
 use schemars::JsonSchema;
@@ -15,20 +17,28 @@ pub struct HttpRoute {
     /// `/api/...` is `/api` and everything below it, `/...` is everything. The most specific
     /// route answers, whatever the order.
     #[schemars(length(min = 1))]
-    pub route: String,
+    pub route: Option<String>,
+    /// No client reaches it: the component is called by others of the app alone, by its name:
+    /// `http://NAME.internal/`.
+    #[serde(default)]
+    pub private: bool,
     /// Only requests for this host: `example.com`, or `*.example.com` for all names below it.
     pub host: Option<String>,
     /// The component that answers.
     pub component: Option<String>,
     /// The folder whose files are the answers, beside the manifest.
     pub files: Option<PathBuf>,
+    /// The answer itself: `{ status = 200, headers = {}, body = "" }`.
+    pub respond: Option<Respond>,
+    /// Headers that tell the component about its request: `spin` for those that Spin's guests read.
+    pub metadata: Option<Metadata>,
 }
 
 /// What the trigger adds to the manifest language.
 pub fn fragment() -> Fragment {
     Fragment {
         name: "http",
-        doc: "Requests that a component, or a folder of files, answers.",
+        doc: "Requests that a component, a folder of files, or a fixed answer is for.",
         example: "[[http]]\nroute = \"/api/...\"\ncomponent = \"api\"\n\n\
                   [[http]]\nroute = \"/...\"\nfiles = \"public\"\n",
         schema: schemars::schema_for!(HttpRoute),
@@ -63,21 +73,56 @@ fn check(value: &Value) -> Vec<Problem> {
                 .help(example),
         );
     }
-    match (value.get("component"), value.get("files")) {
-        (Some(_), Some(files)) => problems.push(
-            Problem::error("a route has either a component or files")
-                .at(files.span)
-                .label("and this")
-                .help("remove one of the two, or give the files a route of their own"),
-        ),
-        (None, None) => problems.push(
+    if let Some(respond) = value.get("respond") {
+        problems.extend(fixed::check(respond));
+    }
+    problems.extend(check_private(value));
+    problems.extend(check_answer(value));
+    problems
+}
+
+/// That it has a route, or is for the app's own components alone.
+fn check_private(value: &Value) -> Option<Problem> {
+    let private = value.get("private").and_then(Value::as_bool) == Some(true);
+    if !private {
+        let missing = value.get("route").is_none();
+        return missing.then(|| {
+            Problem::error("missing key `route`")
+                .at(value.span)
+                .label("`route` is required here")
+                .help("add a line: route = \"/...\"")
+        });
+    }
+    let odd = ["route", "host", "files", "respond"];
+    let (key, found) = odd.iter().find_map(|key| Some((key, value.get(key)?)))?;
+    Some(
+        Problem::error(format!("a private route has no `{key}`"))
+            .at(found.span)
+            .label("no request is matched with it")
+            .help("remove it, or `private`"),
+    )
+}
+
+/// That one thing answers.
+fn check_answer(value: &Value) -> Option<Problem> {
+    let answers = ["component", "files", "respond"];
+    let mut found = answers.iter().filter_map(|key| value.get(key));
+    match (found.next(), found.next()) {
+        (None, _) => Some(
             Problem::error("nothing answers this route")
                 .at(value.span)
-                .help("add component = \"NAME\", or files = \"FOLDER\""),
+                .help(
+                    "add component = \"NAME\", files = \"FOLDER\", or respond = { body = \"…\" }",
+                ),
         ),
-        _ => {}
+        (Some(_), Some(second)) => Some(
+            Problem::error("a route has either a component, files or an answer")
+                .at(second.span)
+                .label("and this")
+                .help("remove one of the two, or give it a route of its own"),
+        ),
+        _ => None,
     }
-    problems
 }
 
 #[cfg(test)]
@@ -118,9 +163,28 @@ mod tests {
             [
                 "a route begins with a slash",
                 "a host is written without a port",
-                "a route has either a component or files"
+                "a route has either a component, files or an answer"
             ]
         );
+    }
+
+    #[test]
+    fn a_private_route_is_a_components() {
+        let private = |entries: &[(&str, &str)]| {
+            let entries = entries
+                .iter()
+                .map(|(key, value)| (*key, Value::from(*value)));
+            let all = entries.chain([("private", Value::from(true))]).collect();
+            let problems = check(&Value::table(all)).into_iter();
+            problems.map(|problem| problem.message).collect::<Vec<_>>()
+        };
+        assert_eq!(private(&[("component", "a")]), [""; 0]);
+        assert_eq!(private(&[]), ["nothing answers this route"]);
+        assert_eq!(
+            private(&[("component", "a"), ("route", "/")]),
+            ["a private route has no `route`"]
+        );
+        assert_eq!(problems(&[("component", "a")]), ["missing key `route`"]);
     }
 
     #[test]

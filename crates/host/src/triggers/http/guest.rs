@@ -2,12 +2,12 @@
 //! receipt, give the instance back.
 
 use super::access_log::AccessRecord;
+use super::asked::Asked;
 use super::bounds::{Received, Sent, Traffic, over};
 use super::timing::respond;
 use crate::body::Body;
 use crate::component::{Component, Instance, Loaded, Proxy};
 use crate::event::{Account as _, Failure, fault, left, taken};
-use crate::paced::Paced;
 use crate::queue::Turn;
 use holm_capabilities::State;
 use holm_runtime::call::{close, event};
@@ -17,7 +17,6 @@ use holm_runtime::{Error, InstanceState as _};
 use http::uri::Authority;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::Body as _;
-use hyper::body::Incoming;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,13 +36,14 @@ struct Answer {
 }
 
 /// Calls a component's handler. The answer is there as soon as its head is; the body streams on
-/// while the guest works.
+/// while the guest works. `depth` is how many calls of components have led here.
 pub async fn call(
     component: Arc<Component>,
-    request: Request<Paced<Incoming>>,
+    request: Request<Asked>,
     tls: bool,
     record: AccessRecord,
     timing: bool,
+    depth: u32,
 ) -> Result<Response<Body>, Failure> {
     // Said before the whole of it is sent: the guest need not be asked.
     let most = component
@@ -55,7 +55,12 @@ pub async fn call(
         let error = Limit::RequestBody.error(&component.name, Amount::Bytes(most));
         return Err(Failure::Error(Box::new(error)));
     }
-    let turn = component.queue.enter().await.map_err(Failure::Busy)?;
+    let turn = match depth {
+        0 => component.queue.enter().await,
+        // Its caller has a place of the app's already.
+        _ => component.queue.enter_within().await,
+    };
+    let turn = turn.map_err(Failure::Busy)?;
     let (answer, head) = oneshot::channel();
     let (sent, body_sent) = oneshot::channel::<Limit>();
     let (cost, receipt) = oneshot::channel();
@@ -72,6 +77,7 @@ pub async fn call(
         client,
         cost,
         timing,
+        depth,
         turn,
     }));
     let (response, traffic, meter) = match head.await {
@@ -145,7 +151,7 @@ fn not_final(name: &str, status: StatusCode) -> Failure {
 /// All that one event needs.
 struct Event {
     component: Arc<Component>,
-    request: Request<Paced<Incoming>>,
+    request: Request<Asked>,
     tls: bool,
     record: AccessRecord,
     answer: oneshot::Sender<Answer>,
@@ -154,6 +160,7 @@ struct Event {
     client: oneshot::Receiver<()>,
     cost: oneshot::Sender<Receipt>,
     timing: bool,
+    depth: u32,
     turn: Turn,
 }
 
@@ -186,6 +193,7 @@ async fn run(event: Event) -> Result<(), Failure> {
         client,
         cost,
         timing,
+        depth,
         turn,
     } = event;
     let began = Instant::now();
@@ -198,6 +206,7 @@ async fn run(event: Event) -> Result<(), Failure> {
     let (flows, meter) = (core.flows.clone(), core.budget.meter.clone());
     // Of a reused instance also where there is none: it has the one of the request before.
     instance.store.data_mut().trace(record.tracer());
+    instance.store.data_mut().chain(component.beside.at(depth));
     let traffic = Traffic::new(flows.clone());
     let request = request.map(|body| Received::new(body, traffic.clone(), meter.clone()));
     let answer: AnswerTo = Arc::new(Mutex::new(Some((answer, traffic.clone()))));
@@ -282,7 +291,7 @@ fn send(to: &AnswerTo, response: Result<Response<WasiBody>, String>, meter: &Arc
 async fn event_of(
     loaded: &Loaded,
     instance: &mut Instance,
-    request: Request<Received<Paced<Incoming>>>,
+    request: Request<Received<Asked>>,
     tls: bool,
     answer: AnswerTo,
 ) -> wasmtime::Result<()> {
@@ -326,7 +335,7 @@ async fn event_of(
 async fn handle(
     guest: &p3::bindings::Service,
     accessor: &wasmtime::component::Accessor<State>,
-    request: Request<Received<Paced<Incoming>>>,
+    request: Request<Received<Asked>>,
     tls: bool,
     answer: AnswerTo,
 ) -> wasmtime::Result<()> {

@@ -2,8 +2,10 @@
 
 use super::access_log::{AccessRecord, AccessSink};
 use super::answer::{self, Fault, Said};
+use super::asked::Asked;
 use super::guest;
 use super::host_name;
+use super::metadata::{self, Metadata, Told};
 use super::route::RouteTable;
 use crate::app::{Answer, App, Route};
 use crate::body::Body;
@@ -51,6 +53,7 @@ impl From<Fault> for Refusal {
 struct Target {
     app: Arc<App>,
     answer: Answer,
+    metadata: Option<Metadata>,
 }
 
 impl HttpHandler {
@@ -76,6 +79,7 @@ impl HttpHandler {
             .map(|(app, route)| Target {
                 app: app.clone(),
                 answer: route.answer.clone(),
+                metadata: route.metadata,
             })
             .collect();
         HttpHandler {
@@ -98,7 +102,7 @@ impl HttpHandler {
     fn enter(&self, target: &Target, record: &AccessRecord) -> Result<(), Fault> {
         let standing = &target.app.standing;
         let usage = match &target.answer {
-            Answer::Files(_) => standing.files(),
+            Answer::Files(_) | Answer::Fixed(_) => standing.files(),
             Answer::Component(component) => component.usage(),
             Answer::Calls(calls) => calls.component.usage(),
         };
@@ -117,7 +121,7 @@ impl HttpHandler {
 
     async fn target(
         &self,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         peer: &Peer,
         record: &AccessRecord,
     ) -> Result<Response<Body>, Refusal> {
@@ -141,6 +145,7 @@ impl HttpHandler {
                 let rest = found.trailing_wildcard().unwrap_or(path);
                 Ok(files.serve(&request, rest).await?)
             }
+            Answer::Fixed(fixed) => Ok(fixed.answer()),
             Answer::Calls(calls) => {
                 record.component(&calls.component.name);
                 if !calls.answers_to(host, peer.local) {
@@ -148,67 +153,84 @@ impl HttpHandler {
                                  add a `host` to the table [[call]]";
                     record.fault("yours", other);
                     let none = NoAnswer::Said(Fault::Host, Said::default());
-                    return Err(self.no_answer(none, record));
+                    return Err(Self::no_answer(none, record));
                 }
                 let rest = found.trailing_wildcard().unwrap_or(path).to_owned();
                 let request = request.map(|body| Paced::new(body, target.app.pace));
                 let timing = target.app.server_timing;
                 let answer = calls.answer(request, &rest, record, timing).await;
-                answer.map_err(|none| self.no_answer(none, record))
+                answer.map_err(|none| Self::no_answer(none, record))
             }
             // HTTP/1.0 need not name a host; a guest's request has one always.
             Answer::Component(_) if host.is_none() => Err(Fault::BadRequest.into()),
             Answer::Component(component) => {
                 record.component(&component.name);
                 let timing = target.app.server_timing;
-                let request = request.map(|body| Paced::new(body, target.app.pace));
-                guest::call(component.clone(), request, peer.tls, record.clone(), timing)
-                    .await
-                    .map_err(|failure| self.fault(failure, record).into())
+                if let Some(metadata) = target.metadata {
+                    if host.is_some_and(metadata::is_inside) {
+                        record.fault("yours", "the request claims to come from a component");
+                        return Err(Fault::BadRequest.into());
+                    }
+                    let told = metadata.of(&request, &Told::by(&found), peer);
+                    told.onto(request.headers_mut());
+                }
+                let pace = target.app.pace;
+                let request = request.map(|body| Asked::Client(Paced::new(body, pace)));
+                guest::call(
+                    component.clone(),
+                    request,
+                    peer.tls,
+                    record.clone(),
+                    timing,
+                    0,
+                )
+                .await
+                .map_err(|failure| fault_of(failure, record).into())
             }
         }
     }
 
     /// Why there is no answer of a function's: always JSON.
-    fn no_answer(&self, none: NoAnswer, record: &AccessRecord) -> Refusal {
+    fn no_answer(none: NoAnswer, record: &AccessRecord) -> Refusal {
         let (fault, said) = match none {
             NoAnswer::Said(fault, said) => (fault, said),
-            NoAnswer::Failure(failure) => (self.fault(failure, record), Said::default()),
+            NoAnswer::Failure(failure) => (fault_of(failure, record), Said::default()),
         };
         Refusal {
             fault,
             said: Some(Box::new(said)),
         }
     }
+}
 
-    fn fault(&self, failure: Failure, record: &AccessRecord) -> Fault {
-        match failure {
-            Failure::Busy(error) => {
-                record.error(&error);
-                record.failed(Cause::Busy);
-                Fault::Busy {
-                    retry_after_seconds: RETRY_AFTER_SECONDS,
-                }
+/// What the outside is told of a failure; the rest goes to the log.
+pub(crate) fn fault_of(failure: Failure, record: &AccessRecord) -> Fault {
+    match failure {
+        Failure::Busy(error) => {
+            record.error(&error);
+            record.failed(Cause::Busy);
+            Fault::Busy {
+                retry_after_seconds: RETRY_AFTER_SECONDS,
             }
-            Failure::Full(PoolFull { instances }) => {
+        }
+        Failure::Full(PoolFull { instances }) => {
+            record.failed(Cause::Full);
+            record.fault("yours", full(instances));
+            Fault::Busy {
+                retry_after_seconds: RETRY_AFTER_SECONDS,
+            }
+        }
+        Failure::NoAnswer(error) => {
+            record.error(&error);
+            record.failed(Cause::NoAnswer);
+            Fault::GuestAnswer
+        }
+        Failure::Error(error) => {
+            record.error(&error);
+            if let Some(Limit::HostMemory | Limit::AppMemory) = error.limit {
                 record.failed(Cause::Full);
-                record.fault("yours", full(instances));
-                Fault::Busy {
-                    retry_after_seconds: RETRY_AFTER_SECONDS,
-                }
             }
-            Failure::NoAnswer(error) => {
-                record.error(&error);
-                record.failed(Cause::NoAnswer);
-                Fault::GuestAnswer
-            }
-            Failure::Error(error) => {
-                record.error(&error);
-                if let Some(Limit::HostMemory | Limit::AppMemory) = error.limit {
-                    record.failed(Cause::Full);
-                }
-                blame(&error)
-            }
+            blame(&error)
         }
     }
 }
@@ -259,7 +281,7 @@ fn blame(error: &Error) -> Fault {
 }
 
 /// What an error's answer depends on, kept while the request goes to the guest.
-fn accepted(headers: &HeaderMap) -> HeaderMap {
+pub(crate) fn accepted(headers: &HeaderMap) -> HeaderMap {
     let mut kept = HeaderMap::new();
     for value in headers.get_all(http::header::ACCEPT) {
         kept.append(http::header::ACCEPT, value.clone());

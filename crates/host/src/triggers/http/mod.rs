@@ -1,4 +1,5 @@
-//! HTTP: each request goes by its host and path to a component, or to a folder of files.
+//! HTTP: each request goes by its host and path to a component, to a folder of files, or gets an answer
+//! that is written down.
 //!
 //! ```toml
 //! [[http]]
@@ -13,14 +14,17 @@
 mod access_line;
 pub mod access_log;
 pub mod answer;
+pub mod asked;
 mod beneath;
 pub(super) mod bounds;
 pub mod conditions;
 pub mod config;
 pub mod files;
+pub mod fixed;
 pub mod guest;
 pub mod handler;
 pub mod host_name;
+pub mod metadata;
 pub mod path;
 pub mod pattern;
 pub mod range;
@@ -31,5 +35,7 @@ pub mod timing;
 pub use access_log::AccessSink;
 pub use config::HttpRoute;
 pub use files::StaticFiles;
+pub use fixed::Fixed;
 pub use handler::HttpHandler;
+pub use metadata::Metadata;
 pub use route::{Match, RouteError, RouteTable};

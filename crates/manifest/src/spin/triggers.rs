@@ -1,0 +1,134 @@
+//! `[[trigger.KIND]]`: what calls the components. A new kind is a line in [`App::triggers_of`].
+
+use super::{App, Entries, entry, slug, string};
+use crate::{Key, Problem, Span, Value, ValueKind};
+
+/// What Spin itself answers with 200, for load balancers.
+const HEALTH: &str = "/.well-known/spin/health";
+
+impl App<'_> {
+    /// Adds the triggers of one kind. Redis, MQTT and cron go beside `http` when they are there.
+    pub(super) fn triggers_of(&mut self, kind: &Key, items: &[Value]) {
+        for (number, item) in items.iter().enumerate() {
+            match &*kind.name {
+                "http" => self.http(item, number),
+                other => self.problems.push(
+                    Problem::error(format!(
+                        "the trigger `{}` is not supported yet by this version",
+                        other.escape_debug()
+                    ))
+                    .at(item.span)
+                    .label("nothing would call its component")
+                    .help("supported: [[trigger.http]]"),
+                ),
+            }
+        }
+    }
+
+    fn http(&mut self, item: &Value, number: usize) {
+        for name in ["components", "dependencies"] {
+            if let Some((key, _)) = entry(item, name) {
+                self.problems.push(
+                    Problem::error(format!("`{name}` of a trigger is not supported yet"))
+                        .at(key.span)
+                        .label("middleware is not run")
+                        .help("remove it, or let the component do what it did"),
+                );
+            }
+        }
+        if let Some(executor) = item.get("executor")
+            && executor.get("type").and_then(Value::as_str) == Some("wagi")
+        {
+            self.problems.push(
+                Problem::error("the executor `wagi` is not supported yet by this version")
+                    .at(executor.span)
+                    .label("expected { type = \"http\" }"),
+            );
+        }
+        let mut out = Entries::default();
+        match entry(item, "route") {
+            Some((key, route)) if route.as_table().is_some() => {
+                let private = route.get("private").unwrap_or(route);
+                out.put("private", key.span, private.clone());
+            }
+            Some((key, route)) => {
+                let text = route.as_str().unwrap_or_default();
+                out.put("route", key.span, string(pattern(text), route.span));
+            }
+            None => {}
+        }
+        if let Some((key, component)) = entry(item, "component") {
+            let name = match component.as_table() {
+                None => slug(component.as_str().unwrap_or_default()),
+                Some(_) => self.inline(item, key, component, number),
+            };
+            out.put("component", key.span, string(name, component.span));
+            out.put("metadata", key.span, string("spin", key.span));
+        }
+        if let Some((key, fixed)) = entry(item, "static_response") {
+            out.put("respond", key.span, respond(fixed));
+        }
+        self.triggers.push(out.value(item.span));
+    }
+
+    /// A component that is written into its trigger.
+    fn inline(&mut self, item: &Value, key: &Key, component: &Value, number: usize) -> String {
+        let id = item.get("id").and_then(Value::as_str).map(slug);
+        let natural = id.map(|id| format!("{id}-component"));
+        let mut counted = (number + 1..).map(|count| format!("inline-component{count}"));
+        let taken = |name: &String| self.components.iter().any(|(key, _)| key.name == *name);
+        let name = natural
+            .filter(|name| !taken(name))
+            .or_else(|| counted.find(|name| !taken(name)))
+            .unwrap_or_default();
+        let key = Key {
+            name: name.clone(),
+            span: key.span,
+        };
+        self.component(&key, component);
+        name
+    }
+
+    /// The address that Spin answers itself, unless the app takes it.
+    pub(super) fn health(&mut self, at: Span) {
+        let route = |trigger: &Value| trigger.get("route")?.as_str().map(str::to_owned);
+        let routes: Vec<String> = self.triggers.iter().filter_map(route).collect();
+        if routes.is_empty() || routes.iter().any(|route| route == HEALTH) {
+            return;
+        }
+        let mut answer = Entries::default();
+        answer.put("body", at, string("OK", at));
+        let mut out = Entries::default();
+        out.put("route", at, string(HEALTH, at));
+        out.put("respond", at, answer.value(at));
+        self.triggers.push(out.value(at));
+    }
+}
+
+/// A route as ours are: from the root, and with `/...` where Spin takes `/*` too.
+fn pattern(route: &str) -> String {
+    let route = match route.strip_suffix("/*") {
+        Some(above) => format!("{above}/..."),
+        None => route.to_owned(),
+    };
+    match route.starts_with('/') {
+        true => route,
+        false => format!("/{route}"),
+    }
+}
+
+fn respond(fixed: &Value) -> Value {
+    let mut out = Entries::default();
+    for (theirs, ours) in [
+        ("status_code", "status"),
+        ("headers", "headers"),
+        ("body", "body"),
+    ] {
+        if let Some((key, value)) = entry(fixed, theirs)
+            && !matches!(&value.kind, ValueKind::Table(table) if table.is_empty())
+        {
+            out.put(ours, key.span, value.clone());
+        }
+    }
+    out.value(fixed.span)
+}
