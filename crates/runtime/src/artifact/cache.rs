@@ -31,7 +31,7 @@ pub struct Cache {
 }
 
 /// Of the files beside the code; what was written in another one is not looked at.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// What a file is: enough to find its machine code.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]

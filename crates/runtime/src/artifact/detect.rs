@@ -1,5 +1,6 @@
 //! What a file is, found by looking at it, never by its name.
 
+use super::componentize::{adapter, componentize};
 use super::{Form, text};
 use crate::error::{Error, Result};
 use std::borrow::Cow;
@@ -16,7 +17,8 @@ const ENGINES_ABI: u8 = 200;
 /// A file's content, once it is known what it is.
 #[derive(Debug)]
 pub enum Content<'a> {
-    /// A binary; text has been assembled into one.
+    /// A binary; text has been assembled into one, and a core module that carries the types of a
+    /// component has been made one.
     Binary(Form, Cow<'a, [u8]>),
     /// Machine code from an earlier compilation.
     Precompiled(Form),
@@ -33,7 +35,7 @@ pub fn detect<'a>(path: &Path, bytes: &'a [u8]) -> Result<Content<'a>> {
     }
     if let Some(rest) = bytes.strip_prefix(b"\0asm") {
         return match rest.get(..4) {
-            Some([1, 0, 0, 0]) => Ok(Content::Binary(Form::Module, Cow::Borrowed(bytes))),
+            Some([1, 0, 0, 0]) => of_module(path, Cow::Borrowed(bytes)),
             Some([_, _, 1, 0]) => Ok(Content::Binary(Form::Component, Cow::Borrowed(bytes))),
             Some(version) => Err(Error::yours(format!(
                 "{shown} is WebAssembly of an unknown version ({:#010x})",
@@ -46,11 +48,10 @@ pub fn detect<'a>(path: &Path, bytes: &'a [u8]) -> Result<Content<'a>> {
     }
     if text::looks_like_it(bytes) {
         let binary = text::assemble(path, bytes)?;
-        let form = match binary.get(4..8) {
-            Some([1, 0, 0, 0]) => Form::Module,
-            _ => Form::Component,
+        return match binary.get(4..8) {
+            Some([1, 0, 0, 0]) => of_module(path, Cow::Owned(binary)),
+            _ => Ok(Content::Binary(Form::Component, Cow::Owned(binary))),
         };
-        return Ok(Content::Binary(form, Cow::Owned(binary)));
     }
     if bytes.starts_with(b"\x7fELF") && bytes.get(7) == Some(&ENGINES_ABI) {
         return Err(Error::yours(format!(
@@ -61,6 +62,17 @@ pub fn detect<'a>(path: &Path, bytes: &'a [u8]) -> Result<Content<'a>> {
     let what = looks_like(bytes);
     Err(Error::yours(format!("{shown} is not WebAssembly: {what}"))
         .help("holm runs components, core modules, their text form (.wat) and files made by `holm compile`"))
+}
+
+/// A core module, or the component that it makes.
+fn of_module<'a>(path: &Path, module: Cow<'a, [u8]>) -> Result<Content<'a>> {
+    Ok(match adapter(&module) {
+        None => Content::Binary(Form::Module, module),
+        Some(adapter) => {
+            let component = componentize(path, &module, adapter)?;
+            Content::Binary(Form::Component, Cow::Owned(component))
+        }
+    })
 }
 
 fn looks_like(bytes: &[u8]) -> String {

@@ -1,5 +1,6 @@
 //! What a file is, for people: form, producers, WIT, and what the engine makes of it.
 
+use super::componentize::adapter;
 use super::{Artifact, Code, Content, Form, detect};
 use crate::error::{Error, Result};
 use crate::values::docs::AddedDocs;
@@ -11,7 +12,8 @@ use wit_component::DecodedWasm;
 /// What `holm inspect` tells of a file, besides what its [`Artifact`] says.
 #[derive(Clone, Debug, Serialize)]
 pub struct Inspection {
-    /// `component`, `module`, `precompiled component`, `precompiled module`; text is said to be so.
+    /// `component`, `module`, `precompiled component`, `precompiled module`; text is said to be so,
+    /// and a core module that was made a component.
     pub form: String,
     /// The name in its name section.
     pub name: Option<String>,
@@ -46,10 +48,13 @@ pub fn inspect(
         Form::Module => "module",
     };
     let mut inspection = Inspection {
-        form: match (&binary, bytes.starts_with(b"\0asm")) {
-            (None, _) => format!("precompiled {word}"),
-            (Some(_), false) => format!("{word} (text)"),
-            (Some(_), true) => word.to_owned(),
+        form: match (&binary, bytes.starts_with(b"\0asm"), adapter(bytes)) {
+            (None, ..) => format!("precompiled {word}"),
+            (Some(_), false, _) => format!("{word} (text)"),
+            (Some(_), true, None) => word.to_owned(),
+            (Some(_), true, Some(adapter)) => {
+                format!("{word}, made of a core module with {}", adapter.name())
+            }
         },
         name: None,
         producers: BTreeMap::new(),
@@ -61,7 +66,7 @@ pub fn inspect(
     };
     if let Some(binary) = binary {
         metadata(&binary, &mut inspection);
-        sections(&binary, &mut inspection);
+        sections(&binary, form, &mut inspection);
         if matches!(artifact.code, Code::Component(_)) {
             inspection.wit = Some(wit(&binary, docs)?);
         }
@@ -99,15 +104,12 @@ fn metadata(binary: &[u8], inspection: &mut Inspection) {
 }
 
 /// What the largest core module within carries: it is the program, the others are adapters.
-fn sections(binary: &[u8], inspection: &mut Inspection) {
+fn sections(binary: &[u8], form: Form, inspection: &mut Inspection) {
     let mut largest = 0;
     let mut module = None;
     for payload in wasmparser::Parser::new(0).parse_all(binary).flatten() {
         match payload {
-            wasmparser::Payload::Version {
-                encoding: wasmparser::Encoding::Module,
-                ..
-            } if inspection.form.contains("module") => module = Some(binary),
+            wasmparser::Payload::Version { .. } if form == Form::Module => module = Some(binary),
             wasmparser::Payload::ModuleSection {
                 unchecked_range, ..
             } if unchecked_range.len() > largest => {

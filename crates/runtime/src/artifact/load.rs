@@ -345,11 +345,16 @@ fn key_for(
         )),
         Invalid::Binary { message, offset } => {
             let error = Error::yours(format!("{shown} is not valid WebAssembly"));
-            match file == binary {
-                true => error
+            let damaged = "the file may be cut off or damaged; build or download it again";
+            match (file == binary, text::looks_like_it(file)) {
+                (true, _) => error
                     .caused_by(format!("{message} (at offset {offset:#x})"))
-                    .help("the file may be cut off or damaged; build or download it again"),
-                false => error.caused_by(text::explain(path, file, binary, message, offset)),
+                    .help(damaged),
+                (false, true) => {
+                    error.caused_by(text::explain(path, file, binary, message, offset))
+                }
+                // The offset is one of the component that was made of it.
+                (false, false) => error.caused_by(message).help(damaged),
             }
         }
     })?;

@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use wasmtime::Engine;
 
 /// A change to how images are made or proved makes those of before stale.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Larger components are not started ahead: it costs a second compilation, which takes seconds
 /// there, and whatever brings an interpreter along is pre-initialised by its own build.
