@@ -63,6 +63,7 @@ pub(crate) fn translate(root: &Value, words: &Words<'_>) -> (Option<Value>, Vec<
         problems,
         components: Vec::new(),
         triggers: Vec::new(),
+        crons: Vec::new(),
     };
     let value = app.translate(root);
     (Some(value), app.problems)
@@ -98,6 +99,8 @@ struct App<'a> {
     /// Those of the file, then those that stand inside of triggers and dependencies.
     components: Vec<(Key, Value)>,
     triggers: Vec<Value>,
+    /// Those by the clock.
+    crons: Vec<Value>,
 }
 
 impl App<'_> {
@@ -138,13 +141,14 @@ impl App<'_> {
                 Value::new(ValueKind::Table(Table::new(made)), at),
             );
         }
-        let triggers = std::mem::take(&mut self.triggers);
-        if !triggers.is_empty() {
-            out.put(
-                "http",
-                root.span,
-                Value::new(ValueKind::Array(triggers), root.span),
-            );
+        for (kind, triggers) in [
+            ("http", std::mem::take(&mut self.triggers)),
+            ("cron", std::mem::take(&mut self.crons)),
+        ] {
+            if !triggers.is_empty() {
+                let all = Value::new(ValueKind::Array(triggers), root.span);
+                out.put(kind, root.span, all);
+            }
         }
         out.value(root.span)
     }

@@ -31,6 +31,7 @@ pub(super) fn version_2() -> Json {
                 "x-noun": "trigger",
                 "properties": {
                     "http": { "items": { "$ref": "#/$defs/HttpTrigger" } },
+                    "cron": { "items": { "$ref": "#/$defs/CronTrigger" } },
                 },
                 "additionalProperties": { "items": { "type": "object" } },
             },
@@ -43,6 +44,7 @@ pub(super) fn version_2() -> Json {
         },
         "$defs": {
             "HttpTrigger": http_trigger(),
+            "CronTrigger": cron_trigger(),
             "Component": component(),
         },
     })
@@ -95,6 +97,21 @@ pub(super) fn version_1() -> Json {
                     "properties": component,
                 },
             },
+        },
+    })
+}
+
+fn cron_trigger() -> Json {
+    json!({
+        "type": "object",
+        "required": ["component", "cron_expression"],
+        "additionalProperties": false,
+        "properties": {
+            "id": text(),
+            "component": {
+                "anyOf": [{ "type": "string" }, { "$ref": "#/$defs/Component" }],
+            },
+            "cron_expression": text(),
         },
     })
 }

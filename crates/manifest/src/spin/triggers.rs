@@ -7,11 +7,12 @@ use crate::{Key, Problem, Span, Value, ValueKind};
 const HEALTH: &str = "/.well-known/spin/health";
 
 impl App<'_> {
-    /// Adds the triggers of one kind. Redis, MQTT and cron go beside `http` when they are there.
+    /// Adds the triggers of one kind. Redis and MQTT go beside `http` when they are there.
     pub(super) fn triggers_of(&mut self, kind: &Key, items: &[Value]) {
         for (number, item) in items.iter().enumerate() {
             match &*kind.name {
                 "http" => self.http(item, number),
+                "cron" => self.cron(item, number),
                 other => self.problems.push(
                     Problem::error(format!(
                         "the trigger `{}` is not supported yet by this version",
@@ -19,7 +20,7 @@ impl App<'_> {
                     ))
                     .at(item.span)
                     .label("nothing would call its component")
-                    .help("supported: [[trigger.http]]"),
+                    .help("supported: [[trigger.http]] and [[trigger.cron]]"),
                 ),
             }
         }
@@ -69,6 +70,29 @@ impl App<'_> {
             out.put("respond", key.span, respond(fixed));
         }
         self.triggers.push(out.value(item.span));
+    }
+
+    /// The trigger of Spin's cron plugin: its schedule has seconds in front.
+    fn cron(&mut self, item: &Value, number: usize) {
+        let mut out = Entries::default();
+        if let Some((key, schedule)) = entry(item, "cron_expression") {
+            out.put("schedule", key.span, schedule.clone());
+        }
+        if let Some((key, component)) = entry(item, "component") {
+            let component_name = match component.as_table() {
+                None => slug(component.as_str().unwrap_or_default()),
+                Some(_) => self.inline(item, key, component, number),
+            };
+            let id = item.get("id").and_then(Value::as_str).map(slug);
+            let name = id.unwrap_or_else(|| format!("{component_name}-cron{}", number + 1));
+            out.put("name", key.span, string(name, component.span));
+            out.put(
+                "component",
+                key.span,
+                string(component_name, component.span),
+            );
+        }
+        self.crons.push(out.value(item.span));
     }
 
     /// A component that is written into its trigger.

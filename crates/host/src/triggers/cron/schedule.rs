@@ -26,7 +26,7 @@ impl Schedule {
         }
         let parser = CronParser::builder()
             .seconds(Seconds::Optional)
-            .year(Year::Disallowed)
+            .year(Year::Optional)
             .build();
         let cron = parser.parse(text).map_err(|error| error.to_string())?;
         Ok(Schedule { cron, zone })
@@ -131,7 +131,7 @@ mod tests {
             "x",
             "* * * *",
             "61 * * * *",
-            "* * * * * * *",
+            "* * * * * * * *",
             "0 0 30 2 8 *",
             &"1,".repeat(999),
         ] {
