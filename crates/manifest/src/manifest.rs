@@ -187,7 +187,7 @@ mod tests {
             let text = format!(
                 "name = \"a\"\n{app}\n[component.web]\nsource = \"a.wasm\"\n{component}\n"
             );
-            let manifest = parse(&Source::new("holm.toml", &text), &Vocabulary::default());
+            let manifest = parse(&Source::new("holm.toml", &*text), &Vocabulary::default());
             manifest.unwrap().concurrency()
         };
         let limit = |most: u32| format!("limits = {{ concurrency = {most} }}");
