@@ -184,9 +184,8 @@ mod tests {
     #[test]
     fn what_is_written_for_a_component_holds_unless_the_app_says_less() {
         let calls = |app: &str, component: &str| {
-            let text = format!(
-                "name = \"a\"\n{app}\n[component.web]\nsource = \"a.wasm\"\n{component}\n"
-            );
+            let text =
+                format!("name = \"a\"\n{app}\n[component.web]\nsource = \"a.wasm\"\n{component}\n");
             let manifest = parse(&Source::new("holm.toml", &*text), &Vocabulary::default());
             manifest.unwrap().concurrency()
         };
