@@ -21,8 +21,17 @@ pub struct Interface {
     /// `wasi:keyvalue/store`.
     pub name: &'static str,
     /// The versions provided, oldest first: `["0.2.0-draft", "0.2.0-draft2"]`. Within one minor
-    /// version of a released interface the newest stands for all: `0.2.12` serves `0.2.0` too.
+    /// version of a released interface the newest stands for all: `0.2.12` serves `0.2.0` too. An
+    /// empty one is the interface without a version.
     pub versions: &'static [&'static str],
+}
+
+impl Interface {
+    /// Whether guests import it because their SDK imports all that it knows, as Spin's for Python
+    /// and JavaScript do.
+    pub fn is_of_sdk(&self) -> bool {
+        self.name.starts_with("fermyon:spin/") || self.name.starts_with("spin:")
+    }
 }
 
 /// What a capability is, for `holm inspect`, errors and docs.

@@ -24,6 +24,7 @@ impl Host for State {
                     versions: interface.versions,
                     grant: about.grant.zip(about.example),
                     refuse_ungranted: about.refuse_ungranted,
+                    of_sdk: interface.is_of_sdk(),
                 })
             })
             .collect()

@@ -22,6 +22,9 @@ pub struct Offer {
     pub grant: Option<(&'static str, &'static str)>,
     /// Importing it without the grant is refused when the component is loaded.
     pub refuse_ungranted: bool,
+    /// It comes from an SDK that makes guests import all that it knows, so that no import of such a
+    /// guest tells what it does: none is refused, and calls are.
+    pub of_sdk: bool,
 }
 
 impl Offer {
@@ -280,6 +283,14 @@ fn ungranted<S: Host>(
         return Vec::new();
     }
     let offers = S::offers();
+    let of_sdk = |import: String| {
+        let interface = import.split('@').next();
+        let same = |offer: &&Offer| Some(offer.interface) == interface;
+        offers.iter().find(same).is_some_and(|offer| offer.of_sdk)
+    };
+    if artifact.imports().into_iter().any(of_sdk) {
+        return Vec::new();
+    }
     let mut denials: Vec<Denial> = Vec::new();
     for import in artifact.imports().into_iter().filter(|i| !linked(i)) {
         let (interface, version) = import.split_once('@').unwrap_or((&import, ""));
@@ -341,10 +352,12 @@ fn unmatched<S: Host>(
         match offers.iter().find(|o| o.interface == interface) {
             Some(offer) if offer.serves(version) => {}
             Some(offer) => {
-                help.push(format!(
-                    "provided: {interface}@{}",
-                    offer.versions.join(", @")
-                ));
+                let at = |version: &&str| match *version {
+                    "" => String::new(),
+                    version => format!("@{version}"),
+                };
+                let versions: Vec<String> = offer.versions.iter().map(at).collect();
+                help.push(format!("provided: {interface}{}", versions.join(", ")));
                 missing.push(import);
             }
             None if module_offer => {}

@@ -9,7 +9,8 @@ use holm_runtime::cross;
 use wasmtime::Result;
 use wasmtime::component::Linker;
 
-fn view(state: &mut State) -> View<'_> {
+/// The part of the state that the functions of this folder work on.
+pub(super) fn view(state: &mut State) -> View<'_> {
     let (table, parts) = state.table_and_parts();
     View {
         table,

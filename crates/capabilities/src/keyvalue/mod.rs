@@ -1,4 +1,4 @@
-//! Key-value stores, as `wasi:keyvalue`.
+//! Key-value stores, as `wasi:keyvalue` and as Spin's `key-value`.
 //!
 //! ```toml
 //! [component.web.grants]
@@ -14,6 +14,7 @@ mod link;
 pub mod memory;
 pub mod provider;
 pub mod redb;
+mod spin;
 mod stores;
 #[cfg(test)]
 mod tests;
@@ -84,6 +85,14 @@ impl Capability for KeyValue {
                 name: "wasi:keyvalue/batch",
                 versions: VERSIONS,
             },
+            Interface {
+                name: "fermyon:spin/key-value",
+                versions: &["", "2.0.0"],
+            },
+            Interface {
+                name: "spin:key-value/key-value",
+                versions: &["3.0.0"],
+            },
         ],
     };
 
@@ -128,9 +137,10 @@ impl Capability for KeyValue {
         })
     }
 
-    fn link_component(linker: &mut Linker<State>, _era: Era) -> wasmtime::Result<()> {
+    fn link_component(linker: &mut Linker<State>, era: Era) -> wasmtime::Result<()> {
         link::draft(linker)?;
-        link::draft2(linker)
+        link::draft2(linker)?;
+        spin::link(linker, era)
     }
 }
 

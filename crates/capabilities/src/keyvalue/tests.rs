@@ -18,10 +18,10 @@ use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi::WasiCtxBuilder;
 
 /// An instance whose component was granted `default` and `other`, both in memory.
-struct Guest {
+pub(super) struct Guest {
     table: ResourceTable,
     part: Instance,
-    core: Core,
+    pub(super) core: Core,
 }
 
 fn place(stores: &[(&str, Value)]) -> Place {
@@ -53,7 +53,7 @@ fn memory() -> Value {
 }
 
 impl Guest {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let grant = Value::from(vec!["default", "other"]);
         let granted = KeyValue::granted(
             Some(&grant),
@@ -73,7 +73,7 @@ impl Guest {
         }
     }
 
-    fn view(&mut self) -> View<'_> {
+    pub(super) fn view(&mut self) -> View<'_> {
         View {
             table: &mut self.table,
             part: &mut self.part,
@@ -86,7 +86,7 @@ impl Guest {
 }
 
 /// The handle once more: the engine hands one out for each call.
-fn again<T: 'static>(resource: &Resource<T>) -> Resource<T> {
+pub(super) fn again<T: 'static>(resource: &Resource<T>) -> Resource<T> {
     Resource::new_borrow(resource.rep())
 }
 

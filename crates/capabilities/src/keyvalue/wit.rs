@@ -3,8 +3,9 @@
 
 use super::limits::{self, BATCH_BYTES_MAX, HANDLES_MAX, PAGE_KEYS_MAX};
 use super::provider::{self, From, Page, Provider};
-use super::{Instance, View};
+use super::{Instance, Store, View};
 use holm_runtime::receipt::Flows;
+use holm_runtime::trace::Span;
 use std::sync::Arc;
 use wasmtime::Result;
 use wasmtime::component::{Resource, ResourceTable};
@@ -32,6 +33,12 @@ pub struct Bucket {
     pub(super) page_end: Option<(u64, String)>,
 }
 
+/// An operation on a store that has begun.
+pub(super) struct Begun {
+    store: Arc<str>,
+    span: Option<Box<dyn Span>>,
+}
+
 impl View<'_> {
     pub(super) fn bucket(
         &self,
@@ -41,7 +48,30 @@ impl View<'_> {
         Ok((bucket.provider.clone(), bucket.store.clone()))
     }
 
-    /// Runs one operation on a bucket, and tells the guest or the log what goes wrong.
+    /// Begins one operation on a bucket.
+    pub(super) fn begin(
+        &self,
+        operation: &'static str,
+        bucket: &Resource<Bucket>,
+    ) -> Result<(Arc<dyn Provider>, Begun)> {
+        let (provider, store) = self.bucket(bucket)?;
+        let span = self.part.begin(operation, &store);
+        Ok((provider, Begun { store, span }))
+    }
+
+    /// Ends it, and tells the guest or the log what went wrong.
+    pub(super) fn end<T>(
+        &mut self,
+        Begun { store, span }: Begun,
+        done: Result<T, provider::Error>,
+    ) -> Result<T, Error> {
+        if let (Some(mut span), Err(_)) = (span, &done) {
+            span.failed("other".to_owned());
+        }
+        done.map_err(|error| self.part.tell(&store, error))
+    }
+
+    /// Runs one operation on a bucket.
     pub(super) async fn on<T, F>(
         &mut self,
         operation: &'static str,
@@ -52,26 +82,57 @@ impl View<'_> {
     where
         F: Future<Output = Result<T, provider::Error>>,
     {
-        let (provider, store) = self.bucket(bucket)?;
-        let span = self.part.begin(operation, &store);
+        let (provider, begun) = self.begin(operation, bucket)?;
         let done = match checked {
             Ok(()) => f(provider).await,
             Err(error) => Err(error),
         };
-        if let (Some(mut span), Err(_)) = (span, &done) {
-            span.failed("other".to_owned());
+        Ok(self.end(begun, done))
+    }
+
+    /// The store of a name, if it was granted.
+    pub(super) fn granted(&self, name: &str) -> Result<Arc<Store>, Error> {
+        let Some(store) = self.part.granted.get(name) else {
+            return Err(self.part.deny(name));
+        };
+        if let Some(uses) = &self.part.uses {
+            uses.note("keyvalue", name, "");
         }
-        Ok(done.map_err(|error| self.part.tell(&store, error)))
+        Ok(store.clone())
+    }
+
+    /// The guest's handle of a store that was opened, or why it was not.
+    pub(super) fn opened(
+        &mut self,
+        store: &Store,
+        provider: Result<Arc<dyn Provider>, provider::Error>,
+    ) -> Result<Result<Resource<Bucket>, Error>> {
+        match provider {
+            Ok(provider) => {
+                let bucket = Bucket {
+                    store: store.name().clone(),
+                    provider,
+                    page_end: None,
+                };
+                self.part.push(self.table, bucket)
+            }
+            Err(error) => Ok(Err(self.part.tell(store.name(), error))),
+        }
     }
 }
 
 impl Instance {
+    /// Whether it holds as many handles as it may.
+    pub(super) fn is_full(&self) -> bool {
+        self.handles >= HANDLES_MAX
+    }
+
     pub(super) fn push<T: Send + 'static>(
         &mut self,
         table: &mut ResourceTable,
         resource: T,
     ) -> Result<Result<Resource<T>, Error>> {
-        if self.handles >= HANDLES_MAX {
+        if self.is_full() {
             return Ok(Err(Error::Other(format!(
                 "more than {HANDLES_MAX} buckets and cas handles at once"
             ))));
@@ -107,24 +168,12 @@ impl store::Host for View<'_> {
         } else {
             &identifier
         };
-        let Some(store) = self.part.granted.get(name) else {
-            return Ok(Err(self.part.deny(name)));
+        let store = match self.granted(name) {
+            Ok(store) => store,
+            Err(error) => return Ok(Err(error)),
         };
-        let store = store.clone();
-        if let Some(uses) = &self.part.uses {
-            uses.note("keyvalue", name, "");
-        }
-        match store.provider().await {
-            Ok(provider) => {
-                let bucket = Bucket {
-                    store: store.name().clone(),
-                    provider,
-                    page_end: None,
-                };
-                self.part.push(self.table, bucket)
-            }
-            Err(error) => Ok(Err(self.part.tell(store.name(), error))),
-        }
+        let provider = store.provider().await;
+        self.opened(&store, provider)
     }
 }
 
