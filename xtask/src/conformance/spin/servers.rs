@@ -1,19 +1,29 @@
 //! The servers that a case wants beside its app: echo servers of our own, and the real ones of
 //! `scripts/servers`.
 
-use anyhow::{Context, Result, bail};
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
 use tokio::io::copy;
 use tokio::net::TcpListener;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::JoinSet;
 
 use super::super::endpoints::Endpoints;
 use super::super::spec::{Endpoint, EndpointMode, EndpointResponse, Server, ServerKind};
 use super::case::Precondition;
 
+static SHARED: Mutex<()> = Mutex::const_new(());
+
+const TABLES: &str = include_str!("postgres.sql");
+
 /// The servers of one case, by the port that each has where nothing else is said; ours stop when this
 /// is dropped.
 #[derive(Default)]
 pub struct Servers {
+    /// Those that all cases share have one case at a time: clients of MQTT put each other out.
+    _alone: Option<MutexGuard<'static, ()>>,
     ports: Vec<(u16, u16)>,
     _echo: JoinSet<()>,
     _http: Endpoints,
@@ -23,6 +33,10 @@ impl Servers {
     /// Starts ours, and finds the others.
     pub async fn start(preconditions: &[Precondition]) -> Result<Self> {
         let mut servers = Self::default();
+        let shared = [Precondition::Redis, Precondition::Mqtt, Precondition::Postgres];
+        if preconditions.iter().any(|wanted| shared.contains(wanted)) {
+            servers._alone = Some(SHARED.lock().await);
+        }
         for precondition in preconditions {
             let (usual, port) = match precondition {
                 Precondition::KeyValueStore { .. } | Precondition::Sqlite => continue,
@@ -30,7 +44,11 @@ impl Servers {
                 Precondition::TcpEcho => (7, servers.tcp_echo().await?),
                 Precondition::Redis => (6379, real("HOLM_TEST_REDIS")?),
                 Precondition::Mqtt => (1883, real("HOLM_TEST_MQTT")?),
-                Precondition::Postgres => (5432, real("HOLM_TEST_POSTGRES")?),
+                Precondition::Postgres => {
+                    let port = real("HOLM_TEST_POSTGRES")?;
+                    fill(port)?;
+                    (5432, port)
+                }
             };
             servers.ports.push((usual, port));
         }
@@ -77,6 +95,21 @@ impl Servers {
         });
         Ok(port)
     }
+}
+
+/// Makes the tables that the suite's component reads, in the database that it names.
+fn fill(port: u16) -> Result<()> {
+    let mut psql = Command::new("psql")
+        .args(["--host=127.0.0.1", "--username=postgres", "--dbname=spin_dev"])
+        .args(["--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1"])
+        .arg(format!("--port={port}"))
+        .stdin(Stdio::piped())
+        .spawn()
+        .context("psql cannot be started: apt-get install postgresql-client")?;
+    let stdin = psql.stdin.take().context("psql has no input")?;
+    { stdin }.write_all(TABLES.as_bytes())?;
+    ensure!(psql.wait()?.success(), "psql could not make the tables");
+    Ok(())
 }
 
 /// The port of a real server.
