@@ -25,6 +25,7 @@ mod pattern;
 mod problem;
 mod problems;
 mod quantity;
+mod redacted;
 mod render;
 mod schema;
 mod serve;
@@ -34,6 +35,7 @@ mod syntax;
 mod time;
 mod validate;
 mod value;
+mod variables;
 mod vocabulary;
 
 pub use bytes::ByteSize;
@@ -46,12 +48,14 @@ pub use parse::{Parser, parse};
 pub use problem::{Problem, Severity};
 pub use problems::Problems;
 pub use quantity::Unreadable;
+pub use redacted::Redacted;
 pub use schema::schema;
 pub use serve::{Serve, Tls};
 pub use source::{Position, Source};
 pub use span::{Span, Spanned};
 pub use time::Time;
 pub use value::{Key, Table, Value, ValueKind};
+pub use variables::Given;
 pub use vocabulary::{Fragment, Vocabulary};
 
 /// The name of the manifest in an app's folder.
