@@ -15,14 +15,20 @@ use wasmtime::component::{Component, Linker};
 use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
 use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve};
 
-/// A component that imports the whole of a package's world `imports`.
-fn guest(package: &str, world: &str) -> Vec<u8> {
+/// A component that imports these interfaces of a package.
+fn guest(package: &str, interfaces: &[&str]) -> Vec<u8> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../wit")
         .join(package);
     let mut resolve = Resolve::default();
-    let (id, _) = resolve.push_dir(&folder).unwrap();
-    let world = resolve.select_world(&[id], Some(world)).unwrap();
+    resolve.push_dir(&folder).unwrap();
+    let imports: String = interfaces
+        .iter()
+        .map(|interface| format!("import {interface}; "))
+        .collect();
+    let world = format!("package holm:guest; world imports {{ {imports} }}");
+    let id = resolve.push_str("guest.wit", &world).unwrap();
+    let world = resolve.select_world(&[id], Some("imports")).unwrap();
     let mut module = dummy_module(&resolve, world, ManglingAndAbi::Legacy(LiftLowerAbi::Sync));
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
     ComponentEncoder::default()
@@ -33,8 +39,14 @@ fn guest(package: &str, world: &str) -> Vec<u8> {
 }
 
 fn links<C: Capability>(package: &str, interfaces: &[&str]) {
-    let engine = Engine::default();
-    let component = Component::new(&engine, guest(package, "imports")).unwrap();
+    links_in::<C>(&[Era::P2, Era::P3], package, interfaces);
+}
+
+fn links_in<C: Capability>(eras: &[Era], package: &str, interfaces: &[&str]) {
+    let mut config = wasmtime::Config::new();
+    config.wasm_component_model_async(true);
+    let engine = Engine::new(&config).unwrap();
+    let component = Component::new(&engine, guest(package, interfaces)).unwrap();
     let ty = component.component_type();
     let mut imports: Vec<_> = ty
         .imports(&engine)
@@ -42,14 +54,14 @@ fn links<C: Capability>(package: &str, interfaces: &[&str]) {
         .collect();
     imports.sort();
     assert_eq!(imports, interfaces);
-    for era in [Era::P2, Era::P3] {
+    for &era in eras {
         let mut linker: Linker<State> = Linker::new(&engine);
         C::link_component(&mut linker, era).unwrap();
         linker.instantiate_pre(&component).unwrap();
     }
     // What is linked is what the capability says of itself.
     for import in imports {
-        let (name, version) = import.split_once('@').unwrap();
+        let (name, version) = import.split_once('@').unwrap_or((&import, ""));
         let interface = C::ABOUT.interfaces.iter().find(|i| i.name == name).unwrap();
         assert!(
             interface.versions.contains(&version),
@@ -116,8 +128,11 @@ fn postgres() {
 /// What Spin's toolchains import into every component links as a whole.
 #[test]
 fn the_data_of_spin_2() {
+    let names = ["sqlite", "redis", "mqtt", "postgres", "mysql", "llm"];
+    let interfaces = names.map(|name| format!("fermyon:spin/{name}@2.0.0"));
+    let interfaces = interfaces.each_ref().map(String::as_str);
     let engine = Engine::default();
-    let component = Component::new(&engine, guest("fermyon-spin@2.0.0", "data")).unwrap();
+    let component = Component::new(&engine, guest("fermyon-spin@2.0.0", &interfaces)).unwrap();
     for era in [Era::P2, Era::P3] {
         let mut linker: Linker<State> = Linker::new(&engine);
         Sqlite::link_component(&mut linker, era).unwrap();
@@ -128,4 +143,26 @@ fn the_data_of_spin_2() {
         Llm::link_component(&mut linker, era).unwrap();
         linker.instantiate_pre(&component).unwrap();
     }
+}
+
+#[test]
+fn keyvalue_of_spin() {
+    links::<KeyValue>("fermyon-spin@2.0.0", &["fermyon:spin/key-value@2.0.0"]);
+    links::<KeyValue>("fermyon-spin", &["fermyon:spin/key-value"]);
+    links_in::<KeyValue>(
+        &[Era::P3],
+        "spin-key-value@3.0.0",
+        &["spin:key-value/key-value@3.0.0"],
+    );
+}
+
+#[test]
+fn variables_of_spin() {
+    links::<Config>("fermyon-spin@2.0.0", &["fermyon:spin/variables@2.0.0"]);
+    links::<Config>("fermyon-spin", &["fermyon:spin/config"]);
+    links_in::<Config>(
+        &[Era::P3],
+        "spin-variables@3.0.0",
+        &["spin:variables/variables@3.0.0"],
+    );
 }

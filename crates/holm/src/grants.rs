@@ -402,7 +402,8 @@ pub fn explain(uses: &[Use], name: &str, grants: &Grants, given: &GrantFlags) ->
                 .config
                 .values()
                 .get(&u.scope)
-                .cloned()
+                // Of this very command's own flags.
+                .map(|value| value.reveal().clone())
                 .unwrap_or_default();
             flags.push(format!(
                 "--config {}",

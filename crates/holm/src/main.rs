@@ -6,6 +6,7 @@ mod exit;
 mod grants;
 mod out;
 mod report;
+mod variables;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

@@ -111,6 +111,7 @@ impl<'de> Deserializer<'de> for &'de Value {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match &self.kind {
             ValueKind::String(text) | ValueKind::Datetime(text) => visitor.visit_borrowed_str(text),
+            ValueKind::Secret(text) => visitor.visit_borrowed_str(text.reveal()),
             ValueKind::Integer(number) => visitor.visit_i64(*number),
             ValueKind::Float(number) => visitor.visit_f64(*number),
             ValueKind::Bool(value) => visitor.visit_bool(*value),
@@ -159,6 +160,7 @@ impl<'de> Deserializer<'de> for &'de Value {
     ) -> Result<V::Value, Fault> {
         let (name, span, payload) = match &self.kind {
             ValueKind::String(name) => (name, self.span, None),
+            ValueKind::Secret(name) => (name.reveal(), self.span, None),
             ValueKind::Table(table) if table.len() == 1 => match table.iter().next() {
                 Some((key, value)) => (&key.name, key.span, Some(value)),
                 None => return self.deserialize_any(visitor),

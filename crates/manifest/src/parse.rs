@@ -1,13 +1,17 @@
 //! From text to a checked manifest: syntax, then the schema, then what no schema can say.
 
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
 use serde_json::Value as Json;
 
 use crate::manifest::{Build, Component, ComponentSource, Grant, Manifest, Store, Trigger};
 use crate::schema::{pointer, schema};
 use crate::validate::{Place, validate};
 use crate::{
-    AppLimits, Fragment, Key, Limits, Problem, Problems, Serve, Source, Span, Spanned, Table,
-    Value, Vocabulary, links, nearest, spin, syntax,
+    AppLimits, Fragment, Given, Key, Limits, Problem, Problems, Serve, Source, Span, Spanned,
+    Table, Value, Vocabulary, links, nearest, spin, syntax, variables,
 };
 
 /// Reads manifests in one vocabulary; its schema is made once, because that takes longer than
@@ -16,15 +20,24 @@ use crate::{
 pub struct Parser {
     vocabulary: Vocabulary,
     schema: Json,
+    given: Given,
 }
 
 impl Parser {
-    /// A parser for manifests in this vocabulary.
+    /// A parser for manifests in this vocabulary, with the variables of this process's environment.
     pub fn new(vocabulary: Vocabulary) -> Self {
         Parser {
             schema: schema(&vocabulary),
             vocabulary,
+            given: Given::of_process([]),
         }
+    }
+
+    /// The same with other values of variables.
+    #[must_use]
+    pub fn given(mut self, given: Given) -> Self {
+        self.given = given;
+        self
     }
 
     /// Reads a manifest. All that is wrong comes back at once; what is only odd comes in
@@ -33,15 +46,25 @@ impl Parser {
         judged(self.read(source))
     }
 
+    /// Reads the manifest of an app in `dir`, whatever path it is shown under.
+    pub fn parse_in(&self, source: &Source, dir: &Path) -> Result<Manifest, Problems> {
+        let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+        judged(self.read_in(source, dir))
+    }
+
     /// Reads as much of a manifest as can be read, with all that is wrong: what is right has more
     /// to be checked than its form. None where nothing can be read.
     pub fn read(&self, source: &Source) -> (Option<Manifest>, Problems) {
+        self.read_in(source, dir_of(source))
+    }
+
+    fn read_in(&self, source: &Source, dir: PathBuf) -> (Option<Manifest>, Problems) {
         match syntax::read(source) {
             Ok(root) if spin::is_spin(source, &root) => match self.translate(&root) {
-                (Some(root), problems) if problems.is_empty() => self.check(source, &root),
+                (Some(root), problems) if problems.is_empty() => self.check(source, &root, dir),
                 (_, problems) => (None, Problems::new(source.clone(), problems)),
             },
-            Ok(root) => self.check(source, &root),
+            Ok(root) => self.check(source, &root, dir),
             Err(problems) => (None, Problems::new(source.clone(), problems)),
         }
     }
@@ -62,7 +85,7 @@ impl Parser {
         }
         match self.translate(&root) {
             (Some(root), problems) if problems.is_empty() => {
-                let manifest = judged(self.check(source, &root))?;
+                let manifest = judged(self.check(source, &root, dir_of(source)))?;
                 Ok((root, manifest.warnings))
             }
             (_, problems) => Err(all(problems)),
@@ -82,10 +105,25 @@ impl Parser {
     /// Reads a manifest that was made in code, as embeddings do: it has no text to point at, and
     /// paths in it begin in the current folder.
     pub fn parse_value(&self, root: &Value) -> Result<Manifest, Problems> {
-        judged(self.check(&Source::new("", ""), root))
+        let source = Source::new("", "");
+        judged(self.check(&source, root, dir_of(&source)))
     }
 
-    fn check(&self, source: &Source, root: &Value) -> (Option<Manifest>, Problems) {
+    fn check(&self, source: &Source, root: &Value, dir: PathBuf) -> (Option<Manifest>, Problems) {
+        let (mut source, mut root) = (source.clone(), Cow::Borrowed(root));
+        let (mut of_variables, mut unknown) = (Vec::new(), Vec::new());
+        let mut variable_files = Vec::new();
+        if root.get(variables::TABLE).is_some() {
+            let filled = variables::fill(&root, &source, &dir, &self.given);
+            source.secrets = Arc::new(filled.secrets);
+            root = Cow::Owned(filled.root);
+            (of_variables, unknown) = (filled.problems, filled.unknown);
+            variable_files = filled.files;
+        } else if let Some(name) = self.given.flags().next() {
+            let problem = Problem::error(format!("there is no variable `{name}`"));
+            of_variables.push(problem.help("the app has no table [variables]"));
+        }
+        let source = &source;
         let all = |problems| Problems::new(source.clone(), problems);
         let Some(table) = root.as_table().filter(|table| !table.is_empty()) else {
             return (None, all(vec![empty()]));
@@ -94,11 +132,17 @@ impl Parser {
         let mut reader = Reader {
             vocabulary: &self.vocabulary,
             schema,
-            problems: validate(root, schema, schema, &Place::root()),
+            problems: validate(&root, schema, schema, &Place::root()),
         };
-        let manifest = reader.manifest(source, table);
+        let mut manifest = reader.manifest(source, table, dir);
+        manifest.variable_files = variable_files;
         reader.cross_check(&manifest);
-        (Some(manifest), all(reader.problems))
+        // Nothing can be said of a value that nobody knows.
+        let is_known = |problem: &Problem| !problem.span.is_some_and(|at| unknown.contains(&at));
+        let mut problems = reader.problems;
+        problems.retain(is_known);
+        problems.extend(of_variables);
+        (Some(manifest), all(problems))
     }
 }
 
@@ -118,6 +162,15 @@ pub fn parse(source: &Source, vocabulary: &Vocabulary) -> Result<Manifest, Probl
     Parser::new(vocabulary.clone()).parse(source)
 }
 
+/// The folder of a manifest. Without a current folder (it was deleted) paths stay as they are.
+fn dir_of(source: &Source) -> PathBuf {
+    let dir = source.path.parent().unwrap_or(&source.path);
+    match dir.as_os_str().is_empty() {
+        true => std::env::current_dir().unwrap_or_else(|_| dir.to_owned()),
+        false => std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()),
+    }
+}
+
 fn empty() -> Problem {
     Problem::error("the manifest is empty")
         .help("it needs at least a name and a component:")
@@ -135,13 +188,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn manifest(&mut self, source: &Source, table: &Table) -> Manifest {
-        // Without a current folder (it was deleted) paths stay as they are.
-        let dir = source.path.parent().unwrap_or(&source.path);
-        let dir = match dir.as_os_str().is_empty() {
-            true => std::env::current_dir().unwrap_or_else(|_| dir.to_owned()),
-            false => std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()),
-        };
+    fn manifest(&mut self, source: &Source, table: &Table, dir: PathBuf) -> Manifest {
         let tables = |name: &str| table.get(name).and_then(Value::as_table);
         let components = tables("component").into_iter().flat_map(Table::iter);
         let components = components
@@ -162,6 +209,7 @@ impl Reader<'_> {
             components,
             triggers: self.triggers(table),
             stores,
+            variable_files: Vec::new(),
             warnings: Vec::new(),
         }
     }

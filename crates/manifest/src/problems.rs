@@ -46,6 +46,7 @@ impl Problems {
     pub fn to_json(&self) -> serde_json::Value {
         let file = self.source.path.display().to_string();
         let object = |problem: &Problem| {
+            let problem = self.source.secrets.hide(problem);
             let start = problem.span.map(|span| self.source.position(span.start));
             let end = problem.span.map(|span| self.source.position(span.end));
             json!({
@@ -83,6 +84,7 @@ impl fmt::Display for Problems {
             if problem.severity == Severity::Warning {
                 f.write_str("warning: ")?;
             }
+            let problem = self.source.secrets.hide(problem);
             f.write_str(&plain(&problem.message))?;
         }
         Ok(())

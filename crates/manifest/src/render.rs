@@ -26,7 +26,8 @@ pub(crate) fn render(problems: &Problems, color: bool, width: usize) -> String {
         .without_syntax_highlighting();
     let mut out = String::new();
     for problem in problems.list.iter().take(SHOWN_MAX) {
-        let drawn = Drawn::new(problem, problems, width);
+        let problem = problems.source.secrets.hide(problem);
+        let drawn = Drawn::new(&problem, problems, width);
         // Writing to a string fails only if the excerpt contradicts itself; the
         // message must reach the user even then.
         if handler.render_report(&mut out, &drawn).is_err() {

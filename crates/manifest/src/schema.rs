@@ -4,7 +4,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde_json::{Map, Value as Json, json};
 
 use crate::manifest::Build;
-use crate::{AppLimits, Fragment, Limits, Serve, Vocabulary};
+use crate::{AppLimits, Fragment, Limits, Serve, Vocabulary, variables};
 
 /// The schema of a manifest (JSON Schema, draft 2020-12) in this vocabulary.
 pub fn schema(vocabulary: &Vocabulary) -> Json {
@@ -24,6 +24,7 @@ pub fn schema(vocabulary: &Vocabulary) -> Json {
         defs.add::<AppLimits>("What all components may use together; each limit has a default."),
     );
     put("serve", defs.add::<Serve>("How the app is served."));
+    put(variables::TABLE, variables::schema());
     put(
         "component",
         json!({

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::Problem;
+use crate::variables::Secrets;
 
 /// A manifest's text and where it came from.
 #[derive(Debug, Clone)]
@@ -14,6 +15,8 @@ pub struct Source {
     pub path: PathBuf,
     /// The whole text.
     pub text: Arc<str>,
+    /// What problems of it must not show.
+    pub(crate) secrets: Arc<Secrets>,
 }
 
 /// A place as editors count it: both from 1, columns in characters.
@@ -38,6 +41,7 @@ impl Source {
         Self {
             path: path.into(),
             text: text.into(),
+            secrets: Arc::default(),
         }
     }
 

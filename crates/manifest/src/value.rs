@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use crate::Span;
+use crate::{Redacted, Span};
 
 /// A TOML value with its place in the source.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +18,8 @@ pub struct Value {
 pub enum ValueKind {
     /// Text.
     String(String),
+    /// Text that a secret variable was filled into.
+    Secret(Redacted<String>),
     /// A whole number.
     Integer(i64),
     /// A number with a point, an exponent, `inf` or `nan`.
@@ -36,7 +38,7 @@ impl ValueKind {
     /// The kind with its article, for messages.
     pub const fn name(&self) -> &'static str {
         match self {
-            Self::String(_) => "a string",
+            Self::String(_) | Self::Secret(_) => "a string",
             Self::Integer(_) => "an integer",
             Self::Float(_) => "a number with a point",
             Self::Bool(_) => "a boolean",
@@ -149,6 +151,7 @@ impl Value {
     pub fn as_str(&self) -> Option<&str> {
         match &self.kind {
             ValueKind::String(text) => Some(text),
+            ValueKind::Secret(text) => Some(text.reveal()),
             _ => None,
         }
     }
@@ -204,6 +207,7 @@ impl Value {
     pub fn to_json(&self) -> Json {
         match &self.kind {
             ValueKind::String(text) | ValueKind::Datetime(text) => text.as_str().into(),
+            ValueKind::Secret(text) => text.reveal().as_str().into(),
             ValueKind::Integer(number) => (*number).into(),
             ValueKind::Float(number) => serde_json::Number::from_f64(*number)
                 .map_or_else(|| number.to_string().into(), Json::Number),

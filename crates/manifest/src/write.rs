@@ -106,6 +106,8 @@ fn line(out: &mut String, key: &str, value: &Value) {
 fn inline(value: &Value) -> String {
     match &value.kind {
         ValueKind::String(text) => quoted(text),
+        // Made of a variable; what is imported has the template in its place.
+        ValueKind::Secret(_) => quoted("(secret)"),
         ValueKind::Integer(number) => number.to_string(),
         ValueKind::Float(number) if number.is_nan() => "nan".into(),
         ValueKind::Float(number) => format!("{number:?}"),

@@ -1,4 +1,4 @@
-//! Configuration values, as `wasi:config`.
+//! Configuration values, as `wasi:config` and as Spin's variables.
 //!
 //! ```toml
 //! [component.web.grants]
@@ -6,10 +6,11 @@
 //! ```
 //! A key that the grant does not have is not there for the guest; that is no error.
 
+mod spin;
 mod wit;
 
 use crate::{About, Capability, Era, Interface, Place, State};
-use holm_manifest::{Fragment, Problem, Value};
+use holm_manifest::{Fragment, Problem, Redacted, Value};
 use holm_runtime::Core;
 use holm_runtime::seam::Uses;
 use std::collections::BTreeMap;
@@ -17,19 +18,22 @@ use std::sync::Arc;
 use wasmtime::component::Linker;
 use wasmtime_wasi::WasiCtxBuilder;
 
+/// Values by key; some may be secret, so none is printed.
+type Values = BTreeMap<String, Redacted<String>>;
+
 /// The keys and values that a component was granted.
 #[derive(Debug)]
-pub struct Config(Arc<BTreeMap<String, String>>);
+pub struct Config(Arc<Values>);
 
 /// What an instance holds: its grant, and where to note its uses.
 pub struct Instance {
-    values: Arc<BTreeMap<String, String>>,
+    values: Arc<Values>,
     uses: Option<Uses>,
 }
 
 impl Config {
     /// The granted values.
-    pub fn values(&self) -> &BTreeMap<String, String> {
+    pub fn values(&self) -> &Values {
         &self.0
     }
 }
@@ -49,6 +53,18 @@ impl Capability for Config {
             Interface {
                 name: "wasi:config/runtime",
                 versions: &["0.2.0-draft"],
+            },
+            Interface {
+                name: "fermyon:spin/variables",
+                versions: &["2.0.0"],
+            },
+            Interface {
+                name: "fermyon:spin/config",
+                versions: &[""],
+            },
+            Interface {
+                name: "spin:variables/variables",
+                versions: &["3.0.0"],
             },
         ],
     };
@@ -77,8 +93,9 @@ impl Capability for Config {
         })
     }
 
-    fn link_component(linker: &mut Linker<State>, _era: Era) -> wasmtime::Result<()> {
-        wit::link(linker)
+    fn link_component(linker: &mut Linker<State>, era: Era) -> wasmtime::Result<()> {
+        wit::link(linker)?;
+        spin::link(linker, era)
     }
 }
 

@@ -69,3 +69,46 @@ fn values_are_strings() {
     let value = Value::table(vec![("retries", 3.into())]);
     assert!(granted(Some(&value)).unwrap_err().is_error());
 }
+
+#[test]
+fn spins_guests_get_values_and_its_errors() {
+    use super::spin::{config, variables};
+    let value = Value::table(vec![("variable", "value".into()), ("no-name", "1".into())]);
+    let mut guest = instance(Some(&value), &Uses::default());
+    let mut get = |name: &str| variables::Host::get(&mut guest, name.into()).unwrap();
+    assert_eq!(get("variable").unwrap(), "value");
+    assert!(matches!(
+        get("non_existent"),
+        Err(variables::Error::Undefined(_))
+    ));
+    for name in [
+        "invalid-name",
+        "no-name",
+        "invalid!name",
+        "4invalidname",
+        "",
+        "a_",
+        "a__b",
+        "A",
+    ] {
+        let got = get(name);
+        assert!(
+            matches!(got, Err(variables::Error::InvalidName(_))),
+            "{name}: {got:?}"
+        );
+    }
+    let mut get = |name: &str| config::Host::get_config(&mut guest, name.into()).unwrap();
+    assert_eq!(get("variable").unwrap(), "value");
+    assert!(matches!(get("other"), Err(config::Error::Provider(_))));
+    assert!(matches!(get("in-valid"), Err(config::Error::InvalidKey(_))));
+}
+
+#[test]
+fn values_are_not_printed() {
+    let value = Value::table(vec![("token", "hunter2".into())]);
+    let shown = format!("{:?}", granted(Some(&value)).unwrap());
+    assert!(
+        shown.contains("token") && !shown.contains("hunter2"),
+        "{shown}"
+    );
+}

@@ -16,17 +16,25 @@ mod bindings {
 use bindings::wasi::config::store::Error;
 pub(super) use bindings::wasi::config::store::Host;
 
-fn instance(state: &mut State) -> &mut Instance {
+/// The part of the state that the functions of this folder work on.
+pub(super) fn instance(state: &mut State) -> &mut Instance {
     &mut state.parts.config
+}
+
+impl Instance {
+    /// The value of a key, if it was granted.
+    pub(super) fn value(&self, key: &str) -> Option<String> {
+        let value = self.values.get(key)?;
+        if let Some(uses) = &self.uses {
+            uses.note("config", key, "");
+        }
+        Some(value.reveal().clone())
+    }
 }
 
 impl Host for Instance {
     fn get(&mut self, key: String) -> Result<Result<Option<String>, Error>> {
-        let value = self.values.get(&key).cloned();
-        if let (Some(uses), Some(_)) = (&self.uses, &value) {
-            uses.note("config", key, "");
-        }
-        Ok(Ok(value))
+        Ok(Ok(self.value(&key)))
     }
 
     fn get_all(&mut self) -> Result<Result<Vec<(String, String)>, Error>> {
@@ -38,7 +46,7 @@ impl Host for Instance {
         Ok(Ok(self
             .values
             .iter()
-            .map(|(key, value)| (key.clone(), value.clone()))
+            .map(|(key, value)| (key.clone(), value.reveal().clone()))
             .collect()))
     }
 }

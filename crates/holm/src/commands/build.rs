@@ -4,7 +4,7 @@ use crate::commands::up::load_manifest;
 use crate::{exit, report};
 use holm_host::building;
 use holm_host::shutdown::Shutdown;
-use holm_manifest::{Component, Manifest, Problems};
+use holm_manifest::{Component, Given, Manifest, Problems};
 use holm_runtime::values::{Embedded, embed_docs};
 use holm_runtime::{Error, Result};
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: Args) -> ExitCode {
-    let manifest = match load_manifest(&args.app) {
+    let manifest = match load_manifest(&args.app, Given::not_needed()) {
         Ok(manifest) => manifest,
         Err(problems) => {
             report::problems(&problems);

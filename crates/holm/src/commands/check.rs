@@ -1,5 +1,6 @@
 //! `holm check`: all that is wrong with an app, at once, before anything runs.
 
+use crate::variables::VariableFlags;
 use crate::{exit, out, report};
 use holm_host::apps::Apps;
 use holm_host::apps::folder::Folder;
@@ -7,7 +8,7 @@ use holm_host::logs::GuestLog;
 use holm_host::setting::{Setting, memory_of_this_machine};
 use holm_host::shelf::Shelf;
 use holm_host::triggers::http::AccessSink;
-use holm_manifest::{Parser, Problem, Problems, Span};
+use holm_manifest::{Given, Parser, Problem, Problems, Span};
 use holm_runtime::Watch;
 use holm_runtime::lanes::Lanes;
 use holm_runtime::pools::PoolSize;
@@ -29,7 +30,7 @@ pub struct Args {
     #[arg(default_value = ".")]
     app: PathBuf,
     /// Check the app of each folder in DIR that has a holm.toml, in place of APP
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["app", "json"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["app", "json", "VariableFlags"])]
     apps: Option<PathBuf>,
     /// Problems as a JSON array on stdout
     #[arg(long)]
@@ -37,6 +38,8 @@ pub struct Args {
     /// Accept machine code that this user's Holm did not make
     #[arg(long)]
     allow_precompiled: bool,
+    #[command(flatten)]
+    variables: VariableFlags,
 }
 
 /// Runs the command.
@@ -44,7 +47,7 @@ pub fn run(args: Args) -> ExitCode {
     if let Some(dir) = &args.apps {
         return all(dir, args.allow_precompiled);
     }
-    match one(&args.app, args.allow_precompiled) {
+    match one(&args.app, args.variables.given(), args.allow_precompiled) {
         Ok((components, routes, warnings)) => {
             if args.json {
                 out::line(format_args!("{}", warnings.to_json()));
@@ -72,9 +75,14 @@ pub fn run(args: Args) -> ExitCode {
 
 /// All that is wrong with an app: what the manifest says, and what it speaks of. How many components
 /// and routes it has, and what is only odd, where nothing is wrong.
-pub fn one(app: &Path, allow_precompiled: bool) -> Result<(usize, usize, Problems), Problems> {
+pub fn one(
+    app: &Path,
+    variables: Given,
+    allow_precompiled: bool,
+) -> Result<(usize, usize, Problems), Problems> {
     let source = super::up::source_of(app)?;
-    let (manifest, written) = Parser::new(holm_host::vocabulary()).read(&source);
+    let parser = Parser::new(holm_host::vocabulary()).given(variables);
+    let (manifest, written) = parser.read(&source);
     let Some(manifest) = manifest else {
         return Err(written);
     };
@@ -92,7 +100,7 @@ pub fn one(app: &Path, allow_precompiled: bool) -> Result<(usize, usize, Problem
         .filter(|found| found.span != Some(Span::default()))
         .filter(|found| !written.list.iter().any(|known| overlap(known, found)));
     let list = news.chain(written.list.iter().cloned()).collect();
-    Err(Problems::new(source, list))
+    Err(Problems::new(written.source.clone(), list))
 }
 
 /// Whether two problems are of one place.

@@ -1,7 +1,7 @@
 //! `holm compose`: several components made into one file.
 
 use crate::{exit, report};
-use holm_manifest::{ByteSize, Manifest, Problem, Problems, Source};
+use holm_manifest::{ByteSize, Given, Manifest, Problem, Problems, Source};
 use holm_runtime::Error;
 use holm_runtime::compose::{Composed, Link, Packages, Part, document, fuse, plug};
 use std::collections::HashMap;
@@ -82,7 +82,7 @@ pub fn run(args: Args) -> ExitCode {
 
 fn compose(args: &Args, file: &Path) -> Result<Result<Composed, Error>, Problems> {
     if let Some(component) = &args.fuse {
-        let manifest = super::up::load_manifest(file)?;
+        let manifest = super::up::load_manifest(file, Given::not_needed())?;
         return Ok(fused(&manifest, component));
     }
     if file.extension().is_some_and(|end| end == "wac") {

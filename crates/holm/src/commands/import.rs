@@ -1,7 +1,7 @@
 //! `holm import`: the holm.toml that is equal to another host's manifest.
 
 use crate::{exit, out, report};
-use holm_manifest::{Parser, Problem, Problems, SPIN_FILE_NAME, Source, to_toml};
+use holm_manifest::{Given, Parser, Problem, Problems, SPIN_FILE_NAME, Source, to_toml};
 use holm_runtime::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -52,7 +52,7 @@ fn import(args: &Args) -> Result<(), Stop> {
         false => args.app.clone(),
     };
     let source = Source::read(&path).map_err(|problem| Stop::Problems(Problem::alone(problem)))?;
-    let parser = Parser::new(holm_host::vocabulary());
+    let parser = Parser::new(holm_host::vocabulary()).given(Given::not_needed());
     let (value, warnings) = parser.import(&source).map_err(Stop::Problems)?;
     if !warnings.is_empty() {
         report::problems(&Problems::new(source, warnings));

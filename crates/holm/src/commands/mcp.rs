@@ -3,6 +3,7 @@
 use super::stop::{Stop, serving_on_threads};
 use crate::commands::up::{address, is_webassembly, load_manifest};
 use crate::grants::{GrantFlags, LimitFlags};
+use crate::variables::VariableFlags;
 use crate::{out, report};
 use holm_host::admin::Token;
 use holm_host::apps::Apps;
@@ -97,6 +98,8 @@ pub struct Args {
     /// Where key-value stores lie [default: .holm here, or beside the manifest]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+    #[command(flatten)]
+    variables: VariableFlags,
     #[command(flatten)]
     grants: GrantFlags,
     #[command(flatten)]
@@ -196,7 +199,7 @@ fn offer(args: &Args) -> Result<Option<Offer>, Stop> {
             );
         }
     };
-    let manifest = load_manifest(app)?;
+    let manifest = load_manifest(app, args.variables.given())?;
     let limits = &args.limits;
     let limited = limits.memory.is_some() || limits.cpu.is_some() || limits.timeout.is_some();
     // The limits may be for what agents load.

@@ -230,9 +230,8 @@ impl Versions {
                 .alone());
         }
         let text = Source::read(&file).map_err(Problem::alone)?.text;
-        let mut manifest = self.parser.parse(&Source::new(FILE_NAME, text))?;
-        manifest.dir = version.path().to_owned();
-        Ok(manifest)
+        self.parser
+            .parse_in(&Source::new(FILE_NAME, text), version.path())
     }
 
     /// Loads a version and asks for its health.

@@ -53,6 +53,8 @@ struct Seen {
     manifest: Option<State>,
     /// The files of its components, as they were when it was loaded.
     files: Vec<(PathBuf, Option<State>)>,
+    /// The files of its variables, which need not be there.
+    variables: Vec<(PathBuf, Option<State>)>,
     /// The app that it became, if it became one.
     app: Option<Arc<str>>,
 }
@@ -214,9 +216,7 @@ impl Folder {
         let found = manifest_in(&real);
         let text = Source::read(&found).map_err(Problem::alone)?.text;
         let shown = folder.join(found.file_name().unwrap_or(FILE_NAME.as_ref()));
-        let mut manifest = self.parser.parse(&Source::new(shown, text))?;
-        manifest.dir = std::path::absolute(&real).unwrap_or(real);
-        Ok(manifest)
+        self.parser.parse_in(&Source::new(shown, text), &real)
     }
 
     /// Somebody else has put an app in the place of what was in its folder, or removed it; the next
@@ -343,11 +343,11 @@ impl Folder {
                 seen.manifest = manifest;
                 // The files of the version that serves on are looked at still.
                 if let Some(old) = self.seen.get(folder) {
-                    seen.files = old
-                        .files
-                        .iter()
-                        .map(|(p, _)| (p.clone(), State::of(p)))
-                        .collect();
+                    let now = |files: &[(PathBuf, _)]| {
+                        let paths = files.iter();
+                        paths.map(|(p, _)| (p.clone(), State::of(p))).collect()
+                    };
+                    (seen.files, seen.variables) = (now(&old.files), now(&old.variables));
                 }
                 seen.app = before;
                 seen
@@ -424,9 +424,14 @@ impl Seen {
                 .map(|path| (path.clone(), State::of(&path)))
                 .collect()
         });
+        let variables = app.map_or(Vec::new(), |app| {
+            let files = app.manifest.variable_files.iter();
+            files.map(|path| (path.clone(), State::of(path))).collect()
+        });
         Seen {
             manifest: State::of(&manifest_in(folder)),
             files,
+            variables,
             app: app.map(|app| app.name.clone()),
         }
     }
@@ -436,9 +441,17 @@ impl Seen {
         let manifest = State::of(&manifest_in(folder));
         let files = self.files.iter().map(|(path, old)| (State::of(path), *old));
         let all: Vec<_> = files.chain([(manifest, self.manifest)]).collect();
-        all.iter().any(|(now, old)| now != old)
+        let variables = self.variables.iter();
+        let variables: Vec<_> = variables
+            .map(|(path, old)| (State::of(path), *old))
+            .collect();
+        let mut both = all.iter().chain(&variables);
+        both.any(|(now, old)| now != old)
             && all
                 .iter()
                 .all(|(now, _)| now.is_some_and(|now| now.is_settled()))
+            && variables
+                .iter()
+                .all(|(now, _)| now.is_none_or(|now| now.is_settled()))
     }
 }

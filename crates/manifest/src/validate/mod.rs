@@ -113,6 +113,7 @@ impl<'s> Walk<'s> {
         self.check_choice(value, schema, place);
         match &value.kind {
             ValueKind::String(text) => self.check_string(text, value, schema, place),
+            ValueKind::Secret(text) => self.check_string(text.reveal(), value, schema, place),
             ValueKind::Integer(number) => {
                 self.check_number(*number as f64, value, schema, place);
             }
@@ -200,7 +201,7 @@ fn accepts(schema: &Json, value: &Value) -> bool {
     let allows = |name: &Json| {
         matches!(
             (name.as_str(), &value.kind),
-            (Some("string"), ValueKind::String(_))
+            (Some("string"), ValueKind::String(_) | ValueKind::Secret(_))
                 | (Some("integer" | "number"), ValueKind::Integer(_))
                 | (Some("number"), ValueKind::Float(_))
                 | (Some("boolean"), ValueKind::Bool(_))

@@ -57,7 +57,7 @@ impl<'s> Walk<'s> {
         if let Some(one) = choices_of(branch).first()
             && branch.get("type").is_none()
         {
-            return one.is_string() == matches!(value.kind, ValueKind::String(_));
+            return one.is_string() == value.as_str().is_some();
         }
         if !accepts(branch, value) {
             return false;

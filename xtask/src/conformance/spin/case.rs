@@ -90,7 +90,7 @@ pub struct Header {
 }
 
 /// What must be there beside the app
-#[derive(Deserialize)]
+#[derive(PartialEq, Eq, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Precondition {
     /// A store of keys and values, which hosts have by themselves

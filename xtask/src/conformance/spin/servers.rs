@@ -33,7 +33,11 @@ impl Servers {
     /// Starts ours, and finds the others.
     pub async fn start(preconditions: &[Precondition]) -> Result<Self> {
         let mut servers = Self::default();
-        let shared = [Precondition::Redis, Precondition::Mqtt, Precondition::Postgres];
+        let shared = [
+            Precondition::Redis,
+            Precondition::Mqtt,
+            Precondition::Postgres,
+        ];
         if preconditions.iter().any(|wanted| shared.contains(wanted)) {
             servers._alone = Some(SHARED.lock().await);
         }
@@ -100,7 +104,11 @@ impl Servers {
 /// Makes the tables that the suite's component reads, in the database that it names.
 fn fill(port: u16) -> Result<()> {
     let mut psql = Command::new("psql")
-        .args(["--host=127.0.0.1", "--username=postgres", "--dbname=spin_dev"])
+        .args([
+            "--host=127.0.0.1",
+            "--username=postgres",
+            "--dbname=spin_dev",
+        ])
         .args(["--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1"])
         .arg(format!("--port={port}"))
         .stdin(Stdio::piped())

@@ -6,7 +6,7 @@ mod table;
 
 use crate::{exit, report};
 use client::{Client, Failed};
-use holm_manifest::Time;
+use holm_manifest::{Given, Time};
 use http::Method;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -169,7 +169,8 @@ fn path(name: &str, rest: &str) -> String {
 
 /// The app of a folder, its name and its tar.
 fn pack(dir: &Path) -> Result<(String, Vec<u8>), Failed> {
-    let manifest = super::up::load_manifest(dir)?;
+    // The host that it is sent to knows the variables.
+    let manifest = super::up::load_manifest(dir, Given::not_needed())?;
     let tar = pack::pack(&manifest)?;
     Ok((manifest.name, tar))
 }

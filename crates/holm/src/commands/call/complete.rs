@@ -3,6 +3,7 @@
 
 use crate::commands::up::load_manifest;
 use clap_complete::engine::{CompletionCandidate, PathCompleter, ValueCompleter as _};
+use holm_manifest::Given;
 use holm_runtime::artifact::{Content, detect};
 use holm_runtime::values::{Signature, Signatures, Surface, callable};
 use std::ffi::{OsStr, OsString};
@@ -15,7 +16,8 @@ pub fn files(current: &OsStr) -> Vec<CompletionCandidate> {
             .filter(|path| path.extension().is_some_and(|e| e == "wasm" || e == "wat"))
             .complete(current);
     };
-    let components = load_manifest(&app).map_or(Vec::new(), |manifest| manifest.components);
+    let components =
+        load_manifest(&app, Given::not_needed()).map_or(Vec::new(), |manifest| manifest.components);
     let begun = current.to_string_lossy();
     let names = components.iter().map(|component| &component.name);
     let offered = names.filter(|name| name.starts_with(&*begun));
@@ -107,7 +109,7 @@ impl Typed {
         let Some(app) = &self.app else {
             return read(file, self.wit.as_deref());
         };
-        let manifest = load_manifest(app).ok()?;
+        let manifest = load_manifest(app, Given::not_needed()).ok()?;
         let component = manifest.component(file.to_str()?)?;
         let wit = component.wit.as_ref().map(|wit| manifest.dir.join(wit));
         let source = component.source.value.resolve(&manifest.dir);

@@ -10,6 +10,7 @@ mod time;
 mod words;
 
 use crate::grants::{GrantFlags, LimitFlags};
+use crate::variables::VariableFlags;
 use crate::{exit, report};
 use clap::ValueEnum;
 use clap_complete::engine::ArgValueCompleter;
@@ -88,6 +89,8 @@ pub struct Args {
     /// FILE is a component of this app; grants, limits and `wit` are those of its manifest
     #[arg(long, value_name = "APP", conflicts_with_all = ["dir", "env", "net", "bind", "http", "allow_all_net", "keyvalue", "sqlite", "redis", "mqtt", "postgres", "mysql", "config", "memory", "cpu", "timeout"])]
     app: Option<PathBuf>,
+    #[command(flatten)]
+    variables: VariableFlags,
     /// A folder or file with its WIT, for docs that the binary does not have
     #[arg(long, value_name = "PATH")]
     wit: Option<PathBuf>,

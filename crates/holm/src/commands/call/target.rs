@@ -6,7 +6,7 @@ use crate::commands::up::load_manifest;
 use crate::grants::place_here;
 use crate::report;
 use holm_capabilities::{Grants, Place, State};
-use holm_manifest::{ByteSize, Manifest, Problems};
+use holm_manifest::{ByteSize, Manifest, Problem, Problems};
 use holm_runtime::artifact::LoadOptions;
 use holm_runtime::call::MakeState;
 use holm_runtime::limits::{Allowance, Budget, STACK_BYTES};
@@ -121,6 +121,13 @@ impl Target {
 }
 
 fn of_file(args: &Args) -> std::result::Result<Chosen, Problems> {
+    if !args.variables.variables.is_empty() {
+        return Err(
+            Problem::error("variables are those of an app, and this is a single file")
+                .help("name the app too: --app APP")
+                .alone(),
+        );
+    }
     let path = args.file.clone().unwrap_or_default();
     let name = path
         .file_stem()
@@ -154,7 +161,7 @@ fn of_file(args: &Args) -> std::result::Result<Chosen, Problems> {
 }
 
 fn of_app(args: &Args, app: &Path) -> Result<std::result::Result<Chosen, Problems>> {
-    let manifest = match load_manifest(app) {
+    let manifest = match load_manifest(app, args.variables.given()) {
         Ok(manifest) => manifest,
         Err(problems) => return Ok(Err(problems)),
     };

@@ -4,8 +4,8 @@
 use super::Args;
 use crate::grants::place_here;
 use holm_manifest::{
-    AppLimits, Component, ComponentSource, Limits, Manifest, Problem, Problems, Serve, Source,
-    Span, Spanned, Trigger, Value,
+    AppLimits, Component, ComponentSource, Given, Limits, Manifest, Parser, Problem, Problems,
+    Serve, Source, Span, Spanned, Trigger, Value,
 };
 use std::path::Path;
 
@@ -14,7 +14,7 @@ pub(super) fn manifest_of(args: &Args) -> Result<Manifest, Problems> {
     if is_webassembly(&args.app) {
         return alone(&args.app, args);
     }
-    let manifest = load_manifest(&args.app)?;
+    let manifest = load_manifest(&args.app, args.variables.given())?;
     match args.grants.grants() {
         Ok(grants) if grants.is_empty() => Ok(manifest),
         Ok(_) => Err(Problem::error("an app's grants are in its manifest")
@@ -35,8 +35,9 @@ pub fn is_webassembly(path: &Path) -> bool {
 }
 
 /// Reads and checks a manifest.
-pub fn load_manifest(app: &Path) -> Result<Manifest, Problems> {
-    holm_manifest::parse(&source_of(app)?, &holm_host::vocabulary())
+pub fn load_manifest(app: &Path, variables: Given) -> Result<Manifest, Problems> {
+    let parser = Parser::new(holm_host::vocabulary()).given(variables);
+    parser.parse(&source_of(app)?)
 }
 
 /// The text of an app's manifest.
@@ -47,6 +48,13 @@ pub fn source_of(app: &Path) -> Result<Source, Problems> {
 
 /// The manifest that a single file would have.
 fn alone(file: &Path, args: &Args) -> Result<Manifest, Problems> {
+    if !args.variables.variables.is_empty() {
+        return Err(
+            Problem::error("variables are those of a manifest, and this is a single file")
+                .help("what it reads by itself is given by --config KEY=VALUE or --env NAME=VALUE")
+                .alone(),
+        );
+    }
     let grants = &args.grants;
     grants.resolve(&place_here(args.state.clone()))?;
     let here = std::env::current_dir().unwrap_or_default();
@@ -86,6 +94,7 @@ fn alone(file: &Path, args: &Args) -> Result<Manifest, Problems> {
             value: route,
         }],
         stores: Vec::new(),
+        variable_files: Vec::new(),
         warnings: Vec::new(),
     })
 }

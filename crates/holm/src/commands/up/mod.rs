@@ -14,6 +14,7 @@ use super::check;
 use super::stop::{Stop, serving_on_threads};
 use crate::commands::build::run_command;
 use crate::grants::GrantFlags;
+use crate::variables::VariableFlags;
 use crate::{exit, report};
 use holm_host::admin::Admin;
 use holm_host::apps::Apps;
@@ -61,7 +62,7 @@ pub struct Args {
     #[arg(default_value = ".", value_name = "APP")]
     app: PathBuf,
     /// Serve an app for each folder in DIR that has a holm.toml, in place of APP
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["app", "build", "watch", "state", "GrantFlags"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["app", "build", "watch", "state", "GrantFlags", "VariableFlags"])]
     apps: Option<PathBuf>,
     /// The address to listen on; port 0 takes a free one [default: 127.0.0.1:3000]
     #[arg(long, value_name = "ADDR")]
@@ -109,6 +110,8 @@ pub struct Args {
     /// The token for the port; without it HOLM_ADMIN_TOKEN
     #[arg(long, value_name = "FILE", requires = "admin")]
     admin_token_file: Option<PathBuf>,
+    #[command(flatten)]
+    variables: VariableFlags,
     #[command(flatten)]
     grants: GrantFlags,
 }
@@ -209,7 +212,7 @@ fn setting(args: &Args, writer: &LogWriter, lanes: &Arc<Lanes>) -> Setting {
 async fn one(args: &Args, apps: &Arc<Apps>, shutdown: &Shutdown) -> Result<usize, Stop> {
     // What `holm check` would say, so that it need not be asked.
     let all = |problems| {
-        check::one(&args.app, args.allow_precompiled)
+        check::one(&args.app, args.variables.given(), args.allow_precompiled)
             .err()
             .unwrap_or(problems)
     };

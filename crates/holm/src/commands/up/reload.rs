@@ -69,13 +69,15 @@ pub(super) fn watching(manifest: &Manifest) -> Result<Watcher, Stop> {
     })
 }
 
-/// What a running app depends on: its manifest, its components, and the sources of those that say
+/// What a running app depends on: its manifest with the files of its variables, its components, and the sources of those that say
 /// how they are built.
 fn watched(manifest: &Manifest) -> Vec<Watched> {
     let mut all = Vec::new();
     if !manifest.source.path.as_os_str().is_empty() {
         all.push(Watched::file(Changed::Manifest, &manifest.source.path));
     }
+    let variables = manifest.variable_files.iter();
+    all.extend(variables.map(|file| Watched::file(Changed::Manifest, file)));
     for component in &manifest.components {
         let what = Changed::Component(component.name.clone());
         all.push(Watched::file(
