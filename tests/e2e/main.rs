@@ -62,6 +62,7 @@ mod up_machine;
 mod up_outbound;
 mod up_reuse;
 mod up_routes;
+mod up_servers;
 mod up_slow_clients;
 mod up_snapshot;
 mod up_spin;

@@ -3,10 +3,13 @@
 use holm_capabilities::keyvalue::memory::Memory;
 use holm_capabilities::keyvalue::provider::{Error, From, Page, Provider, Swap};
 use holm_capabilities::keyvalue::redb::Redb;
+use holm_capabilities::keyvalue::redis::Redis;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::{Duration, SystemTime};
 
 /// How much each store holds.
 const LIMIT: u64 = 64 << 20;
@@ -14,9 +17,18 @@ const LIMIT: u64 = 64 << 20;
 /// No limit on sums.
 const ANY: RangeInclusive<i128> = i128::MIN..=i128::MAX;
 
-/// A store of each kind, empty, for one case.
+/// A store of each kind, empty, for one case. Servers have limits of their own in place of ours.
 macro_rules! contract {
-    ($($case:ident)*) => {
+    (all: $($case:ident)* ; without_limit: $($unlimited:ident)*) => {
+        contract! { @embedded $($case)* $($unlimited)* }
+        mod redis {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                super::$case(super::on_redis(None)).await;
+            })*
+        }
+    };
+    (@embedded $($case:ident)*) => {
         mod memory {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
@@ -34,10 +46,38 @@ macro_rules! contract {
     };
 }
 
-contract! {
+/// How long a call to a server may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where a real server is, as `scripts/servers start` says.
+fn server(variable: &str) -> String {
+    let said = "no server is running: eval \"$(scripts/servers start)\" sets";
+    std::env::var(variable).unwrap_or_else(|_| panic!("{said} {variable}"))
+}
+
+/// A name that nobody else has: the servers outlive the tests.
+fn fresh_name() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let count = COUNT.fetch_add(1, Relaxed);
+    format!(
+        "t{}-{}-{count}",
+        std::process::id(),
+        since.unwrap().as_nanos()
+    )
+}
+
+fn on_redis(ttl: Option<Duration>) -> Store {
+    // With signs of the server's patterns, which must not mean anything.
+    let prefix = format!("{}*[a]?:", fresh_name());
+    let url = server("HOLM_TEST_REDIS");
+    Arc::new(Redis::open("test", &url, &prefix, ttl, TIMEOUT).unwrap())
+}
+
+contract! { all:
     nothing_is_there_at_first
     a_value_is_what_was_set_last
-    values_may_be_empty_large_and_of_any_bytes
+    values_may_be_empty_and_of_any_bytes
     keys_are_told_apart_by_their_bytes
     deleted_is_gone
     pages_cover_all_keys_once_and_in_order
@@ -46,7 +86,6 @@ contract! {
     many_have_a_limit_together
     of_equal_keys_in_a_batch_the_last_holds
     batches_delete_what_is_there
-    a_full_store_refuses_what_makes_it_fuller
     increment_begins_at_zero
     increment_reads_and_writes_decimal_text
     increment_refuses_what_is_no_number_or_leaves_the_range
@@ -54,6 +93,9 @@ contract! {
     no_increment_is_lost_among_many_at_once
     no_swap_is_lost_among_many_at_once
     writes_at_once_are_all_there
+    ; without_limit:
+    values_may_be_large
+    a_full_store_refuses_what_makes_it_fuller
 }
 
 type Store = Arc<dyn Provider>;
@@ -95,11 +137,63 @@ async fn a_value_is_what_was_set_last(store: Store) {
     }
 }
 
-async fn values_may_be_empty_large_and_of_any_bytes(store: Store) {
-    let large: Vec<u8> = (0..16 << 20).map(|i: u32| (i ^ (i >> 8)) as u8).collect();
-    for value in [&[][..], &[0], &[0xff, 0, 0xfe], &large] {
+async fn values_may_be_empty_and_of_any_bytes(store: Store) {
+    for value in [&[][..], &[0], &[0xff, 0, 0xfe]] {
         set(&store, "key", value).await;
-        assert!(get(&store, "key").await.unwrap() == value);
+        assert_eq!(get(&store, "key").await.unwrap(), value);
+    }
+}
+
+async fn values_may_be_large(store: Store) {
+    let large: Vec<u8> = (0..16 << 20).map(|i: u32| (i ^ (i >> 8)) as u8).collect();
+    set(&store, "key", &large).await;
+    assert!(get(&store, "key").await.unwrap() == large);
+}
+
+#[tokio::test]
+async fn a_server_of_redis_takes_large_values() {
+    values_may_be_large(on_redis(None)).await;
+}
+
+#[tokio::test]
+async fn values_end_with_their_time() {
+    let ttl = Some(Duration::from_secs(1));
+    let store = on_redis(ttl);
+    set(&store, "set", "1").await;
+    store.increment("n".into(), 1, ANY).await.unwrap();
+    store.swap("swap".into(), None, vec![1]).await.unwrap();
+    store
+        .set_many(vec![("many".into(), vec![1])])
+        .await
+        .unwrap();
+    for key in ["set", "n", "swap", "many"] {
+        // However late: a value that outlasts its time is waited for no longer than the test.
+        while store.exists(key).await.unwrap() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    assert_eq!(
+        store.swap("swap".into(), None, vec![2]).await.unwrap(),
+        Swap::Done
+    );
+    assert_eq!(store.increment("n".into(), 1, ANY).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_an_error_in_time() {
+    // A port that was free a moment ago, and one that accepts and says nothing.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let gone = free.local_addr().unwrap();
+    drop(free);
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let timeout = Duration::from_millis(300);
+    for address in [gone, mute.local_addr().unwrap()] {
+        let url = format!("redis://{address}");
+        let redis = Redis::open("test", &url, "", None, timeout).unwrap();
+        redis.get("key").await.unwrap_err();
+        redis.set("key".into(), vec![]).await.unwrap_err();
+        redis.increment("key".into(), 1, ANY).await.unwrap_err();
+        redis.list_keys(From::Start, 1).await.unwrap_err();
     }
 }
 
@@ -537,6 +631,7 @@ async fn all_there(store: &Store, model: &Model) {
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()
+        .enable_all()
         .build()
         .unwrap()
 }
@@ -548,6 +643,17 @@ proptest! {
     fn memory_is_a_map(steps in proptest::collection::vec(step(), 0..60)) {
         runtime().block_on(async {
             let (store, mut model): (Store, _) = (Arc::new(Memory::new("test", LIMIT)), Model::new());
+            for step in steps {
+                agree(&store, &mut model, step).await;
+            }
+            all_there(&store, &model).await;
+        });
+    }
+
+    #[test]
+    fn a_server_is_a_map(steps in proptest::collection::vec(step(), 0..40)) {
+        runtime().block_on(async {
+            let (store, mut model) = (on_redis(None), Model::new());
             for step in steps {
                 agree(&store, &mut model, step).await;
             }

@@ -14,13 +14,16 @@ mod link;
 pub mod memory;
 pub mod provider;
 pub mod redb;
+pub mod redis;
+mod setup;
 mod spin;
 mod stores;
 #[cfg(test)]
 mod tests;
 mod wit;
 
-pub use stores::{Store, Stores, store_fragment};
+pub use setup::store_fragment;
+pub use stores::{Store, Stores};
 
 use crate::{About, Capability, Era, Interface, Place, State};
 use holm_manifest::{Fragment, Problem, Spanned, Value};

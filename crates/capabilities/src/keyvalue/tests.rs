@@ -593,17 +593,42 @@ fn a_declared_store_says_what_is_wrong_with_it() {
     );
     assert_eq!(
         problem(vec![("provider", "redis".into())]),
-        ["provider `redis` comes with a later version: known here: redb, memory"]
+        ["the provider needs the address of its server: `url` is missing"]
     );
     assert_eq!(
         problem(vec![("provider", "rebd".into())]),
-        ["unknown provider `rebd`: known here: redb, memory"]
+        ["unknown provider `rebd`: known here: redb, memory, redis"]
     );
     assert_eq!(problem(vec![("limit", "1 MiB".into())]), [""; 0]);
     assert_eq!(
         problem(vec![("provider", "memory".into()), ("path", "x".into())]),
         ["`path` is for the provider `redb`"]
     );
+    assert_eq!(
+        problem(vec![("ttl", "1 h".into())]),
+        ["`ttl` is for the provider `redis`"]
+    );
+    for (provider, scheme) in [("redis", "redis"), ("redis", "rediss")] {
+        let table = |url: String| {
+            vec![
+                ("provider", Value::from(provider)),
+                ("url", url.into()),
+                ("ttl", "1 h".into()),
+                ("timeout", "500 ms".into()),
+            ]
+        };
+        assert_eq!(problem(table(format!("{scheme}://:pass@host"))), [""; 0]);
+        // What is wrong may be the password: it is not quoted.
+        let wrong = problem(table("http://hunter2".into()));
+        assert!(wrong[0].starts_with("this is not the address of such a server: expected "));
+        assert!(!wrong[0].contains("hunter2"), "{wrong:?}");
+    }
+    let nothing = problem(vec![
+        ("provider", "redis".into()),
+        ("url", "redis://host".into()),
+        ("ttl", "0 s".into()),
+    ]);
+    assert_eq!(nothing, ["a time of nothing: longer than 0"]);
 }
 
 #[test]

@@ -1,0 +1,140 @@
+//! A store on a server that dies and comes back.
+
+use crate::app::*;
+use crate::support::*;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A Redis of the test's own, which writes down what it acknowledges.
+struct Redis {
+    dir: Scratch,
+    port: u16,
+    child: Child,
+}
+
+impl Redis {
+    fn start() -> Redis {
+        // Free until it was found; another that takes it meanwhile is told apart below.
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let dir = Scratch::new();
+        let child = Self::run(&dir, port);
+        Redis { dir, port, child }
+    }
+
+    fn run(dir: &Scratch, port: u16) -> Child {
+        let mut child = Command::new("redis-server")
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+            .args([
+                "--save",
+                "",
+                "--appendonly",
+                "yes",
+                "--appendfsync",
+                "always",
+            ])
+            .arg("--dir")
+            .arg(dir.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("redis-server is among the packages that scripts/servers names");
+        until("redis answers", || {
+            assert!(
+                child.try_wait().unwrap().is_none(),
+                "redis-server has ended"
+            );
+            TcpStream::connect(("127.0.0.1", port)).ok()
+        });
+        child
+    }
+
+    fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    fn restart(&mut self) {
+        self.child = Self::run(&self.dir, self.port);
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn kv(server: &Server, operation: &str) -> serde_json::Value {
+    server.get(&format!("/kv/{operation}")).json()
+}
+
+#[test]
+fn a_server_that_dies_is_an_error_in_time_and_comes_back() {
+    let mut redis = Redis::start();
+    let app = App::lab("").and(&format!(
+        "[variables]\nport = \"{}\"\n[store.default]\ntype = \"keyvalue\"\nprovider = \"redis\"\n\
+         url = \"redis://127.0.0.1:{{{{ port }}}}\"\ntimeout = \"2 s\"\n",
+        redis.port
+    ));
+    let server = app.up();
+    let mut acknowledged = 0;
+    let set = |n: u32| kv(&server, &format!("set?key=last&value={n}"));
+    for round in 0..3 {
+        // In the middle of many: the calls on their way meet it.
+        let killer = std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                let mut good = Vec::new();
+                for n in 0..2000 {
+                    let value = round * 10_000 + n;
+                    let began = Instant::now();
+                    let answer = set(value);
+                    // Twice the store's timeout, for a machine that has other work.
+                    assert!(began.elapsed() < Duration::from_secs(4), "{answer}");
+                    if answer["error"].is_null() {
+                        good.push(value);
+                    } else {
+                        assert_eq!(answer["error"], "other", "{answer}");
+                        break;
+                    }
+                }
+                good
+            });
+            until("some are written", || {
+                let last = kv(&server, "get?key=last")["ok"]
+                    .as_str()?
+                    .parse::<u32>()
+                    .ok()?;
+                (last >= round * 10_000 + 20).then_some(())
+            });
+            redis.kill();
+            writer.join().unwrap()
+        });
+        acknowledged = acknowledged.max(killer.last().copied().unwrap_or_default());
+        let answer = kv(&server, "get?key=last");
+        assert_eq!(answer["error"], "other", "{answer}");
+        let detail = answer["detail"].as_str().unwrap();
+        assert!(
+            detail.starts_with("the server of store \"default\""),
+            "{answer}"
+        );
+        redis.restart();
+        let value = until("it is there again", || {
+            let answer = kv(&server, "get?key=last");
+            answer["ok"]
+                .as_str()
+                .map(|text| text.parse::<u32>().unwrap())
+        });
+        // What was acknowledged is there, or what was written after it.
+        assert!(value >= acknowledged, "{value} after {acknowledged}");
+        // The connection may be found broken once more by a write.
+        until("writes go on", || {
+            set(round * 10_000 + 9_000)["error"].is_null().then_some(())
+        });
+    }
+}
