@@ -216,14 +216,40 @@ fn what_is_wrong_is_shown_in_spin_toml() {
 
 #[test]
 fn other_triggers_are_named() {
-    let manifest = format!(
-        "{MANIFEST}\n[[trigger.cron]]\ncomponent = \"web\"\ncron_expression = \"* * * * * *\"\n"
-    );
+    let manifest =
+        format!("{MANIFEST}\n[[trigger.sqs]]\ncomponent = \"web\"\nqueue_url = \"queue\"\n");
     let refused = app(&manifest).refused();
-    refused
-        .is(2)
-        .says("the trigger `cron` is not supported yet");
+    refused.is(2).says("the trigger `sqs` is not supported yet");
     refused.says("spin.toml:35");
+}
+
+/// A component as Spin's cron plugin wants it; it traps unless it is told the time.
+const TICK: &str = r#"(component
+  (core module $m
+    (memory (export "memory") 1)
+    (func (export "handle") (param i64) (result i32)
+      (if (i64.lt_u (local.get 0) (i64.const 1700000000)) (then unreachable))
+      (i32.const 16)))
+  (core instance $i (instantiate $m))
+  (type $metadata' (record (field "timestamp" u64)))
+  (export $metadata "metadata" (type $metadata'))
+  (type $error' (variant (case "other" string)))
+  (export $error "error" (type $error'))
+  (func $handle (param "metadata" $metadata) (result (result (error $error)))
+    (canon lift (core func $i "handle") (memory $i "memory")))
+  (export "handle-cron-event" (func $handle)))"#;
+
+#[test]
+fn an_app_by_the_clock() {
+    let app = app(
+        "spin_manifest_version = 2\n\n[application]\nname = \"clock\"\n\n\
+         [[trigger.cron]]\ncomponent = \"tick\"\ncron_expression = \"* * * * * *\"\n\n\
+         [component.tick]\nsource = \"tick.wat\"\n",
+    );
+    app.dir().write("tick.wat", TICK);
+    let server = app.up();
+    let line = server.logged("job", |line| line["outcome"] == "ok");
+    assert_eq!(line["trigger"], "tick-cron1");
 }
 
 /// `NAME.internal` in a holm.toml, for components of 0.2 and of 0.3.
