@@ -236,7 +236,7 @@ const TICK: &str = r#"(component
   (type $error' (variant (case "other" string)))
   (export $error "error" (type $error'))
   (func $handle (param "metadata" $metadata) (result (result (error $error)))
-    (canon lift (core func $i "handle") (memory $i "memory")))
+    (canon lift (core func $i "handle") (memory (core memory $i "memory"))))
   (export "handle-cron-event" (func $handle)))"#;
 
 #[test]
