@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 HEAD = """
-import os, sys, threading, time
+import os, signal, sys, threading, time
 import conftest, holm
 lab = conftest.lab_with(conftest.Host(), limits={"cpu": "none"})
 
@@ -56,6 +56,8 @@ print("bye")
 
 def test_a_key_press_ends_a_call() -> None:
     child = start("""
+# A shell that starts this in the background has it ignored, and Python then leaves it so.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 def tell():
     computes(threading.main_thread())
     print("ready", flush=True)

@@ -10,13 +10,20 @@ impl NetPolicy {
         let mut policy = NetPolicy::default();
         let mut problems = Vec::new();
         let Some(table) = value.as_table() else {
-            each(value, &mut problems, |text| policy.add_connect(text));
+            let secret = each(value, &mut problems, |text| policy.add_connect(text));
+            policy.secret = secret;
             return (policy, problems);
         };
         for (key, value) in table.iter() {
             match key.name.as_str() {
-                "connect" => each(value, &mut problems, |text| policy.add_connect(text)),
-                "listen" => each(value, &mut problems, |text| policy.add_listen(text)),
+                "connect" => {
+                    let secret = each(value, &mut problems, |text| policy.add_connect(text));
+                    policy.secret |= secret;
+                }
+                "listen" => {
+                    let secret = each(value, &mut problems, |text| policy.add_listen(text));
+                    policy.secret |= secret;
+                }
                 other => problems.push(
                     Problem::error(format!("unknown key `{other}`"))
                         .at(key.span)
@@ -54,7 +61,8 @@ impl OriginPolicy {
     pub fn read(service: Service, value: &Value) -> (OriginPolicy, Vec<Problem>) {
         let mut policy = OriginPolicy::of(service);
         let mut problems = Vec::new();
-        each(value, &mut problems, |text| policy.add(text));
+        let secret = each(value, &mut problems, |text| policy.add(text));
+        policy.secret = secret;
         (policy, problems)
     }
 
@@ -67,16 +75,19 @@ impl OriginPolicy {
     }
 }
 
+/// Adds each pattern; says whether one was made of a secret variable.
 fn each(
     value: &Value,
     problems: &mut Vec<Problem>,
     mut add: impl FnMut(&str) -> Result<(), BadPattern>,
-) {
+) -> bool {
+    let mut secret = false;
     let items = match &value.kind {
         ValueKind::Array(items) => items.as_slice(),
         _ => std::slice::from_ref(value),
     };
     for item in items {
+        secret |= matches!(item.kind, ValueKind::Secret(_));
         let problem = match item.as_str() {
             Some(text) => match add(text) {
                 Ok(()) => continue,
@@ -88,4 +99,5 @@ fn each(
         };
         problems.push(problem.at(item.span));
     }
+    secret
 }

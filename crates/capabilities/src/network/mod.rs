@@ -57,12 +57,21 @@ pub fn needs_private(target: &Target, ip: std::net::IpAddr) -> bool {
         .is_some_and(|name| !opens(false, Some(name), true, Range::of(ip)))
 }
 
-/// A list of patterns as a manifest writes it.
-fn toml_list<T: std::fmt::Display>(patterns: &[T], words: &[&str], more: Option<&str>) -> String {
-    let mut items: Vec<String> = patterns
-        .iter()
-        .map(|p| format!("{:?}", p.to_string()))
-        .collect();
+/// A list of patterns as a manifest writes it; those that may hold a `secret` are one word.
+fn toml_list<T: std::fmt::Display>(
+    patterns: &[T],
+    secret: bool,
+    words: &[&str],
+    more: Option<&str>,
+) -> String {
+    let mut items: Vec<String> = match secret {
+        true if patterns.is_empty() => Vec::new(),
+        true => vec!["\"[redacted]\"".into()],
+        false => patterns
+            .iter()
+            .map(|p| format!("{:?}", p.to_string()))
+            .collect(),
+    };
     items.extend(words.iter().chain(more.iter()).map(|w| format!("{w:?}")));
     items.dedup();
     format!("[{}]", items.join(", "))

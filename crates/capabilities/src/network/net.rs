@@ -78,6 +78,8 @@ pub struct NetPolicy {
     listen: Vec<Pattern>,
     private: bool,
     all: bool,
+    /// A pattern was made of a secret variable: what is granted already is shown to nobody.
+    pub(super) secret: bool,
 }
 
 impl NetPolicy {
@@ -190,20 +192,20 @@ impl NetPolicy {
 
     /// The manifest's line that grants `more` besides what is granted already.
     pub fn line_with_connect(&self, more: &str) -> String {
-        let connect = toml_list(&self.connect, self.words(), Some(more));
+        let connect = toml_list(&self.connect, self.secret, self.words(), Some(more));
         if self.listen.is_empty() {
             return format!("net = {connect}");
         }
         format!(
             "net = {{ connect = {connect}, listen = {} }}",
-            toml_list(&self.listen, &[], None)
+            toml_list(&self.listen, self.secret, &[], None)
         )
     }
 
     /// The manifest's line that grants listening on `more` besides what is granted already.
     pub fn line_with_listen(&self, more: &str) -> String {
-        let listen = toml_list(&self.listen, &[], Some(more));
-        let connect = toml_list(&self.connect, self.words(), None);
+        let listen = toml_list(&self.listen, self.secret, &[], Some(more));
+        let connect = toml_list(&self.connect, self.secret, self.words(), None);
         if connect == "[]" {
             return format!("net = {{ listen = {listen} }}");
         }

@@ -229,6 +229,8 @@ pub struct OriginPolicy {
     origins: Vec<Origin>,
     private: bool,
     all: bool,
+    /// A pattern was made of a secret variable: what is granted already is shown to nobody.
+    pub(super) secret: bool,
 }
 
 impl OriginPolicy {
@@ -280,7 +282,7 @@ impl OriginPolicy {
     /// The manifest's line that grants `more` besides what is granted already.
     pub fn line_with(&self, more: &str) -> String {
         let words: &[&str] = if self.private { &[PRIVATE] } else { &[] };
-        let list = toml_list(&self.origins, words, Some(more));
+        let list = toml_list(&self.origins, self.secret, words, Some(more));
         format!("{} = {list}", self.service.grant())
     }
 }

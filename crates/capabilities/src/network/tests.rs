@@ -1,6 +1,7 @@
 //! The policy's cases: what parses, what is covered, and every known way around it.
 
 use super::*;
+use holm_manifest::{Redacted, Value, ValueKind};
 use proptest::prelude::*;
 use std::net::{IpAddr, SocketAddr};
 
@@ -667,4 +668,20 @@ fn grants_are_read_and_each_mistake_has_its_place() {
         Some("write `https://api.example.com`")
     );
     assert_eq!(problems[0].span, Some(place(7)));
+}
+
+#[test]
+fn what_a_secret_was_filled_into_is_in_no_denial() {
+    let at = holm_manifest::Span::default();
+    let secret = ValueKind::Secret(Redacted::new("https://hidden.example.com".into()));
+    let open = ValueKind::String("https://open.example.com".into());
+    let list = [secret, open].map(|kind| Value::new(kind, at));
+    let list = Value::new(ValueKind::Array(list.into()), at);
+    let (policy, problems) = OriginPolicy::read(Service::Http, &list);
+    assert!(problems.is_empty(), "{problems:?}");
+    let line = policy.line_with("https://asked.example.com");
+    assert_eq!(
+        line,
+        "http = [\"[redacted]\", \"https://asked.example.com\"]"
+    );
 }

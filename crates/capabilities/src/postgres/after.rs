@@ -71,7 +71,9 @@ pub(super) async fn freshen(
         statements.clear();
         return client.batch_execute("DISCARD ALL").await;
     }
-    let reset = "RESET ALL; DISCARD TEMP; SELECT pg_catalog.pg_advisory_unlock_all()";
+    // `RESET ALL` leaves the role as it is, and a function may have set it.
+    let reset = "RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; CLOSE ALL; UNLISTEN *; \
+                 DISCARD TEMP; DISCARD SEQUENCES; SELECT pg_catalog.pg_advisory_unlock_all()";
     client.batch_execute(reset).await
 }
 

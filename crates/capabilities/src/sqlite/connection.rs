@@ -227,13 +227,14 @@ impl Inner {
             for column in 0..columns {
                 let value = row.get_ref(column).map_err(failed)?;
                 found.bytes += size(value);
+                // Before it is copied: one row may be larger than all that is allowed.
+                if found.bytes as u64 > self.limits.result {
+                    return Err(Error::told(format!(
+                        "the statement returns more than {}, which is the store's limit",
+                        ByteSize(self.limits.result)
+                    )));
+                }
                 values.push(owned(value)?);
-            }
-            if found.bytes as u64 > self.limits.result {
-                return Err(Error::told(format!(
-                    "the statement returns more than {}, which is the store's limit",
-                    ByteSize(self.limits.result)
-                )));
             }
             found.rows.push(values);
         }

@@ -141,6 +141,9 @@ fn pragma(access: Access, why: &Why, name: &str, value: Option<&str>) -> Authori
     }
 }
 
+/// The most columns of a table, an index or a result.
+const COLUMNS_MAX: i32 = 200;
+
 /// Sets a connection up for SQL that nobody trusts, before the authorizer is there.
 pub(super) fn harden(connection: &rusqlite::Connection) -> rusqlite::Result<()> {
     for (setting, on) in [
@@ -152,6 +155,8 @@ pub(super) fn harden(connection: &rusqlite::Connection) -> rusqlite::Result<()> 
     for (limit, most) in [
         (Limit::SQLITE_LIMIT_ATTACHED, 0),
         (Limit::SQLITE_LIMIT_WORKER_THREADS, 0),
+        // A row's values are all in memory at once, each as large as one may be.
+        (Limit::SQLITE_LIMIT_COLUMN, COLUMNS_MAX),
         (Limit::SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX as i32),
         (Limit::SQLITE_LIMIT_SQL_LENGTH, STATEMENT_BYTES_MAX as i32),
         (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1000),

@@ -69,9 +69,8 @@ impl Keeper {
             let (app, job, ended) = (app.clone(), job.clone(), token.clone());
             let work = self.work.clone();
             tokio::spawn(async move {
-                ended
-                    .run_until_cancelled(by_the_clock(app, job, work))
-                    .await;
+                let kept = by_the_clock(app, job, work, ended.clone());
+                ended.run_until_cancelled(kept).await;
             });
         }
         token.drop_guard()
@@ -82,16 +81,21 @@ impl Keeper {
     }
 }
 
-async fn by_the_clock(app: Arc<App>, job: Arc<Job>, work: TaskTracker) {
+async fn by_the_clock(app: Arc<App>, job: Arc<Job>, work: TaskTracker, ended: CancellationToken) {
     let mut last = job.cron.begin();
     while let Some(due) = job.cron.due(last).await {
         last = due;
-        job.cron.done(due);
-        let (app, job) = (app.clone(), job.clone());
+        let (app, job, ended) = (app.clone(), job.clone(), ended.clone());
         // A task of its own: the next time may come before it has ended, and it goes on when its version
         // has made room for another.
         work.spawn(async move {
-            if job.fire(&app, None).await == Outcome::Failed {
+            let outcome = job.fire(&app, &ended).await;
+            // What was not begun is missed; so is what the host's end has cut.
+            if matches!(outcome, Outcome::Done | Outcome::Failed) {
+                let job = job.clone();
+                let _ = tokio::task::spawn_blocking(move || job.cron.done(due)).await;
+            }
+            if outcome == Outcome::Failed {
                 let (app, job) = (&*app.name, &*job.name);
                 tracing::warn!(
                     app,

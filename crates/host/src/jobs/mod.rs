@@ -19,8 +19,15 @@ use holm_runtime::Error;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::AcqRel};
+use std::sync::atomic::{
+    AtomicUsize,
+    Ordering::{AcqRel, Acquire},
+};
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// So often a job that waits for its next try looks whether its app still takes work.
+const NAP_MAX: Duration = Duration::from_secs(1);
 
 /// The longest wait between two tries.
 const DELAY_MAX: Duration = Duration::from_secs(3600);
@@ -39,7 +46,7 @@ pub struct Job {
     pub overlap: bool,
     /// Where it was written.
     pub span: Span,
-    at_work: AtomicBool,
+    at_work: AtomicUsize,
 }
 
 /// How often a job that failed is tried again.
@@ -99,40 +106,58 @@ impl Job {
             retry: Retry::default(),
             overlap: false,
             span,
-            at_work: AtomicBool::new(false),
+            at_work: AtomicUsize::new(0),
         }
     }
 
-    /// Does it, with its arguments or a payload in their place, as often as it takes; counted among the app's events, so that a drain waits for it.
-    pub async fn fire(&self, app: &App, payload: Option<&serde_json::Value>) -> Outcome {
-        let Some(_in_flight) = app.standing.enter() else {
-            return Outcome::Drained;
-        };
-        let _at_work = match self.overlap {
-            true => None,
-            false if self.at_work.swap(true, AcqRel) => {
-                let (app, job) = (&*app.name, &*self.name);
-                tracing::warn!(
-                    app,
-                    job,
-                    "still at work since the last time: not begun again"
-                );
-                return Outcome::Skipped;
-            }
-            false => Some(AtWork(&self.at_work)),
+    /// Does it, as often as it takes, until its version has `ended`: what is at work then goes on, and is
+    /// not tried again. Each try is counted among the app's events, so that a drain waits for it.
+    pub async fn fire(&self, app: &App, ended: &CancellationToken) -> Outcome {
+        let Some(_at_work) = self.begin() else {
+            let (app, job) = (&*app.name, &*self.name);
+            tracing::warn!(
+                app,
+                job,
+                "still at work since the last time: not begun again"
+            );
+            return Outcome::Skipped;
         };
         for number in 0..=self.retry.times {
             if number > 0 {
-                tokio::time::sleep(self.retry.delay(number)).await;
+                let wait = self.wait(app, self.retry.delay(number));
+                if ended.run_until_cancelled(wait).await.is_none() {
+                    return Outcome::Failed;
+                }
             }
-            if self.once(payload).await.is_ok() {
+            let Some(_in_flight) = app.standing.enter() else {
+                return Outcome::Drained;
+            };
+            if self.once(None).await.is_ok() {
                 return Outcome::Done;
-            }
-            if app.standing.is_drained() {
-                break;
             }
         }
         Outcome::Failed
+    }
+
+    /// Waits so long, or until its app takes no work.
+    async fn wait(&self, app: &App, mut left: Duration) {
+        while !left.is_zero() && !app.standing.is_drained() {
+            let nap = left.min(NAP_MAX);
+            tokio::time::sleep(nap).await;
+            left -= nap;
+        }
+    }
+
+    /// Its place among those of it that are at work, tries and the waits between them; none where there
+    /// are as many as may be.
+    fn begin(&self) -> Option<AtWork<'_>> {
+        let most = match self.overlap {
+            true => self.target.component.limits.concurrency as usize,
+            false => 1,
+        };
+        let one_more = |now| (now < most).then_some(now + 1);
+        let begun = self.at_work.fetch_update(AcqRel, Acquire, one_more);
+        begun.is_ok().then(|| AtWork(&self.at_work))
     }
 
     /// Does it once, and tells the log. A payload stands in the place of the arguments.
@@ -224,11 +249,11 @@ fn cron_job(
     Ok(Some(job))
 }
 
-struct AtWork<'a>(&'a AtomicBool);
+struct AtWork<'a>(&'a AtomicUsize);
 
 impl Drop for AtWork<'_> {
     fn drop(&mut self) {
-        self.0.store(false, std::sync::atomic::Ordering::Release);
+        self.0.fetch_sub(1, AcqRel);
     }
 }
 

@@ -88,7 +88,7 @@ impl Cron {
         last.filter(|last| *last < now).unwrap_or(now)
     }
 
-    /// Notes that it is done now for the time that it was due at.
+    /// Notes that it was done, or tried in vain, for the time that it was due at.
     pub fn done(&self, due: DateTime<Utc>) {
         if let Some(record) = &self.record {
             record.write(due);

@@ -8,13 +8,15 @@ use std::path::{Path, PathBuf};
 pub struct Record(PathBuf);
 
 impl Record {
-    /// Of the job with this name. What a file's name cannot hold is written as `_`.
+    /// Of the job with this name. What a file's name cannot hold is written as `_` and its number, so that
+    /// no two names have the same file.
     pub fn of(name: &str, state: &Path) -> Record {
-        let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        let file: String = name
-            .chars()
-            .map(|c| if good(c) { c } else { '_' })
-            .collect();
+        let good = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);
+        let written = |c: char| match good(c) {
+            true => c.to_string(),
+            false => format!("_{:x}_", u32::from(c)),
+        };
+        let file: String = name.chars().map(written).collect();
         Record(state.join("cron").join(format!("{file}.last")))
     }
 
@@ -55,7 +57,7 @@ mod tests {
         let time: DateTime<Utc> = "2026-01-01T03:00:00Z".parse().unwrap();
         record.write(time);
         assert_eq!(record.read(), Some(time));
-        let file = folder.path().join("cron/night_ly.last");
+        let file = folder.path().join("cron/night_2f_ly.last");
         std::fs::write(file, [0xff, 0]).unwrap();
         assert_eq!(record.read(), None);
     }
