@@ -1,5 +1,6 @@
 //! Values through a real guest: a component made for a type, that gives back what it is given.
 
+use super::convert::{from_val, to_val};
 use super::random::Random;
 use crate::values::abi::{Answer, Arguments};
 use crate::values::*;

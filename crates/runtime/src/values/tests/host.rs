@@ -3,11 +3,14 @@
 
 use super::guest::{MODULE, Types, engine};
 use super::random::Random;
-use crate::values::abi::{Answer, Arguments, Given, Taken, by_registers};
+use crate::values::abi::define::{Does, Shape, define};
+use crate::values::abi::{Answer, Arguments};
 use crate::values::*;
+use futures::executor::block_on;
 use proptest::prelude::*;
-use wasmtime::component::{Component, Linker};
-use wasmtime::{Result, Store};
+use std::sync::Arc;
+use wasmtime::component::{Accessor, Component, Linker};
+use wasmtime::{Result, Store, StoreContextMut};
 
 /// The registers of a value, as the canonical ABI has them.
 fn registers(ty: &Type) -> Vec<&'static str> {
@@ -82,17 +85,21 @@ fn passing_on(ty: &Type, registers: &[&str]) -> Vec<u8> {
     wat::parse_str(&text).unwrap_or_else(|e| panic!("{e}\n{text}"))
 }
 
-fn echo<const COUNT: usize>(linker: &mut Linker<()>) -> Result<()> {
-    linker
-        .root()
-        .func_wrap("echo", |_, mut taken: Taken<COUNT>| {
-            Ok(Given(taken.0.remove(0)))
-        })
-}
+/// Gives back what it is given.
+struct Echo;
 
-fn echo_of(count: usize, linker: &mut Linker<()>) -> Result<()> {
-    // More than there are lie in memory, where no count is asked for.
-    by_registers!(count, COUNT => echo::<COUNT>(linker), more => echo::<0>(linker))
+impl Does<()> for Echo {
+    async fn call(
+        &self,
+        _: StoreContextMut<'_, ()>,
+        mut given: Vec<Value>,
+    ) -> Result<Option<Value>> {
+        Ok(given.pop())
+    }
+
+    async fn call_beside(&self, _: &Accessor<()>, mut given: Vec<Value>) -> Result<Option<Value>> {
+        Ok(given.pop())
+    }
 }
 
 proptest! {
@@ -109,14 +116,17 @@ proptest! {
         let engine = engine();
         let component = Component::new(&engine, &binary).unwrap();
         let mut linker = Linker::new(&engine);
-        echo_of(all.len(), &mut linker).unwrap();
+        let shape = Shape::of([&ty].into_iter(), Some(&ty), false);
+        prop_assert_eq!(shape.result, Some(all.len()));
+        define(&mut linker.root(), "echo", shape, Arc::new(Echo)).unwrap();
         let mut store = Store::new(&engine, ());
-        let instance = linker.instantiate(&mut store, &component).unwrap();
+        let instance = block_on(linker.instantiate_async(&mut store, &component)).unwrap();
         let run = instance.get_func(&mut store, "run").unwrap();
         let typed = run.typed::<Arguments, Answer>(&store).unwrap();
         for _ in 0..4 {
             let value = random.value(&ty);
-            let Answer(back) = typed.call(&mut store, Arguments(vec![value.clone()])).unwrap();
+            let back = typed.call_async(&mut store, Arguments(vec![value.clone()]));
+            let Answer(back) = block_on(back).unwrap();
             prop_assert_eq!(back.as_ref(), Some(&value), "{}", made);
         }
     }
