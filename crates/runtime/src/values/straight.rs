@@ -19,8 +19,7 @@ pub(crate) enum Straight {
 }
 
 impl Straight {
-    /// How a function can be called so; not where something is to be opened or the engine knows no
-    /// way for a type.
+    /// How a function can be called so; not where the engine knows no way for a type.
     pub fn of<S>(
         store: &Store<S>,
         function: Func,
@@ -100,23 +99,13 @@ impl Straight {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::guest::component;
+    use super::super::tests::guest::{component, concurrent_engine as engine};
     use super::super::tests::random::Random;
     use super::super::{Signatures, check};
     use super::*;
     use futures::executor::block_on;
     use proptest::prelude::*;
     use wasmtime::component::{Component, Linker};
-    use wasmtime::{Config, Engine};
-
-    fn engine() -> Engine {
-        let mut config = Config::new();
-        config.concurrency_support(true);
-        config.wasm_component_model_async(true);
-        config.wasm_component_model_map(true);
-        config.wasm_component_model_fixed_length_lists(true);
-        Engine::new(&config).unwrap()
-    }
 
     /// Async functions that give what they are given.
     const ECHOES: &str = r#"(component

@@ -38,6 +38,16 @@ pub(super) fn engine() -> Engine {
     Engine::new(&config).unwrap()
 }
 
+/// The same for async functions.
+pub(crate) fn concurrent_engine() -> Engine {
+    let mut config = Config::new();
+    config.concurrency_support(true);
+    config.wasm_component_model_async(true);
+    config.wasm_component_model_map(true);
+    config.wasm_component_model_fixed_length_lists(true);
+    Engine::new(&config).unwrap()
+}
+
 /// Writes types as text of a component.
 #[derive(Default)]
 pub(super) struct Types {
