@@ -7,6 +7,7 @@
 
 mod address;
 mod call;
+mod legacy;
 mod link;
 pub mod session;
 #[cfg(test)]
@@ -44,7 +45,7 @@ impl Kind for OfMysql {
         refuse_ungranted: false,
         interfaces: &[Interface {
             name: "fermyon:spin/mysql",
-            versions: &["2.0.0"],
+            versions: &["", "2.0.0"],
         }],
     };
 

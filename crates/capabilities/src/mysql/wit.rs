@@ -22,7 +22,7 @@ pub use bindings::fermyon::spin::rdbms_types;
 use rdbms_types::{Error, ParameterValue, RowSet};
 
 impl View<'_> {
-    async fn run(
+    pub(super) async fn run(
         &mut self,
         connection: &Resource<Session>,
         operation: &str,

@@ -9,6 +9,7 @@
 
 mod address;
 mod after;
+mod legacy;
 mod link;
 mod numeric;
 mod older;
@@ -49,7 +50,7 @@ impl Kind for OfPostgres {
         interfaces: &[
             Interface {
                 name: "fermyon:spin/postgres",
-                versions: &["2.0.0"],
+                versions: &["", "2.0.0"],
             },
             Interface {
                 name: "spin:postgres/postgres",

@@ -8,6 +8,7 @@
 //! of them are kept for the component's next event.
 
 mod answer;
+mod legacy;
 mod link;
 pub mod session;
 #[cfg(test)]
@@ -44,7 +45,7 @@ impl Kind for OfRedis {
         refuse_ungranted: false,
         interfaces: &[Interface {
             name: "fermyon:spin/redis",
-            versions: &["2.0.0"],
+            versions: &["", "2.0.0"],
         }],
     };
 

@@ -11,6 +11,7 @@ mod connection;
 mod functions;
 mod grant;
 mod guard;
+mod legacy;
 mod link;
 mod open;
 mod statement;
@@ -73,7 +74,7 @@ impl Capability for Sqlite {
         interfaces: &[
             Interface {
                 name: "fermyon:spin/sqlite",
-                versions: &["2.0.0"],
+                versions: &["", "2.0.0"],
             },
             Interface {
                 name: "spin:sqlite/sqlite",
