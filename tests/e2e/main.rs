@@ -55,6 +55,7 @@ mod up_calls_bodies;
 mod up_capabilities;
 mod up_data;
 mod up_drain;
+mod up_edge;
 mod up_limits;
 mod up_links;
 mod up_logs;
