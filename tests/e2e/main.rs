@@ -56,6 +56,7 @@ mod up_capabilities;
 mod up_cut;
 mod up_data;
 mod up_drain;
+mod up_edge;
 mod up_limits;
 mod up_links;
 mod up_logs;

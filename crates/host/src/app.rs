@@ -10,7 +10,7 @@ use crate::share::Share;
 use crate::stall::Pace;
 use crate::standing::Standing;
 use crate::triggers::call::Calls;
-use crate::triggers::http::{AccessSink, Fixed, Metadata, StaticFiles};
+use crate::triggers::http::{AccessSink, Edge, Fixed, Metadata, Redirect, StaticFiles};
 use crate::usage::Sum;
 use holm_capabilities::keyvalue::Stores;
 use holm_capabilities::{Place, State};
@@ -67,6 +67,8 @@ pub struct Route {
     pub answer: Answer,
     /// Headers that tell a guest about its request.
     pub metadata: Option<Metadata>,
+    /// What else is done with its requests and answers; nothing where nothing was asked for.
+    pub edge: Option<Arc<Edge>>,
     /// Where it was written.
     pub(crate) span: Span,
 }
@@ -82,6 +84,8 @@ pub enum Answer {
     Calls(Arc<Calls>),
     /// What the manifest says.
     Fixed(Fixed),
+    /// Another address.
+    Redirect(Redirect),
 }
 
 impl App {
@@ -168,6 +172,13 @@ impl App {
     /// What the old version has used, and whether it was drained, is this one's from now on.
     pub(crate) fn succeed(&mut self, old: &App) {
         self.standing = old.standing.clone();
+        for route in &mut self.routes {
+            let same = |r: &&Route| r.pattern == route.pattern && r.host == route.host;
+            let before = old.routes.iter().find(same).and_then(|r| r.edge.as_ref());
+            if let (Some(edge), Some(before)) = (&mut route.edge, before) {
+                Edge::succeed(edge, before);
+            }
+        }
         for component in &self.components {
             let same = old.components.iter().find(|c| c.name == component.name);
             if let Some(old) = same {

@@ -5,7 +5,9 @@ use crate::app::{Answer, Route};
 use crate::beside::{Named, Siblings, Target};
 use crate::component::Component;
 use crate::triggers::call::{CallRoute, Calls};
-use crate::triggers::http::{Fixed, HttpRoute, RouteError, RouteTable, StaticFiles};
+use crate::triggers::http::{
+    Edge, Fixed, HttpRoute, Redirect, RouteError, RouteTable, StaticFiles,
+};
 use holm_manifest::{Manifest, Problem, Span, Trigger};
 use std::path::Path;
 use std::sync::Arc;
@@ -71,6 +73,7 @@ fn http_route(
 ) -> Result<Option<Http>, Problem> {
     let route: HttpRoute = trigger.value.parse()?;
     let metadata = route.metadata;
+    let edge = Edge::of(&route);
     let Some(answer) = answer(&route, &manifest.dir, components, trigger.span)? else {
         return Ok(None);
     };
@@ -85,6 +88,7 @@ fn http_route(
             host: route.host,
             answer,
             metadata,
+            edge,
             span: trigger.span,
         }),
     }))
@@ -115,6 +119,7 @@ pub(crate) fn siblings(
     let targets = for_all().map(|route| Target {
         answer: route.answer.clone(),
         metadata: route.metadata,
+        edge: route.edge.clone(),
     });
     let timing = manifest.serve.server_timing;
     // Routes that make no table are told of, and serve nobody.
@@ -139,6 +144,7 @@ fn call_route(trigger: &Trigger, components: &[Arc<Component>]) -> Result<Option
         host: route.host,
         answer: Answer::Calls(calls),
         metadata: None,
+        edge: None,
         span: trigger.span,
     }))
 }
@@ -149,6 +155,10 @@ fn answer(
     components: &[Arc<Component>],
     span: Span,
 ) -> Result<Option<Answer>, Problem> {
+    if let Some(redirect) = &route.redirect {
+        // One that leads nowhere was told of.
+        return Ok(Redirect::new(redirect).map(Answer::Redirect));
+    }
     if let Some(respond) = &route.respond {
         return Ok(Some(Answer::Fixed(Fixed::new(respond))));
     }
