@@ -1,3 +1,5 @@
+//! Tests of the compression of answers.
+
 use super::*;
 use async_compression::tokio::write::{BrotliDecoder, GzipDecoder, ZstdDecoder};
 use futures::executor::block_on;

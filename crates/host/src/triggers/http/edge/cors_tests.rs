@@ -1,3 +1,5 @@
+//! Tests of the headers for pages of other sites.
+
 use super::*;
 
 fn table(origins: &[&str]) -> CorsTable {
