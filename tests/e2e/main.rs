@@ -54,6 +54,7 @@ mod up_apps;
 mod up_calls;
 mod up_calls_bodies;
 mod up_capabilities;
+mod up_cut;
 mod up_data;
 mod up_drain;
 mod up_edge;

@@ -4,7 +4,7 @@ use crate::beside::Siblings;
 use crate::component::{Component, Loaded};
 use crate::jobs::{self, Job};
 use crate::linked::place_of;
-use crate::routing::{may_send, routes, siblings};
+use crate::routing::{leads_to_requests, routes, siblings};
 use crate::setting::Setting;
 use crate::share::Share;
 use crate::stall::Pace;
@@ -135,7 +135,7 @@ impl App {
         let (routes, private) = routes(&manifest, &components, &mut problems);
         let name: Arc<str> = manifest.name.as_str().into();
         let siblings = siblings(&name, &manifest, &routes, &private);
-        for component in components.iter().filter(|c| may_send(c)) {
+        for component in components.iter().filter(|c| leads_to_requests(c)) {
             component.beside.to(&siblings);
         }
         let private = private
