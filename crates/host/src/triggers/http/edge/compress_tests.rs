@@ -1,4 +1,4 @@
-//! Tests of the compression of answers.
+//! What is compressed, how, and what is left as it is.
 
 use super::*;
 use async_compression::tokio::write::{BrotliDecoder, GzipDecoder, ZstdDecoder};

@@ -1,4 +1,4 @@
-//! Tests of the headers for pages of other sites.
+//! Whose pages may read what, and what a preflight is answered.
 
 use super::*;
 
