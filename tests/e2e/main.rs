@@ -50,6 +50,7 @@ mod mcp_rules;
 mod polyglot;
 mod up_app_limits;
 mod up_apps;
+mod up_blobs;
 mod up_calls;
 mod up_calls_bodies;
 mod up_capabilities;
