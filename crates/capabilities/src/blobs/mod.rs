@@ -18,8 +18,6 @@ mod room;
 mod s3;
 mod setup;
 mod store;
-#[cfg(test)]
-mod tests;
 mod upload;
 mod values;
 mod wit;
