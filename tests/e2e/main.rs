@@ -51,6 +51,7 @@ mod polyglot;
 mod up_after;
 mod up_app_limits;
 mod up_apps;
+mod up_blobs;
 mod up_calls;
 mod up_calls_bodies;
 mod up_capabilities;

@@ -12,7 +12,7 @@ use crate::standing::Standing;
 use crate::triggers::call::Calls;
 use crate::triggers::http::{AccessSink, Edge, Fixed, Metadata, Redirect, StaticFiles};
 use crate::usage::Sum;
-use holm_capabilities::keyvalue::Stores;
+use holm_capabilities::Shared;
 use holm_capabilities::{Place, State};
 use holm_manifest::{Manifest, Problem, Problems, Span, Vocabulary};
 use holm_runtime::Error;
@@ -54,7 +54,7 @@ pub struct App {
     pub standing: Arc<Standing>,
     /// Whose work its requests are, in the lanes.
     pub tenant: Arc<Tenant>,
-    stores: Arc<Stores>,
+    stores: Arc<Shared>,
 }
 
 /// A route and what answers it.
@@ -230,7 +230,7 @@ impl App {
     }
 
     /// Its open stores.
-    pub(crate) fn stores(&self) -> &Arc<Stores> {
+    pub(crate) fn stores(&self) -> &Arc<Shared> {
         &self.stores
     }
 
