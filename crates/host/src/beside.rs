@@ -144,7 +144,7 @@ async fn call(
     let record = siblings.record(&mut request);
     if let Some(metadata) = named.metadata {
         let told = metadata.of(&request, &Told::by_name(request.uri().path()), &peer());
-        told.onto(request.headers_mut());
+        told.onto(&mut request);
     }
     record.counts(named.component.usage().clone(), None);
     let asked = accepted(request.headers());
@@ -182,7 +182,7 @@ async fn by_route(
             record.counts(component.usage().clone(), None);
             if let Some(metadata) = target.metadata {
                 let told = metadata.of(&request, &Told::by(&found), &peer());
-                told.onto(request.headers_mut());
+                told.onto(&mut request);
             }
             event(siblings, component, request, record, depth).await
         }

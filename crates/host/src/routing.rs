@@ -5,7 +5,7 @@ use crate::app::{Answer, Route};
 use crate::beside::{Named, Siblings, Target};
 use crate::component::Component;
 use crate::triggers::call::{CallRoute, Calls};
-use crate::triggers::http::{Fixed, HttpRoute, RouteError, RouteTable, StaticFiles};
+use crate::triggers::http::{Fixed, HttpRoute, Metadata, RouteError, RouteTable, StaticFiles};
 use holm_manifest::{Manifest, Problem, Span, Trigger};
 use std::path::Path;
 use std::sync::Arc;
@@ -70,7 +70,10 @@ fn http_route(
     components: &[Arc<Component>],
 ) -> Result<Option<Http>, Problem> {
     let route: HttpRoute = trigger.value.parse()?;
-    let metadata = route.metadata;
+    let metadata = match route.cgi {
+        true => Some(Metadata::Cgi),
+        false => route.metadata,
+    };
     let Some(answer) = answer(&route, &manifest.dir, components, trigger.span)? else {
         return Ok(None);
     };

@@ -172,7 +172,7 @@ impl HttpHandler {
                         return Err(Fault::BadRequest.into());
                     }
                     let told = metadata.of(&request, &Told::by(&found), peer);
-                    told.onto(request.headers_mut());
+                    told.onto(&mut request);
                 }
                 let pace = target.app.pace;
                 let request = request.map(|body| Asked::Client(Paced::new(body, pace)));

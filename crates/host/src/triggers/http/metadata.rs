@@ -1,6 +1,7 @@
 //! `metadata`: what a guest is told about its request in headers of the host's. What a client sends
 //! under their names is dropped.
 
+use super::cgi::Gateway;
 use super::route::Match;
 use crate::server::Peer;
 use http::header::{HOST, HeaderName, HeaderValue};
@@ -14,6 +15,9 @@ use serde::Deserialize;
 pub enum Metadata {
     /// Those that Spin's guests read: `spin-full-url`, `spin-path-info` and so on.
     Spin,
+    /// None: a program finds what they say in its environment. `cgi = true` says so.
+    #[serde(skip)]
+    Cgi,
 }
 
 const FULL_URL: HeaderName = HeaderName::from_static("spin-full-url");
@@ -35,12 +39,12 @@ const BASE: &str = "/";
 /// By which route a request came, as far as the guest is told.
 pub struct Told<'a> {
     /// The pattern as it was written.
-    route: &'a str,
+    pub(super) route: &'a str,
     /// The same without `/...`.
-    base: &'a str,
+    pub(super) base: &'a str,
     /// What `/...` stands for.
-    rest: &'a str,
-    parameters: Vec<(&'a str, &'a str)>,
+    pub(super) rest: &'a str,
+    pub(super) parameters: Vec<(&'a str, &'a str)>,
 }
 
 impl<'a> Told<'a> {
@@ -66,9 +70,11 @@ impl<'a> Told<'a> {
 }
 
 impl Metadata {
-    /// The headers for a request.
-    pub fn of<B>(self, request: &Request<B>, told: &Told<'_>, peer: &Peer) -> Headers {
-        let Metadata::Spin = self;
+    /// What is said of a request.
+    pub fn of<B>(self, request: &Request<B>, told: &Told<'_>, peer: &Peer) -> Said {
+        if self == Metadata::Cgi {
+            return Said::Gateway(Gateway::of(request, told, peer));
+        }
         let mut headers = HeaderMap::with_capacity(8 + told.parameters.len());
         let mut put = |name: HeaderName, value: &str| {
             // A path is ASCII without spaces; what could not be one tells the guest nothing.
@@ -89,22 +95,35 @@ impl Metadata {
                 put(name, value);
             }
         }
-        Headers(headers)
+        Said::Headers(headers)
     }
 }
 
-/// Headers for a request's guest.
-pub struct Headers(HeaderMap);
+/// What a request's guest is told.
+pub enum Said {
+    /// In headers.
+    Headers(HeaderMap),
+    /// In a program's environment.
+    Gateway(Gateway),
+}
 
-impl Headers {
-    /// Writes them in the place of those that a client sent.
-    pub fn onto(self, headers: &mut HeaderMap) {
+impl Said {
+    /// Adds it to the request: headers in the place of those that a client sent.
+    pub fn onto<B>(self, request: &mut Request<B>) {
+        let said = match self {
+            Said::Headers(said) => said,
+            Said::Gateway(gateway) => {
+                request.extensions_mut().insert(gateway);
+                return;
+            }
+        };
+        let headers = request.headers_mut();
         let is_match = |name: &&HeaderName| name.as_str().starts_with(PATH_MATCH);
         let sent: Vec<HeaderName> = headers.keys().filter(is_match).cloned().collect();
         for name in sent {
             headers.remove(name);
         }
-        for (name, value) in self.0 {
+        for (name, value) in said {
             // Each name stands once.
             if let Some(name) = name {
                 headers.insert(name, value);
@@ -162,7 +181,7 @@ mod tests {
         let path = request.uri().path().to_owned();
         let found = table.find(None, &path).unwrap().unwrap();
         let told = Metadata::Spin.of(&request, &Told::by(&found), &peer());
-        told.onto(request.headers_mut());
+        told.onto(&mut request);
         request.headers().clone()
     }
 
@@ -213,7 +232,7 @@ mod tests {
             ..peer()
         };
         let told = Metadata::Spin.of(&request, &Told::by_name("/x"), &peer);
-        told.onto(request.headers_mut());
+        told.onto(&mut request);
         let headers = request.headers();
         assert_eq!(headers["spin-full-url"], "http://pay.internal/x?y");
         assert_eq!(headers["spin-path-info"], "/x");
