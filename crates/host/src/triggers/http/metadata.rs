@@ -280,7 +280,7 @@ mod tests {
         let told = Told::by_name("/x");
         let client = Some("192.0.2.7".parse().unwrap());
         let headers = Metadata::Edge.of(&request, &told, &peer(), client);
-        headers.onto(request.headers_mut());
+        headers.onto(&mut request);
         let headers = request.headers();
         assert_eq!(headers["holm-client-ip"], "192.0.2.7");
         assert_eq!(headers["holm-tls-version"], "1.3");

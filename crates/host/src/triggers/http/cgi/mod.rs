@@ -200,6 +200,7 @@ mod tests {
         let peer = Peer {
             addr: "192.0.2.7:8777".parse().unwrap(),
             local: false,
+            tls_version: None,
             tls: false,
             sni: None,
             account: Arc::default(),
