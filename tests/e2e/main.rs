@@ -68,6 +68,7 @@ mod up_limits;
 mod up_links;
 mod up_logs;
 mod up_machine;
+mod up_origins;
 mod up_outbound;
 mod up_reuse;
 mod up_routes;
