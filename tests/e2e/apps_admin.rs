@@ -364,9 +364,9 @@ fn cpu_of_a_busy_guest_is_the_kernels() {
     let (kernel, billed) = (kernel_us() - kernel, billed_us() - billed);
     let ratio = billed as f64 / kernel as f64;
     eprintln!("billed {billed} µs, the kernel counts {kernel} µs: {ratio:.3}");
-    // Loose: the benchmark has the figure. Other tests may be at work on the same machine, but not
-    // in this process.
-    assert!((0.75..1.05).contains(&ratio), "{billed} of {kernel}");
+    // A guest that computes is within 5 %; the kernel counts in hundredths of a second, and the
+    // process's other threads too.
+    assert!((0.9..1.05).contains(&ratio), "{billed} of {kernel}");
 }
 
 /// A call at a port: status and body.
