@@ -240,6 +240,19 @@ impl Component {
         Ok(self.fresh(loaded, place))
     }
 
+    /// The same for a program, with these words as its arguments.
+    pub(crate) async fn take_program(
+        &self,
+        loaded: &Loaded,
+        turn: &Turn,
+        words: &[String],
+    ) -> Result<wasmtime::Result<Instance>, PoolFull> {
+        let place = self.place(loaded, turn).await?;
+        let mut wasi = WasiCtxBuilder::new();
+        wasi.arg(&*self.name).args(words);
+        Ok(self.fresh_with(loaded, place, wasi))
+    }
+
     /// Takes a place in the pool of instances, at once or in turn.
     pub(crate) async fn place(&self, loaded: &Loaded, turn: &Turn) -> Result<PoolPermit, PoolFull> {
         let place = loaded.prepared.place().or_else(|_| {
@@ -264,13 +277,31 @@ impl Component {
 
     /// The state of a fresh instance.
     pub(crate) fn state(&self, loaded: &Loaded, budget: Budget) -> wasmtime::Result<State> {
+        self.state_with(loaded, budget, WasiCtxBuilder::new())
+    }
+
+    fn state_with(
+        &self,
+        loaded: &Loaded,
+        budget: Budget,
+        wasi: WasiCtxBuilder,
+    ) -> wasmtime::Result<State> {
         let core = Core::new(self.name.clone(), budget, &self.setting.watch);
-        State::component(&loaded.grants, core, WasiCtxBuilder::new())
+        State::component(&loaded.grants, core, wasi)
     }
 
     fn fresh(&self, loaded: &Loaded, place: PoolPermit) -> wasmtime::Result<Instance> {
+        self.fresh_with(loaded, place, WasiCtxBuilder::new())
+    }
+
+    fn fresh_with(
+        &self,
+        loaded: &Loaded,
+        place: PoolPermit,
+        wasi: WasiCtxBuilder,
+    ) -> wasmtime::Result<Instance> {
         let budget = self.share.budget(Budget::new(self.allowance()));
-        let state = self.state(loaded, budget)?;
+        let state = self.state_with(loaded, budget, wasi)?;
         Ok(Instance {
             store: loaded.prepared.store(state)?,
             proxy: None,

@@ -255,6 +255,7 @@ impl Versions {
             Ok(loaded) => Arc::new(loaded.map_err(of_sender)?),
             Err(error) => return Err(Problem::error(format!("loading failed: {error}")).alone()),
         };
+        self.apps.start(&app).await.map_err(of_sender)?;
         self.apps.check_health(&app).await.map_err(of_sender)?;
         Ok(app)
     }

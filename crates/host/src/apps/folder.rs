@@ -2,7 +2,7 @@
 //! changed or removed are noticed by looking: watches of the kernel's are few, do not reach across
 //! networks, and are lost when there are many.
 
-use super::Apps;
+use super::{Apps, hooks};
 use crate::app::{App, vocabulary};
 use holm_manifest::{FILE_NAME, Manifest, Parser, Problem, Problems, SPIN_FILE_NAME, Source};
 use holm_runtime::Error;
@@ -141,7 +141,7 @@ impl Folder {
         let mut changes = Changes::default();
         let (mut resolved, mut names) = (Vec::with_capacity(folders.len()), Vec::new());
         for (folder, app) in self.read_all(&folders, apps) {
-            let seen = match app {
+            let seen = match app.and_then(|app| begun(apps, app)) {
                 Ok(app) => {
                     let seen = Seen::of(&folder, Some(&app));
                     names.push(folder.clone());
@@ -313,7 +313,7 @@ impl Folder {
                 let state = state_of(&self.dir, &manifest.name);
                 match &before {
                     Some(_) => healthy(apps, apps.load(manifest, Some(&state))?),
-                    None => Ok(Arc::new(apps.resolve(manifest, Some(&state))?)),
+                    None => begun(apps, apps.resolve(manifest, Some(&state))?),
                 }
             })
             .map_err(Refused::Problems)
@@ -406,9 +406,20 @@ fn cpu_time() -> Duration {
     Duration::try_from(time).unwrap_or_default()
 }
 
+/// The version, once what it wants done before it is served was done.
+fn begun(apps: &Apps, app: App) -> Result<Arc<App>, Problems> {
+    let app = Arc::new(app);
+    if hooks::has_start(&app) {
+        // Also where connections are served: they move to another thread.
+        let wait = || tokio::runtime::Handle::current().block_on(apps.start(&app));
+        tokio::task::block_in_place(wait)?;
+    }
+    Ok(app)
+}
+
 /// The version, where it is healthy; on a thread that may wait.
 fn healthy(apps: &Apps, app: App) -> Result<Arc<App>, Problems> {
-    let app = Arc::new(app);
+    let app = begun(apps, app)?;
     if app.manifest.serve.health.is_some() {
         tokio::runtime::Handle::current().block_on(apps.check_health(&app))?;
     }

@@ -19,6 +19,8 @@ pub struct Target {
     pub named: Option<String>,
     /// Its arguments, where the manifest has any.
     pub arguments: Option<serde_json::Value>,
+    /// It is a program, which gets these.
+    pub words: Option<Vec<String>>,
 }
 
 /// The function of a target, found in the component's code.

@@ -1,6 +1,6 @@
 //! `holm apps`: what a running server serves, and how that is changed.
 
-mod client;
+pub(super) mod client;
 mod pack;
 mod table;
 
