@@ -63,6 +63,7 @@ impl State {
     /// Calls that leave the host from now on, and those to stores, are told to this one.
     pub fn trace(&mut self, tracer: Tracer) {
         self.parts.keyvalue.trace(tracer.clone());
+        self.parts.blobs.trace(tracer.clone());
         #[cfg(feature = "sqlite")]
         self.parts.sqlite.trace(tracer.clone());
         self.parts.redis.trace(tracer.clone());

@@ -4,7 +4,7 @@ use crate::beside::Siblings;
 use crate::component::{Component, Loaded};
 use crate::jobs::{self, Job};
 use crate::linked::place_of;
-use crate::routing::{may_send, routes, siblings};
+use crate::routing::{leads_to_requests, routes, siblings};
 use crate::setting::Setting;
 use crate::share::Share;
 use crate::stall::Pace;
@@ -12,7 +12,7 @@ use crate::standing::Standing;
 use crate::triggers::call::Calls;
 use crate::triggers::http::{AccessSink, Edge, Fixed, Metadata, Redirect, StaticFiles};
 use crate::usage::Sum;
-use holm_capabilities::keyvalue::Stores;
+use holm_capabilities::Shared;
 use holm_capabilities::{Place, State};
 use holm_manifest::{Manifest, Problem, Problems, Span, Vocabulary};
 use holm_runtime::Error;
@@ -54,7 +54,7 @@ pub struct App {
     pub standing: Arc<Standing>,
     /// Whose work its requests are, in the lanes.
     pub tenant: Arc<Tenant>,
-    stores: Arc<Stores>,
+    stores: Arc<Shared>,
 }
 
 /// A route and what answers it.
@@ -135,7 +135,7 @@ impl App {
         let (routes, private) = routes(&manifest, &components, &mut problems);
         let name: Arc<str> = manifest.name.as_str().into();
         let siblings = siblings(&name, &manifest, &routes, &private);
-        for component in components.iter().filter(|c| may_send(c)) {
+        for component in components.iter().filter(|c| leads_to_requests(c)) {
             component.beside.to(&siblings);
         }
         let private = private
@@ -230,7 +230,7 @@ impl App {
     }
 
     /// Its open stores.
-    pub(crate) fn stores(&self) -> &Arc<Stores> {
+    pub(crate) fn stores(&self) -> &Arc<Shared> {
         &self.stores
     }
 

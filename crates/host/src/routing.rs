@@ -127,9 +127,10 @@ pub(crate) fn siblings(
     Siblings::new(name, named, table, targets.collect(), timing)
 }
 
-/// Whether it was granted to send requests to anybody.
-pub(crate) fn may_send(component: &Component) -> bool {
-    component.written().grant("http").is_some()
+/// Whether it, or one that is linked into its events, was granted to send requests to anybody.
+pub(crate) fn leads_to_requests(component: &Component) -> bool {
+    let linked = component.providers.get().into_iter().flatten().flatten();
+    component.written().grant("http").is_some() || linked.into_iter().any(|c| leads_to_requests(c))
 }
 
 fn call_route(trigger: &Trigger, components: &[Arc<Component>]) -> Result<Option<Route>, Problem> {

@@ -16,7 +16,7 @@ use crate::triggers::http::{AccessSink, HttpHandler};
 use claims::Claims;
 use futures::future::join_all;
 use holm_capabilities::Place;
-use holm_capabilities::keyvalue::Stores;
+use holm_capabilities::Shared;
 use holm_manifest::{Manifest, Problems};
 use holm_runtime::lanes::Tenant;
 use holm_runtime::{Error, Result};
@@ -42,7 +42,7 @@ struct All {
     apps: BTreeMap<Arc<str>, Arc<App>>,
     claims: Claims,
     /// Open stores by app; a new version goes on with those of the old one.
-    stores: BTreeMap<Arc<str>, Arc<Stores>>,
+    stores: BTreeMap<Arc<str>, Arc<Shared>>,
 }
 
 impl Apps {
