@@ -74,7 +74,9 @@ fn a_running_server_does_it_when_it_is_asked() {
     assert_eq!(named.is(0).stdout, "\"Hello, Bob!\"\n");
     asked(&["fail"]).is(1).says("exited with code 1");
     asked(&["none"]).is(2).says("it has greet, fail, greeting");
-    asked(&["greet", "none"]).is(2).says("there is no app `none`");
+    asked(&["greet", "none"])
+        .is(2)
+        .says("there is no app `none`");
     // It is the server's log that has it.
     server.logged("job", |line| {
         line["trigger"] == "fail" && line["outcome"] == "error"
