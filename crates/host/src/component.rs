@@ -8,6 +8,7 @@ use crate::queue::{Queue, Turn};
 use crate::setting::Setting;
 use crate::share::Share;
 use crate::usage::Usage;
+use holm_capabilities::stdio::Pipes;
 use holm_capabilities::{Place, State};
 use holm_manifest::{ByteSize, Limits, Manifest, OrNone, Problem, Time};
 use holm_runtime::call::renew;
@@ -240,8 +241,8 @@ impl Component {
         Ok(self.fresh(loaded, place))
     }
 
-    /// The same for a program, with these words as its arguments.
-    pub(crate) async fn take_program(
+    /// The same for a program that is called as a function, with these words as its arguments.
+    pub(crate) async fn take_worded(
         &self,
         loaded: &Loaded,
         turn: &Turn,
@@ -251,6 +252,22 @@ impl Component {
         let mut wasi = WasiCtxBuilder::new();
         wasi.arg(&*self.name).args(words);
         Ok(self.fresh_with(loaded, place, wasi))
+    }
+
+    /// A fresh instance of a program for one event, whose standard input and output are these pipes.
+    pub(crate) async fn take_program(
+        &self,
+        loaded: &Loaded,
+        turn: &Turn,
+        wasi: WasiCtxBuilder,
+        pipes: Pipes,
+    ) -> Result<wasmtime::Result<Instance>, PoolFull> {
+        let place = self.place(loaded, turn).await?;
+        let budget = self.share.budget(Budget::new(self.allowance()));
+        let core = Core::new(self.name.clone(), budget, &self.setting.watch);
+        let form = loaded.prepared.artifact.form();
+        let state = State::program(&loaded.grants, core, wasi, form, pipes);
+        Ok(state.and_then(|state| Instance::of(loaded, state, place)))
     }
 
     /// Takes a place in the pool of instances, at once or in turn.
@@ -301,13 +318,7 @@ impl Component {
         wasi: WasiCtxBuilder,
     ) -> wasmtime::Result<Instance> {
         let budget = self.share.budget(Budget::new(self.allowance()));
-        let state = self.state_with(loaded, budget, wasi)?;
-        Ok(Instance {
-            store: loaded.prepared.store(state)?,
-            proxy: None,
-            served: 0,
-            place,
-        })
+        Instance::of(loaded, self.state_with(loaded, budget, wasi)?, place)
     }
 
     /// What an instance may use on this host.

@@ -103,7 +103,7 @@ pub async fn call<A: Account>(call: Call<A>, arguments: Arguments) -> Result<Ret
 
 /// Calls the function that a program is, with these words as its arguments.
 pub async fn run_program<A: Account>(call: Call<A>, words: &[String]) -> Result<Returned, Refused> {
-    let instance = call.component.take_program(&call.loaded, &call.turn, words);
+    let instance = call.component.take_worded(&call.loaded, &call.turn, words);
     let instance = taken(instance.await)?;
     let nothing = Arguments::Read(serde_json::Value::Array(Vec::new()));
     in_instance(call, instance, nothing).await
