@@ -29,6 +29,9 @@ const RUNTIME: &str = include_str!("runtime.js");
 const KEYVALUE: &str = include_str!("../../../../wit/wasi-keyvalue@0.2.0-draft2/store.wit");
 const CONFIG: &str = include_str!("../../../../wit/wasi-config@0.2.0-rc.1/store.wit");
 
+/// How the line begins that imports the user's script.
+const SCRIPT: &str = "import * as script from ";
+
 /// Files of a project beside its sources that its build depends on.
 const BESIDE: [&str; 3] = ["package.json", "package-lock.json", "tsconfig.json"];
 
@@ -60,10 +63,25 @@ pub fn is_outdated(component: &Component, manifest: &Manifest) -> bool {
     };
     let made = modified(&component.source.value.resolve(&manifest.dir));
     let Some(made) = made else { return true };
+    // Granted by a flag, or written by an older Holm.
+    let folder = ComponentSource::build_folder(script, &manifest.dir);
+    let main = Bindings::of(component).main(script);
+    let is_as = |name: &str, text: &str| {
+        fs::read_to_string(folder.join(name))
+            .is_ok_and(|is| without_script(&is).eq(without_script(text)))
+    };
+    if !is_as("main.js", &main) || !is_as("runtime.js", RUNTIME) || !is_as("build.mjs", BUILD) {
+        return true;
+    }
     let sources = sources(script, manifest);
     sources
         .iter()
         .any(|path| is_newer(&manifest.dir.join(path), made))
+}
+
+/// The lines of a generated file but for where the script lies: a folder may be moved.
+fn without_script(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| !line.starts_with(SCRIPT))
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {
@@ -171,9 +189,8 @@ impl Bindings {
     fn main(&self, source: &Path) -> String {
         let quoted = |text: &str| serde_json::Value::from(text).to_string();
         let source = quoted(&source.display().to_string());
-        let mut imports = format!(
-            "import {{ serve, Store }} from \"./runtime.js\";\nimport * as script from {source};\n"
-        );
+        let mut imports =
+            format!("import {{ serve, Store }} from \"./runtime.js\";\n{SCRIPT}{source};\n");
         let mut entries = Vec::new();
         if self.variables {
             imports += "import { getAll } from \"wasi:config/store@0.2.0-rc.1\";\n";
@@ -266,7 +283,13 @@ mod tests {
         let file = fs::File::create(&made).unwrap();
         let later = SystemTime::now() + Duration::from_secs(60);
         file.set_modified(later).unwrap();
+        fs::write(dir.join("src/index.ts"), "").unwrap();
+        let folder = made.parent().unwrap();
+        write(component, Path::new("src/index.ts"), &manifest, folder).unwrap();
         assert!(!is_outdated(component, &manifest));
+        // Built with other grants, as by a flag.
+        let granted = self::manifest(dir, "grants = { config = { a = \"b\" } }\n");
+        assert!(is_outdated(&granted.components[0], &granted));
         let newer = later + Duration::from_secs(1);
         let touch = |path: &str| {
             let file = fs::File::create(dir.join(path)).unwrap();
