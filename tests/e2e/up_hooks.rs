@@ -149,12 +149,38 @@ fn apps_of_a_folder_begin_and_end_too() {
     let broken = app("[[start]]\ncomponent = \"tool\"\nargs = [\"exit\", \"1\"]");
     broken.edit("name = \"shop\"", "name = \"broken\"");
     broken.edit("route = \"/...\"", "route = \"/broken\"");
+    let refused = app("[[start]]\ncomponent = \"tool\"\nargs = [\"write\", \"/out/began\", \"yes\"]");
+    refused.edit("name = \"shop\"", "name = \"too-late\"");
+    let second = app(
+        "[[stop]]\ncomponent = \"tool\"\nargs = [\"write\", \"/out/ended\", \"yes\"]\n\n\
+         [[start]]\ncomponent = \"tool\"",
+    );
+    second.edit("name = \"shop\"", "name = \"second\"");
+    second.edit("route = \"/...\"", "route = \"/second\"");
     scratch.dir("apps");
-    for (name, app) in [("shop", &source), ("broken", &broken)] {
-        std::os::unix::fs::symlink(app.dir().path(), scratch.join("apps").join(name)).unwrap();
+    let link = |name: &str| scratch.join("apps").join(name);
+    for (name, app) in [
+        ("shop", &source),
+        ("broken", &broken),
+        ("too-late", &refused),
+        ("second", &second),
+    ] {
+        std::os::unix::fs::symlink(app.dir().path(), link(name)).unwrap();
     }
+    // To check is not to serve.
+    let checked = holm().args(["check", "--apps", "apps"]).dir(scratch.path());
+    checked.run().is(2).says("both have the route `/...`");
+    assert!(!source.dir().join("out/began").exists());
     let server = Server::up(["--apps", "apps"], scratch.path());
     assert_eq!(source.dir().read("out/began"), "yes");
+    server.wait_for("both have the route `/...`");
+    assert!(!refused.dir().join("out/began").exists(), "begun in vain");
+    // One that is removed ends at once.
+    std::fs::remove_file(link("second")).unwrap();
+    server.wait_for("removed second");
+    until("the end of the app", || {
+        second.dir().join("out/ended").exists().then_some(())
+    });
     assert_eq!(server.get("/").text(), "served");
     server.wait_for("the start of `broken` failed");
     assert_eq!(

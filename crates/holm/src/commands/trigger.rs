@@ -1,6 +1,7 @@
 //! `holm trigger`: does by hand, once, what an app would do by itself.
 
 use super::apps::client::{Client, Failed};
+use super::apps::path;
 use crate::{exit, out, report};
 use holm_host::apps::Apps;
 use holm_host::log_writer::{Form, LogWriter};
@@ -10,6 +11,7 @@ use holm_host::shelf::Shelf;
 use holm_host::triggers::http::AccessSink;
 use holm_manifest::Parser;
 use holm_runtime::lanes::Lanes;
+use holm_runtime::limits::Limit;
 use holm_runtime::pools::PoolSize;
 use holm_runtime::{Error, Watch};
 use http::Method;
@@ -69,8 +71,8 @@ pub fn run(args: Args) -> ExitCode {
 
 /// A guest that has exited keeps its code.
 fn code(error: &Error) -> ExitCode {
-    match error.exit.and_then(|code| u8::try_from(code).ok()) {
-        Some(code) => ExitCode::from(code),
+    match error.exit {
+        Some(code) => ExitCode::from((code & 0xff) as u8),
         None => exit::code(error),
     }
 }
@@ -78,12 +80,12 @@ fn code(error: &Error) -> ExitCode {
 /// Has it done by a server.
 fn by_server(args: &Args, address: &str, payload: Option<Value>) -> Result<ExitCode, Failed> {
     let client = Client::new(Some(address), args.admin_token_file.as_deref())?;
-    let app = match args.app.to_str().filter(|app| *app != ".") {
-        Some(app) => app.to_owned(),
-        None => only(&client.call(Method::GET, "/v1/apps", None)?)?,
+    let app = match &*args.app.to_string_lossy() {
+        app if app != "." => app.to_owned(),
+        _ => only(&client.call(Method::GET, "/v1/apps", None)?)?,
     };
     let job = percent_encoding::utf8_percent_encode(&args.name, percent_encoding::NON_ALPHANUMERIC);
-    let path = format!("/v1/apps/{app}/jobs/{job}");
+    let path = path(&app, &format!("/jobs/{job}"));
     let body = payload.map(|payload| ("application/json", payload.to_string().into_bytes()));
     let said = client.send(Method::POST, &path, body)?;
     if said["ok"] == true {
@@ -92,7 +94,11 @@ fn by_server(args: &Args, address: &str, payload: Option<Value>) -> Result<ExitC
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let error = &said["error"];
+    Err(of_server(&said["error"]).into())
+}
+
+/// An error, as the server that had it would have told it.
+fn of_server(error: &Value) -> Error {
     let message = error["message"].as_str().unwrap_or("the job failed");
     let made = match error["kind"].as_str() {
         Some("yours") => Error::yours(message),
@@ -103,10 +109,11 @@ fn by_server(args: &Args, address: &str, payload: Option<Value>) -> Result<ExitC
     let help = error["help"].as_array().into_iter().flatten();
     let help = help.filter_map(Value::as_str);
     let mut made = help.fold(made, |error, help| error.help(help));
-    made.exit = error["exit_code"]
-        .as_i64()
-        .and_then(|code| i32::try_from(code).ok());
-    Err(made.into())
+    let limit = error["limit"].as_str();
+    made.limit = limit.and_then(|name| Limit::ALL.iter().find(|l| l.name() == name).copied());
+    let code = error["exit_code"].as_i64();
+    made.exit = code.and_then(|code| i32::try_from(code).ok());
+    made
 }
 
 /// The name of the one app that a server has.

@@ -58,6 +58,9 @@ fn about(error: &Error) -> Value {
         Kind::Ours => "ours",
     };
     let mut said = json!({ "kind": kind, "message": error.to_string(), "help": error.help });
+    if let Some(limit) = error.limit {
+        said["limit"] = limit.name().into();
+    }
     if let Some(code) = error.exit {
         said["exit_code"] = code.into();
     }

@@ -4,11 +4,10 @@ use crate::app::App;
 use crate::jobs::{Job, When};
 use holm_manifest::{Problem, Problems};
 use std::sync::Arc;
+use std::time::Duration;
 
-/// Whether a version wants something done before it is served.
-pub(super) fn has_start(app: &App) -> bool {
-    app.jobs.iter().any(|job| matches!(job.when, When::Start))
-}
+/// So long the end of an app that was removed waits for its requests.
+const LAST_REQUESTS: Duration = Duration::from_secs(30);
 
 /// Whether an app wants something done at its end.
 pub(super) fn has_stop(app: &App) -> bool {
@@ -42,6 +41,15 @@ fn failed(app: &App, hook: &Job, error: &holm_runtime::Error) -> Problems {
         problem.note(help.clone())
     });
     all.in_source(&app.manifest.source)
+}
+
+/// Waits for the last requests of an app that was removed, and does what it wants done at its end; not
+/// if it takes requests again, because it could not be removed.
+pub(super) async fn leave(app: Arc<App>) {
+    app.standing.drain(LAST_REQUESTS).await;
+    if app.standing.is_drained() {
+        stop(app).await;
+    }
 }
 
 /// Does what an app wants done at its end; one that fails keeps nobody from the next.

@@ -90,7 +90,13 @@ impl Apps {
         Ok(self.succession(app))
     }
 
-    /// Does what a version wants done before it is served, or says what of it failed.
+    /// Whether [`put`](Self::put) would take an app now: neither its name nor a route of it is another's.
+    pub fn check(&self, app: &App) -> Result<()> {
+        self.all().check(app)
+    }
+
+    /// Does what a version wants done before it is served, or says what of it failed. What the host would
+    /// not take is told by [`check`](Self::check) first.
     pub async fn start(&self, app: &Arc<App>) -> std::result::Result<(), Problems> {
         hooks::start(app).await
     }
@@ -130,28 +136,33 @@ impl Apps {
         Ok(old)
     }
 
-    /// Adds many apps in one step; gives those that were refused.
-    pub fn put_all(&self, apps: impl IntoIterator<Item = Arc<App>>) -> Vec<(Arc<str>, Error)> {
-        let mut all = self.all();
-        let mut refused = Vec::new();
-        for app in apps {
-            match all.put(app.clone()) {
-                Ok(_) => self.jobs.begin(&app),
-                Err(error) => refused.push((app.name.clone(), error)),
-            }
-        }
-        self.publish(&all);
-        refused
+    /// Adds many apps in one step, each once it has `begun`; says of each why it was refused, if it was.
+    pub fn put_all<E: From<Error>>(
+        &self,
+        apps: impl IntoIterator<Item = Arc<App>>,
+        begun: impl Fn(&Arc<App>) -> std::result::Result<(), E>,
+    ) -> Vec<std::result::Result<(), E>> {
+        let put = |app: Arc<App>| {
+            self.check(&app)?;
+            // A guest is at work here: nothing is held meanwhile.
+            begun(&app)?;
+            self.all().put(app.clone())?;
+            self.jobs.begin(&app);
+            Ok(())
+        };
+        let done = apps.into_iter().map(put).collect();
+        self.publish(&self.all());
+        done
     }
 
-    /// Removes an app; requests in flight finish.
+    /// Removes an app; requests in flight finish, and what it wants done at its end follows.
     pub fn remove(&self, name: &str) -> Option<Arc<App>> {
         let mut all = self.all();
         let old = all.remove(name)?;
         self.jobs.end(name);
         self.publish(&all);
         if hooks::has_stop(&old) {
-            self.jobs.work(hooks::stop(old.clone()));
+            self.jobs.work(hooks::leave(old.clone()));
         }
         Some(old)
     }
@@ -237,9 +248,8 @@ impl All {
         Some(old)
     }
 
-    fn put(&mut self, app: Arc<App>) -> Result<Option<Arc<App>>> {
-        let old = self.apps.get(&app.name).cloned();
-        if let Some(old) = &old
+    fn check(&self, app: &App) -> Result<()> {
+        if let Some(old) = self.apps.get(&app.name)
             && old.manifest.source.path != app.manifest.source.path
         {
             return Err(Error::yours(format!(
@@ -250,6 +260,12 @@ impl All {
             ))
             .help("give one of them another `name`"));
         }
+        self.claims.check(app)
+    }
+
+    fn put(&mut self, app: Arc<App>) -> Result<Option<Arc<App>>> {
+        self.check(&app)?;
+        let old = self.apps.get(&app.name).cloned();
         self.claims.claim(&app)?;
         if let Some(old) = &old {
             self.claims.release_but(old, &app);
