@@ -63,6 +63,10 @@ pub struct Place {
     pub stores: Arc<[holm_manifest::Store]>,
     /// Open stores, shared by all components of the app.
     pub shared: Arc<crate::keyvalue::Stores>,
+    /// The brokers that the manifest declares, by name.
+    pub brokers: Arc<[holm_manifest::Store]>,
+    /// Open brokers, shared as the stores are.
+    pub messages: Arc<crate::messaging::Brokers>,
 }
 
 /// One kind of outside. The implementing type is what one component was granted of it; it is made

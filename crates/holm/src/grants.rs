@@ -34,6 +34,9 @@ pub struct GrantFlags {
     /// A key-value store by name
     #[arg(long, value_name = "STORE")]
     pub keyvalue: Vec<String>,
+    /// A broker of messages by name
+    #[arg(long, value_name = "BROKER")]
+    pub messaging: Vec<String>,
     /// A SQLite database by the name of its store
     #[arg(long, value_name = "STORE")]
     pub sqlite: Vec<String>,
@@ -171,6 +174,9 @@ impl GrantFlags {
         if !self.keyvalue.is_empty() {
             add("keyvalue", list(&self.keyvalue));
         }
+        if !self.messaging.is_empty() {
+            add("messaging", list(&self.messaging));
+        }
         let mut config = Vec::new();
         for text in &self.config {
             let Some((key, value)) = text.split_once('=') else {
@@ -234,6 +240,10 @@ impl GrantFlags {
                 keyvalue: one(t),
                 ..none()
             }),
+            of("messaging", &self.messaging, &|t| GrantFlags {
+                messaging: one(t),
+                ..none()
+            }),
             of("sqlite", &self.sqlite, &|t| GrantFlags {
                 sqlite: one(t),
                 ..none()
@@ -281,6 +291,8 @@ pub fn place_here(state: Option<PathBuf>) -> Place {
         base,
         stores: Arc::from(Vec::new()),
         shared: Arc::default(),
+        brokers: Arc::from(Vec::new()),
+        messages: Arc::default(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::beside::Siblings;
 use crate::component::{Component, Loaded};
-use crate::jobs::{self, Job};
+use crate::jobs::{self, Job, Listener};
 use crate::linked::place_of;
 use crate::routing::{may_send, routes, siblings};
 use crate::setting::Setting;
@@ -13,6 +13,7 @@ use crate::triggers::call::Calls;
 use crate::triggers::http::{AccessSink, Fixed, Metadata, StaticFiles};
 use crate::usage::Sum;
 use holm_capabilities::keyvalue::Stores;
+use holm_capabilities::messaging::Brokers;
 use holm_capabilities::{Place, State};
 use holm_manifest::{Manifest, Problem, Problems, Span, Vocabulary};
 use holm_runtime::Error;
@@ -26,6 +27,7 @@ pub fn vocabulary() -> Vocabulary {
         grants: holm_capabilities::fragments(),
         triggers: crate::triggers::fragments(),
         stores: holm_capabilities::store_fragments(),
+        brokers: holm_capabilities::broker_fragments(),
     }
 }
 
@@ -42,6 +44,8 @@ pub struct App {
     pub routes: Vec<Route>,
     /// What it does by itself, in the manifest's order.
     pub jobs: Vec<Arc<Job>>,
+    /// What of it is given messages, in the manifest's order.
+    pub listeners: Vec<Arc<Listener>>,
     /// Components that only others of the app call, and where that was written.
     private: Vec<(Arc<Component>, Span)>,
     /// Its components as they reach each other.
@@ -55,6 +59,7 @@ pub struct App {
     /// Whose work its requests are, in the lanes.
     pub tenant: Arc<Tenant>,
     stores: Arc<Stores>,
+    brokers: Arc<Brokers>,
 }
 
 /// A route and what answers it.
@@ -138,11 +143,13 @@ impl App {
             .into_iter()
             .map(|(named, span)| (named.component, span));
         let jobs = jobs::of(&manifest, &components, place, &mut problems);
+        let listeners = jobs::listeners(&manifest, &components, place, &jobs, &mut problems);
         let app = App {
             name,
             components,
             routes,
             jobs,
+            listeners,
             private: private.collect(),
             siblings,
             server_timing: manifest.serve.server_timing,
@@ -151,6 +158,7 @@ impl App {
             tenant,
             manifest: manifest.clone(),
             stores: place.shared.clone(),
+            brokers: place.messages.clone(),
         };
         (app, Problems::new(manifest.source.clone(), problems))
     }
@@ -172,6 +180,12 @@ impl App {
             let same = old.components.iter().find(|c| c.name == component.name);
             if let Some(old) = same {
                 component.succeed(old);
+            }
+        }
+        for listener in &mut self.listeners {
+            let same = old.listeners.iter().find(|l| l.name == listener.name);
+            if let (Some(old), Some(listener)) = (same, Arc::get_mut(listener)) {
+                listener.counts = old.counts.clone();
             }
         }
     }
@@ -223,6 +237,11 @@ impl App {
         &self.stores
     }
 
+    /// Its open brokers.
+    pub(crate) fn brokers(&self) -> &Arc<Brokers> {
+        &self.brokers
+    }
+
     fn load_components(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         for component in &self.components {
@@ -237,6 +256,7 @@ impl App {
             }
         }
         problems.extend(self.jobs.iter().filter_map(|job| job.check()));
+        problems.extend(self.listeners.iter().filter_map(|l| l.check()));
         problems
     }
 

@@ -16,6 +16,8 @@ fn granted(value: Option<&Value>) -> Result<Config, holm_manifest::Problem> {
         state: "/nowhere/.holm".into(),
         stores: Arc::default(),
         shared: Arc::new(Stores::default()),
+        brokers: Default::default(),
+        messages: Default::default(),
     };
     Config::granted(value, &place)
 }

@@ -10,6 +10,8 @@ fn granted(variables: Vec<(&str, Value)>) -> Result<Environment, Problem> {
         state: "/".into(),
         stores: [].into(),
         shared: Default::default(),
+        brokers: Default::default(),
+        messages: Default::default(),
     };
     Environment::granted(Some(&Value::table(variables)), &place)
 }

@@ -11,6 +11,8 @@ fn place(base: &Path) -> Place {
         state: base.join(".holm"),
         stores: [].into(),
         shared: Default::default(),
+        brokers: Default::default(),
+        messages: Default::default(),
     }
 }
 

@@ -40,6 +40,8 @@ fn place(stores: &[(&str, Value)]) -> Place {
         state: "/nowhere/.holm".into(),
         stores: stores.collect(),
         shared: Arc::new(Stores::default()),
+        brokers: Default::default(),
+        messages: Default::default(),
     }
 }
 

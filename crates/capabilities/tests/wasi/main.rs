@@ -29,6 +29,8 @@ fn grants(base: &Path, grants: &[(&str, Value)]) -> Grants {
         state: base.join(".holm"),
         stores: [].into(),
         shared: Default::default(),
+        brokers: Default::default(),
+        messages: Default::default(),
     };
     let grants: Vec<Grant> = grants
         .iter()

@@ -27,7 +27,7 @@ struct Kept {
 impl Keeper {
     /// This version is served from now on, in the place of the one of its name.
     pub fn begin(&self, app: &Arc<App>) {
-        if app.jobs.is_empty() {
+        if app.jobs.is_empty() && app.listeners.is_empty() {
             return self.end(&app.name);
         }
         let mut kept = self.kept();
@@ -72,6 +72,13 @@ impl Keeper {
                 let kept = by_the_clock(app, job, work, ended.clone());
                 ended.run_until_cancelled(kept).await;
             });
+        }
+        for listener in &app.listeners {
+            let listening = listener
+                .clone()
+                .listen(app.clone(), self.work.clone(), token.clone());
+            // It ends soon after its version has, and gives back what it still takes until then.
+            self.work.spawn(listening);
         }
         token.drop_guard()
     }

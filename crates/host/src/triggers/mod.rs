@@ -4,6 +4,10 @@ pub mod call;
 pub mod cron;
 pub mod http;
 pub mod mcp;
+pub mod message;
+pub mod mqtt;
+pub mod redis;
+pub mod watch;
 
 use holm_manifest::Fragment;
 
@@ -14,5 +18,9 @@ pub fn fragments() -> Vec<Fragment> {
         call::config::fragment(),
         mcp::config::fragment(),
         cron::config::fragment(),
+        message::fragment(),
+        redis::fragment(),
+        mqtt::fragment(),
+        watch::fragment(),
     ]
 }
