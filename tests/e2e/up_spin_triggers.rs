@@ -162,7 +162,7 @@ fn an_app_of_spins_with_both() {
     assert_eq!(server.terminate(), 0);
     // Its equal of ours.
     let imported = holm()
-        .args(["import", "spin.toml"])
+        .args(["import", "spin.toml", "-o", "holm.toml"])
         .dir(app.dir().path())
         .run();
     imported.is(0);

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use holm_manifest::{ByteSize, Problem};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -28,7 +28,8 @@ pub struct Brokers(Mutex<BTreeMap<(String, Setup), Arc<Named>>>);
 pub struct Named {
     name: Arc<str>,
     setup: Setup,
-    broker: Result<Arc<dyn Broker>, Fault>,
+    /// Opened when it is first needed: some libraries want a runtime for that.
+    broker: OnceLock<Result<Arc<dyn Broker>, Fault>>,
     places: Semaphore,
 }
 
@@ -67,7 +68,17 @@ impl Brokers {
 
 impl Named {
     fn new(name: &str, setup: Setup) -> Self {
-        let broker: Result<Arc<dyn Broker>, Fault> = match &setup.carrier {
+        Named {
+            name: name.into(),
+            places: Semaphore::new(setup.in_flight as usize),
+            setup,
+            broker: OnceLock::new(),
+        }
+    }
+
+    fn open(&self) -> Result<Arc<dyn Broker>, Fault> {
+        let name = &*self.name;
+        match &self.setup.carrier {
             Carrier::Memory { limit } => Ok(Arc::new(Memory::new(name, *limit))),
             Carrier::Nats {
                 url,
@@ -89,19 +100,13 @@ impl Named {
             }
             #[cfg(not(feature = "mqtt"))]
             Carrier::Mqtt(_) => Err(Fault::other("this build of Holm has no MQTT")),
-        };
-        Named {
-            name: name.into(),
-            places: Semaphore::new(setup.in_flight as usize),
-            setup,
-            broker,
         }
     }
 
     /// One that is no server's, for what comes as messages do.
     pub fn over(name: &str, broker: Arc<dyn Broker>) -> Self {
         Named {
-            broker: Ok(broker),
+            broker: OnceLock::from(Ok(broker)),
             ..Named::new(name, Setup::memory())
         }
     }
@@ -140,7 +145,8 @@ impl Named {
     }
 
     fn broker(&self) -> Result<&Arc<dyn Broker>, Fault> {
-        self.broker.as_ref().map_err(Clone::clone)
+        let opened = self.broker.get_or_init(|| self.open());
+        opened.as_ref().map_err(Clone::clone)
     }
 
     /// Whether the topic and the message are such as it carries.

@@ -26,13 +26,13 @@ pub(super) fn draft(linker: &mut Linker<State>) -> Result<()> {
         async value "[constructor]message" = types::HostMessage::new { a };
         async value "[method]message.topic" = types::HostMessage::topic { a };
         async value "[method]message.content-type" = types::HostMessage::content_type { a };
-        async value "[method]message.set-content-type" = types::HostMessage::set_content_type { a, b };
+        async unit "[method]message.set-content-type" = types::HostMessage::set_content_type { a, b };
         async value "[method]message.data" = types::HostMessage::data { a };
-        async value "[method]message.set-data" = types::HostMessage::set_data { a, b };
+        async unit "[method]message.set-data" = types::HostMessage::set_data { a, b };
         async value "[method]message.metadata" = types::HostMessage::metadata { a };
-        async value "[method]message.add-metadata" = types::HostMessage::add_metadata { a, b, c };
-        async value "[method]message.set-metadata" = types::HostMessage::set_metadata { a, b };
-        async value "[method]message.remove-metadata" = types::HostMessage::remove_metadata { a, b };
+        async unit "[method]message.add-metadata" = types::HostMessage::add_metadata { a, b, c };
+        async unit "[method]message.set-metadata" = types::HostMessage::set_metadata { a, b };
+        async unit "[method]message.remove-metadata" = types::HostMessage::remove_metadata { a, b };
     });
     cross!(linker, "wasi:messaging/producer", "@0.2.0-draft", (), view, {
         async value "send" = producer::Host::send { a, b, c };
@@ -40,8 +40,8 @@ pub(super) fn draft(linker: &mut Linker<State>) -> Result<()> {
     cross!(linker, "wasi:messaging/request-reply", "@0.2.0-draft", (), view, {
         drop async "request-options" Options = request_reply::HostRequestOptions::drop;
         async value "[constructor]request-options" = request_reply::HostRequestOptions::new {};
-        async value "[method]request-options.set-timeout-ms" = request_reply::HostRequestOptions::set_timeout_ms { a, b };
-        async value "[method]request-options.set-expected-replies" = request_reply::HostRequestOptions::set_expected_replies { a, b };
+        async unit "[method]request-options.set-timeout-ms" = request_reply::HostRequestOptions::set_timeout_ms { a, b };
+        async unit "[method]request-options.set-expected-replies" = request_reply::HostRequestOptions::set_expected_replies { a, b };
         async value "request" = request_reply::Host::request { a, b, c, d };
         async value "reply" = request_reply::Host::reply { a, b };
     });
