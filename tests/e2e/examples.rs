@@ -266,6 +266,48 @@ fn the_page_of_cron() {
 }
 
 #[test]
+fn the_pages_of_messages() {
+    for (path, file, lab) in [
+        ("docs/triggers/message.md", "orders.wasm", "message-lab"),
+        ("docs/triggers/redis.md", "orders.wasm", "spin-sdk-redis"),
+        ("docs/triggers/mqtt.md", "readings.wasm", "mqtt-lab"),
+        ("docs/triggers/watch.md", "audit.wasm", "watch-lab"),
+    ] {
+        let scratch = clone();
+        let text = std::fs::read_to_string(repo().join(path)).unwrap();
+        let (_, rest) = text.split_once("```toml\n").expect("its manifest");
+        let manifest = rest.split("```").next().unwrap();
+        let manifest = match lab {
+            // The guest can more than the page asks for.
+            "message-lab" => manifest.replace(
+                "orders.wasm\"\n",
+                "orders.wasm\"\ngrants.keyvalue = [\"default\"]\n",
+            ),
+            _ => manifest.to_owned(),
+        };
+        scratch.write("shop/holm.toml", format!("name = \"shop\"\n\n{manifest}"));
+        symlink(guest(lab), scratch.join("shop").join(file)).unwrap();
+        holm()
+            .args(["check", "shop"])
+            .dir(scratch.path())
+            .run()
+            .is(0);
+        page(path, &scratch);
+    }
+}
+
+#[test]
+fn the_page_of_blobs() {
+    let scratch = clone();
+    let text = std::fs::read_to_string(repo().join("docs/capabilities/blobs.md")).unwrap();
+    let (_, rest) = text.split_once("```toml\n").expect("its manifest");
+    scratch.write("gallery/holm.toml", rest.split("```").next().unwrap());
+    symlink(guest("blob-lab"), scratch.join("gallery/web.wasm")).unwrap();
+    scratch.write("holm.png", vec![0x89; 4096]);
+    page("docs/capabilities/blobs.md", &scratch);
+}
+
+#[test]
 fn the_page_of_holm_mcp() {
     let scratch = clone();
     std::fs::copy(guest("greet"), scratch.join("greet.wasm")).unwrap();

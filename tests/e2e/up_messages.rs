@@ -174,6 +174,27 @@ fn is_not_lost_with_the_broker(daemon: &mut Daemon, broker: &str) {
     assert!(server.metric(app.dir(), made).unwrap() >= 2.0);
 }
 
+/// A broker that answers nothing any more: who sends is told so, and what comes after is handled.
+fn may_hang(daemon: &Daemon, broker: &str) {
+    let app = app(broker, "redeliver_after = \"2 s\"");
+    let server = up(&app);
+    send(&server, "work", "before");
+    server.prints("done work before");
+    let failed = "holm_connection_failures_total{capability=\"messaging\"}";
+    let failures = server.metric(app.dir(), failed).unwrap();
+    daemon.hang();
+    let sent = ask(&server, "send", "work", "lost or not", "");
+    let error = sent["error"].as_str().unwrap();
+    assert!(error.contains("cannot be reached"), "{error}");
+    assert!(server.metric(app.dir(), failed).unwrap() > failures);
+    daemon.go_on();
+    until("it takes messages again", || {
+        let sent = ask(&server, "send", "work", "after", "");
+        (sent == json!({"ok": "sent"})).then_some(())
+    });
+    server.prints("done work after");
+}
+
 #[test]
 fn in_memory() {
     works(memory(), true);
@@ -239,6 +260,24 @@ fn mosquitto_may_die() {
 }
 
 #[test]
+fn redis_may_hang() {
+    let daemon = Daemon::start(Kind::Redis);
+    may_hang(&daemon, &plain("redis", &daemon));
+}
+
+#[test]
+fn jetstream_may_hang() {
+    let daemon = Daemon::start(Kind::Nats);
+    may_hang(&daemon, &jetstream(&daemon));
+}
+
+#[test]
+fn mosquitto_may_hang() {
+    let daemon = Daemon::start(Kind::Mosquitto);
+    may_hang(&daemon, &plain("mqtt", &daemon));
+}
+
+#[test]
 fn a_request_has_answers() {
     let (nats, redis) = (Daemon::start(Kind::Nats), Daemon::start(Kind::Redis));
     for broker in [
@@ -292,6 +331,25 @@ fn what_is_not_granted_or_too_large_is_refused() {
 }
 
 #[test]
+fn dead_letters_go_where_nobody_gives_them_up_again() {
+    let app = app(memory(), "");
+    app.edit("dead_letter = \"dead\"", "dead_letter = \"work\"");
+    let refused = app.check();
+    refused.is(2).says("dead letters would come back");
+    app.edit("dead_letter = \"work\"", "dead_letter = \"dead.*\"");
+    app.check().is(2).says("not to a pattern");
+}
+
+/// Sent before anybody could have listened: it is there all the same.
+#[test]
+fn in_memory_the_first_request_may_send() {
+    let app = app(memory(), "");
+    let server = app.up();
+    send(&server, "work", "at once");
+    server.prints("done work at once");
+}
+
+#[test]
 fn the_end_waits_for_what_is_at_work() {
     let app = app(memory(), "");
     let mut server = up(&app);
@@ -321,7 +379,7 @@ fn as_many_at_once_as_the_table_says() {
 }
 
 #[test]
-fn a_component_of_wasmclouds_world() {
+fn a_component_of_wasmclouds_published_crate() {
     let nats = Daemon::start(Kind::Nats);
     for broker in [memory().to_owned(), plain("nats", &nats)] {
         let app = app(&broker, "").and(
@@ -330,7 +388,7 @@ fn a_component_of_wasmclouds_world() {
              [[message]]\nname = \"echo\"\nbroker = \"events\"\ntopic = \"out\"\ncomponent = \"lab\"\n\n\
              [[message]]\nname = \"other\"\nbroker = \"events\"\ntopic = \"echo\"\ncomponent = \"cloud\"\n",
         )
-        .guest("cloud.wasm", "message-lab-wasmcloud");
+        .guest("cloud.wasm", "wasmcloud-messages");
         let server = up(&app);
         for trigger in ["cloud", "echo", "other"] {
             let sample = format!("holm_trigger_connected{{app=\"shop\",trigger=\"{trigger}\"}}");

@@ -1,6 +1,7 @@
 //! What every key-value provider must do: the same cases for each of them.
 
 use holm_capabilities::keyvalue::memory::Memory;
+use holm_capabilities::keyvalue::nats::Nats;
 use holm_capabilities::keyvalue::provider::{Error, From, Page, Provider, Swap};
 use holm_capabilities::keyvalue::redb::Redb;
 use holm_capabilities::keyvalue::redis::Redis;
@@ -10,6 +11,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// How much each store holds.
 const LIMIT: u64 = 64 << 20;
@@ -25,6 +27,12 @@ macro_rules! contract {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
                 super::$case(super::on_redis(None)).await;
+            })*
+        }
+        mod nats {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                super::$case(super::on_nats(None).await).await;
             })*
         }
     };
@@ -74,6 +82,12 @@ fn on_redis(ttl: Option<Duration>) -> Store {
     Arc::new(Redis::open("test", &url, &prefix, ttl, TIMEOUT).unwrap())
 }
 
+async fn on_nats(ttl: Option<Duration>) -> Store {
+    let url = server("HOLM_TEST_NATS");
+    let store = Nats::open("test", &url, &fresh_name(), ttl, TIMEOUT).await;
+    Arc::new(store.unwrap())
+}
+
 contract! { all:
     nothing_is_there_at_first
     a_value_is_what_was_set_last
@@ -82,6 +96,7 @@ contract! { all:
     deleted_is_gone
     pages_cover_all_keys_once_and_in_order
     a_page_begins_where_it_is_asked_to
+    a_cursor_that_nobody_gave_out_is_a_place_like_any
     many_come_back_in_the_order_asked
     many_have_a_limit_together
     of_equal_keys_in_a_batch_the_last_holds
@@ -156,27 +171,36 @@ async fn a_server_of_redis_takes_large_values() {
 }
 
 #[tokio::test]
+async fn a_server_of_nats_says_what_is_too_large() {
+    let store = on_nats(None).await;
+    let error = store.set("key".into(), vec![0; 2 << 20]).await.unwrap_err();
+    assert_eq!(error.told, "the server of store \"test\" refused it");
+    assert_eq!(get(&store, "key").await, None);
+}
+
+#[tokio::test]
 async fn values_end_with_their_time() {
     let ttl = Some(Duration::from_secs(1));
-    let store = on_redis(ttl);
-    set(&store, "set", "1").await;
-    store.increment("n".into(), 1, ANY).await.unwrap();
-    store.swap("swap".into(), None, vec![1]).await.unwrap();
-    store
-        .set_many(vec![("many".into(), vec![1])])
-        .await
-        .unwrap();
-    for key in ["set", "n", "swap", "many"] {
-        // However late: a value that outlasts its time is waited for no longer than the test.
-        while store.exists(key).await.unwrap() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+    for store in [on_redis(ttl), on_nats(ttl).await] {
+        set(&store, "set", "1").await;
+        store.increment("n".into(), 1, ANY).await.unwrap();
+        store.swap("swap".into(), None, vec![1]).await.unwrap();
+        store
+            .set_many(vec![("many".into(), vec![1])])
+            .await
+            .unwrap();
+        for key in ["set", "n", "swap", "many"] {
+            // However late: a value that outlasts its time is waited for no longer than the test.
+            while store.exists(key).await.unwrap() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
         }
+        assert_eq!(
+            store.swap("swap".into(), None, vec![2]).await.unwrap(),
+            Swap::Done
+        );
+        assert_eq!(store.increment("n".into(), 1, ANY).await.unwrap(), 1);
     }
-    assert_eq!(
-        store.swap("swap".into(), None, vec![2]).await.unwrap(),
-        Swap::Done
-    );
-    assert_eq!(store.increment("n".into(), 1, ANY).await.unwrap(), 1);
 }
 
 #[tokio::test]
@@ -194,7 +218,73 @@ async fn a_server_that_is_not_there_is_an_error_in_time() {
         redis.set("key".into(), vec![]).await.unwrap_err();
         redis.increment("key".into(), 1, ANY).await.unwrap_err();
         redis.list_keys(From::Start, 1).await.unwrap_err();
+        let url = format!("nats://{address}");
+        Nats::open("test", &url, "b", None, timeout)
+            .await
+            .unwrap_err();
     }
+}
+
+async fn a_cursor_that_nobody_gave_out_is_a_place_like_any(store: Store) {
+    for key in ["a", "b", "c"] {
+        set(&store, key, "").await;
+    }
+    for (from, keys) in [
+        (From::Skip(u64::MAX), &[][..]),
+        (From::Skip(2), &["c"]),
+        (From::After("a\u{10ffff}".into()), &["b", "c"]),
+        (From::After("*".into()), &["a", "b", "c"]),
+        (From::After(String::new()), &["a", "b", "c"]),
+        (From::After("\0\r\n".into()), &["a", "b", "c"]),
+        (From::After("z".repeat(100_000)), &[]),
+    ] {
+        let shown = format!("{from:.100?}");
+        let page = store.list_keys(from, 10).await.unwrap();
+        assert_eq!(page.keys, keys, "{shown}");
+        assert!(!page.more, "{shown}");
+    }
+}
+
+/// Answers whatever it is asked, and a listing without end: of so many keys of 2000 bytes at once.
+async fn endless() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let (mut asked, mut count) = (Vec::new(), 0);
+        loop {
+            asked.clear();
+            if stream.read_buf(&mut asked).await.unwrap() == 0 {
+                return;
+            }
+            let text = String::from_utf8_lossy(&asked).into_owned();
+            let mut answer = String::new();
+            // A command is a list, whose first word says which.
+            let commands = text.split('*').skip(1);
+            for command in commands.filter(|c| c.starts_with(|c: char| c.is_ascii_digit())) {
+                match command.contains("SCAN") {
+                    true => {
+                        answer += "*2\r\n$1\r\n7\r\n*1000\r\n";
+                        for _ in 0..1000 {
+                            count += 1;
+                            answer += &format!("$2000\r\n{count:02000}\r\n");
+                        }
+                    }
+                    false => answer += "+OK\r\n",
+                }
+            }
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    format!("redis://{address}")
+}
+
+#[tokio::test]
+async fn a_listing_without_end_has_one() {
+    let store = Redis::open("test", &endless().await, "", None, TIMEOUT).unwrap();
+    let listed = store.list_keys(From::Skip(u64::MAX), 10).await;
+    let told = listed.unwrap_err().told;
+    assert!(told.starts_with("a list of keys of "), "{told}");
 }
 
 async fn keys_are_told_apart_by_their_bytes(store: Store) {
@@ -653,11 +743,13 @@ proptest! {
     #[test]
     fn a_server_is_a_map(steps in proptest::collection::vec(step(), 0..40)) {
         runtime().block_on(async {
-            let (store, mut model) = (on_redis(None), Model::new());
-            for step in steps {
-                agree(&store, &mut model, step).await;
+            for store in [on_redis(None), on_nats(None).await] {
+                let mut model = Model::new();
+                for step in steps.clone() {
+                    agree(&store, &mut model, step).await;
+                }
+                all_there(&store, &model).await;
             }
-            all_there(&store, &model).await;
         });
     }
 

@@ -1,5 +1,6 @@
 //! Everything in the WIT packages under `wit/` is linked, with the types that are written there.
 
+use holm_capabilities::blobs::Blobs;
 use holm_capabilities::config::Config;
 use holm_capabilities::keyvalue::KeyValue;
 use holm_capabilities::llm::Llm;
@@ -59,9 +60,9 @@ fn links_in<C: Capability>(eras: &[Era], package: &str, interfaces: &[&str]) {
         C::link_component(&mut linker, era).unwrap();
         linker.instantiate_pre(&component).unwrap();
     }
-    // What is linked is what the capability says of itself.
-    for import in imports {
-        let (name, version) = import.split_once('@').unwrap_or((&import, ""));
+    // What is linked is what the capability says of itself; types alone are not linked.
+    for import in imports.iter().filter(|name| !name.ends_with("-types")) {
+        let (name, version) = import.split_once('@').unwrap_or((import, ""));
         let interface = C::ABOUT.interfaces.iter().find(|i| i.name == name).unwrap();
         assert!(
             interface.versions.contains(&version),
@@ -92,6 +93,29 @@ fn keyvalue_draft2() {
             "wasi:keyvalue/store@0.2.0-draft2",
         ],
     );
+}
+
+/// The types that it is about come with the engine's own `wasi:io`.
+#[test]
+fn blobstore_draft() {
+    let mut config = wasmtime::Config::new();
+    config.wasm_component_model_async(true);
+    let engine = Engine::new(&config).unwrap();
+    let interfaces = [
+        "wasi:blobstore/blobstore@0.2.0-draft",
+        "wasi:blobstore/container@0.2.0-draft",
+        "wasi:blobstore/types@0.2.0-draft",
+    ];
+    let guest = guest("wasi-blobstore@0.2.0-draft", &interfaces);
+    let component = Component::new(&engine, guest).unwrap();
+    for era in [Era::P2, Era::P3] {
+        let mut linker: Linker<State> = Linker::new(&engine);
+        holm_capabilities::link_component(&mut linker, era).unwrap();
+        linker.instantiate_pre(&component).unwrap();
+    }
+    let known: Vec<_> = Blobs::ABOUT.interfaces.iter().map(|one| one.name).collect();
+    let named = interfaces.map(|name| name.split('@').next().unwrap());
+    assert_eq!(known, named);
 }
 
 #[test]
@@ -143,6 +167,17 @@ fn the_data_of_spin_2() {
         Llm::link_component(&mut linker, era).unwrap();
         linker.instantiate_pre(&component).unwrap();
     }
+}
+
+/// What Spin's first SDKs import.
+#[test]
+fn the_data_of_spin_before_it_had_versions() {
+    links::<Sqlite>("fermyon-spin", &["fermyon:spin/sqlite"]);
+    let types = "fermyon:spin/redis-types";
+    links::<Redis>("fermyon-spin", &["fermyon:spin/redis", types]);
+    let types = "fermyon:spin/rdbms-types";
+    links::<Postgres>("fermyon-spin", &["fermyon:spin/postgres", types]);
+    links::<Mysql>("fermyon-spin", &["fermyon:spin/mysql", types]);
 }
 
 #[test]

@@ -25,6 +25,7 @@ mod parse;
 mod pattern;
 mod problem;
 mod problems;
+mod proxies;
 mod quantity;
 mod redacted;
 mod render;
@@ -42,14 +43,17 @@ mod vocabulary;
 mod write;
 
 pub use bytes::ByteSize;
-pub use find::find;
+pub use find::{find, find_script};
 pub use limits::{AppBounds, AppLimits, Limits};
-pub use manifest::{Build, Component, ComponentSource, Grant, Import, Manifest, Store, Trigger};
+pub use manifest::{
+    Build, Component, ComponentSource, Grant, Import, Manifest, Store, Trigger, is_script,
+};
 pub use nearest::nearest;
 pub use or_none::OrNone;
 pub use parse::{Parser, parse};
 pub use problem::{Problem, Severity};
 pub use problems::Problems;
+pub use proxies::{Proxies, ProxyHeader};
 pub use quantity::Unreadable;
 pub use redacted::Redacted;
 pub use schema::schema;

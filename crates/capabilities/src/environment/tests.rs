@@ -11,7 +11,6 @@ fn granted(variables: Vec<(&str, Value)>) -> Result<Environment, Problem> {
         stores: [].into(),
         shared: Default::default(),
         brokers: Default::default(),
-        messages: Default::default(),
     };
     Environment::granted(Some(&Value::table(variables)), &place)
 }

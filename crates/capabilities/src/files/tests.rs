@@ -12,7 +12,6 @@ fn place(base: &Path) -> Place {
         stores: [].into(),
         shared: Default::default(),
         brokers: Default::default(),
-        messages: Default::default(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which stores there are: what the manifest declares of them, and the ones that are open.
 
 use super::memory::Memory;
+use super::nats::Nats;
 use super::provider::{Error, Provider};
 use super::redb::Redb;
 use super::redis::Redis;
@@ -44,6 +45,11 @@ impl Stores {
                 )));
             }
             setup = Setup::read(&declared.value)?;
+            if matches!(setup, Setup::Nats { bucket: None, .. }) && name.contains('.') {
+                return Err(Problem::error(format!(
+                    "store `{name}` needs a `bucket`: no bucket's name has a `.`"
+                )));
+            }
         }
         if let Setup::Redb { path, .. } = &mut setup {
             let file = match path.take() {
@@ -85,9 +91,9 @@ impl Store {
         self.provider.get().map(|provider| self.told(provider))
     }
 
-    /// With those behind it who watch; a store that nobody watches is as it is.
+    /// With those behind it who watch; a store that no trigger watches is as it is.
     fn told(&self, provider: &Arc<dyn Provider>) -> Arc<dyn Provider> {
-        match self.changes.get().filter(|told| told.receiver_count() > 0) {
+        match self.changes.get() {
             None => provider.clone(),
             Some(changes) => Arc::new(Watched {
                 store: provider.clone(),
@@ -96,12 +102,10 @@ impl Store {
         }
     }
 
-    /// From now on, what guests change.
-    pub(super) fn watch(&self) -> broadcast::Receiver<Change> {
-        let changes = self
-            .changes
-            .get_or_init(|| broadcast::channel(WAITING_MAX).0);
-        changes.subscribe()
+    /// Where guests' changes are told from now on.
+    pub(super) fn announce(&self) -> &broadcast::Sender<Change> {
+        self.changes
+            .get_or_init(|| broadcast::channel(WAITING_MAX).0)
     }
 
     /// Opens it, for whoever hands it to a guest.
@@ -132,6 +136,16 @@ impl Store {
                 };
                 let url = url.reveal();
                 Arc::new(Redis::open(&self.name, url, &prefix, *ttl, *timeout)?)
+            }
+            Setup::Nats {
+                url,
+                bucket,
+                ttl,
+                timeout,
+            } => {
+                let bucket = bucket.as_deref().unwrap_or(&self.name);
+                let url = url.reveal();
+                Arc::new(Nats::open(&self.name, url, bucket, *ttl, *timeout).await?)
             }
         })
     }

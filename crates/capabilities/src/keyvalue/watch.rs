@@ -7,7 +7,7 @@ use crate::State;
 use crate::messaging::{Broker, Delivery, Fault, Message, Source, Subscription, Unasked};
 use async_trait::async_trait;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio_util::sync::CancellationToken;
@@ -138,12 +138,24 @@ impl Provider for Watched {
 }
 
 /// The changes of a store as messages: the topic is the key, the data the value.
-pub struct Changes(Arc<Store>);
+pub struct Changes {
+    store: Arc<Store>,
+    /// What has changed since somebody was expected to listen.
+    early: Mutex<Option<broadcast::Receiver<Change>>>,
+}
 
 impl Changes {
-    /// Those of a store.
+    /// Those of a store, from now on.
     pub fn of(store: Arc<Store>) -> Self {
-        Changes(store)
+        store.announce();
+        Changes {
+            store,
+            early: Mutex::default(),
+        }
+    }
+
+    fn early(&self) -> MutexGuard<'_, Option<broadcast::Receiver<Change>>> {
+        self.early.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -163,14 +175,19 @@ impl Broker for Changes {
         Err(Fault::other("a store takes no messages"))
     }
 
+    fn expect(&self, _to: &Subscription) {
+        *self.early() = Some(self.store.announce().subscribe());
+    }
+
     async fn listen(&self, to: &Subscription) -> Result<Box<dyn Source>, Fault> {
         // Opened now, so that a handler finds it open.
-        let opened = self.0.provider().await;
+        let opened = self.store.provider().await;
         opened.map_err(|error| Fault::because("the store cannot be opened", error))?;
+        let early = self.early().take();
         Ok(Box::new(Watching {
-            changes: self.0.watch(),
+            changes: early.unwrap_or_else(|| self.store.announce().subscribe()),
             keys: to.topic.clone(),
-            store: self.0.name().to_string(),
+            store: self.store.name().to_string(),
         }))
     }
 }
@@ -274,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_key_means_itself_and_a_star_all() {
-        crate::fuzz::text("keys", &["*", "user:", "1"], |text| {
+        crate::fuzz::text("key-pattern", &["*", "user:", "1"], |text| {
             assert!(matches(text, text));
             assert!(matches("*", text) && matches(&format!("{text}*"), text));
         });

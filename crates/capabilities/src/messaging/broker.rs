@@ -87,6 +87,55 @@ pub struct Subscription {
     pub hold: Duration,
 }
 
+/// The most answers to one message, and what they may take together.
+const ANSWERS_MAX: usize = 1024;
+const ANSWERS_BYTES_MAX: usize = 64 << 20;
+
+/// Answers to one message, as they come.
+pub struct Answers {
+    came: Vec<Message>,
+    most: usize,
+    bytes: usize,
+}
+
+impl Answers {
+    /// None yet; so many are wanted.
+    pub fn wanted(number: usize) -> Self {
+        Answers {
+            came: Vec::new(),
+            most: number.clamp(1, ANSWERS_MAX),
+            bytes: 0,
+        }
+    }
+
+    /// How many may still come.
+    pub fn missing(&self) -> usize {
+        match self.bytes < ANSWERS_BYTES_MAX {
+            true => self.most.saturating_sub(self.came.len()),
+            false => 0,
+        }
+    }
+
+    /// One more, unless there are enough.
+    pub fn push(&mut self, answer: Message) {
+        if self.missing() > 0 {
+            self.bytes += answer.size();
+            self.came.push(answer);
+        }
+    }
+
+    /// What came in time.
+    ///
+    /// # Errors
+    /// Nothing did.
+    pub fn in_time(self) -> Result<Vec<Message>, Fault> {
+        match self.came.is_empty() {
+            true => Err(Fault::timeout("nobody answered in time")),
+            false => Ok(self.came),
+        }
+    }
+}
+
 /// A broker. Its connection is made when it is first needed, and made anew when it breaks.
 #[async_trait]
 pub trait Broker: Send + Sync {
@@ -102,6 +151,10 @@ pub trait Broker: Send + Sync {
         patience: Duration,
         answers: usize,
     ) -> Result<Vec<Message>, Fault>;
+
+    /// Somebody will listen soon: what comes until then is for him too, where the broker is in this
+    /// process.
+    fn expect(&self, _to: &Subscription) {}
 
     /// Begins to listen.
     async fn listen(&self, to: &Subscription) -> Result<Box<dyn Source>, Fault>;
@@ -143,5 +196,25 @@ pub struct Unasked;
 impl Receipt for Unasked {
     async fn done(&self) -> Result<(), Fault> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_have_a_number_and_a_size() {
+        let mut answers = Answers::wanted(usize::MAX);
+        assert_eq!(answers.missing(), ANSWERS_MAX);
+        answers.push(Message::new(vec![0; ANSWERS_BYTES_MAX]));
+        answers.push(Message::new(vec![0]));
+        assert_eq!(answers.in_time().unwrap().len(), 1);
+        let mut answers = Answers::wanted(0);
+        answers.push(Message::new(vec![0]));
+        answers.push(Message::new(vec![0]));
+        assert_eq!((answers.missing(), answers.came.len()), (0, 1));
+        let none = Answers::wanted(1).in_time().unwrap_err();
+        assert_eq!(none.kind, FaultKind::Timeout);
     }
 }

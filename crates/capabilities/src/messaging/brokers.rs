@@ -59,6 +59,8 @@ impl Brokers {
     /// The broker of these settings.
     pub fn of(&self, name: &str, setup: Setup) -> Arc<Named> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those of versions that are gone: their connections would be kept up for nobody.
+        all.retain(|_, named| Arc::strong_count(named) > 1);
         let named = all
             .entry((name.to_owned(), setup.clone()))
             .or_insert_with(|| Arc::new(Named::new(name, setup)));
@@ -144,36 +146,73 @@ impl Named {
         self.setup.message_size
     }
 
+    /// Hands over again what came from it: what has been taken once is not too large now.
+    ///
+    /// # Errors
+    /// The broker does not take it.
+    pub async fn hand_on(&self, topic: &str, message: Message) -> Result<(), Fault> {
+        let broker = self.broker()?;
+        let _place = self.place().await?;
+        broker.send(topic, message).await
+    }
+
     fn broker(&self) -> Result<&Arc<dyn Broker>, Fault> {
         let opened = self.broker.get_or_init(|| self.open());
         opened.as_ref().map_err(Clone::clone)
     }
 
-    /// Whether the topic and the message are such as it carries.
-    fn check(&self, topic: &str, message: &Message) -> Result<(), Fault> {
+    /// Whether a message can be sent to the topic.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_topic(&self, topic: &str) -> Result<(), String> {
         // The longest that all carriers take, with room for their own words.
         const TOPIC_BYTES_MAX: usize = 4096;
-        let wrong = match () {
-            () if topic.is_empty() => Some("a topic cannot be empty".to_owned()),
+        let is_pattern = match &self.setup.carrier {
+            Carrier::Memory { .. } | Carrier::Nats { .. } => {
+                topic.split('.').any(|word| matches!(word, "*" | ">"))
+            }
+            Carrier::Mqtt(_) => topic.contains(['+', '#']),
+            Carrier::Redis { .. } | Carrier::RedisChannels { .. } => false,
+        };
+        Err(match () {
+            () if topic.is_empty() => "a topic cannot be empty".to_owned(),
             () if topic.len() > TOPIC_BYTES_MAX => {
-                Some(format!("a topic has {TOPIC_BYTES_MAX} bytes at most"))
+                format!("a topic has {TOPIC_BYTES_MAX} bytes at most")
             }
             () if topic.chars().any(|c| c.is_control() || c == ' ') => {
-                Some("a topic has no spaces and no control characters".to_owned())
+                "a topic has no spaces and no control characters".to_owned()
             }
             // There the servers' own levers are: `$JS.API` of NATS, `$SYS` of both.
             () if topic.starts_with('$') => {
-                Some("a topic that begins with `$` is the broker's own".to_owned())
+                "a topic that begins with `$` is the broker's own".to_owned()
             }
-            () if message.size() as u64 > self.setup.message_size => Some(format!(
+            () if is_pattern => "a message is sent to a topic, not to a pattern".to_owned(),
+            () => return Ok(()),
+        })
+    }
+
+    /// Whether the topic and the message are such as it carries.
+    fn check(&self, topic: &str, message: &Message) -> Result<(), Fault> {
+        self.check_topic(topic).map_err(Fault::other)?;
+        match message.size() as u64 > self.setup.message_size {
+            false => Ok(()),
+            true => Err(Fault::other(format!(
                 "a message of {} bytes: broker {:?} takes {} at most",
                 message.size(),
                 self.name,
                 ByteSize(self.setup.message_size)
-            )),
-            () => None,
-        };
-        wrong.map_or(Ok(()), |told| Err(Fault::other(told)))
+            ))),
+        }
+    }
+
+    /// Whether who listens to `to` hears what is sent to a topic.
+    pub fn hears(&self, to: &str, topic: &str) -> bool {
+        match &self.setup.carrier {
+            Carrier::Memory { .. } | Carrier::Nats { .. } => super::memory::matches(to, topic),
+            Carrier::Mqtt(_) => mqtt_matches(to, topic),
+            Carrier::Redis { .. } | Carrier::RedisChannels { .. } => to == topic,
+        }
     }
 
     async fn place(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Fault> {
@@ -209,14 +248,49 @@ impl Broker for Named {
         broker.request(topic, message, patience, answers).await
     }
 
+    fn expect(&self, to: &Subscription) {
+        // What is not in this process is opened when somebody listens, and needs a runtime.
+        if !self.is_remote()
+            && let Ok(broker) = self.broker()
+        {
+            broker.expect(to);
+        }
+    }
+
     async fn listen(&self, to: &Subscription) -> Result<Box<dyn Source>, Fault> {
         self.broker()?.listen(to).await
+    }
+}
+
+/// Whether a filter of MQTT means a topic: `+` is one level, `#` at the end all that follow, also none.
+fn mqtt_matches(filter: &str, topic: &str) -> bool {
+    let mut levels = topic.split('/');
+    let mut filters = filter.split('/');
+    loop {
+        match (filters.next(), levels.next()) {
+            (None, None) | (Some("#"), _) => return true,
+            (Some(filter), Some(level)) if filter == "+" || filter == level => {}
+            _ => return false,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn filters_of_mqtt() {
+        for (filter, topic) in [("a/b", "a/b"), ("a/+", "a/b"), ("a/#", "a"), ("#", "a/b/c")] {
+            assert!(mqtt_matches(filter, topic), "{filter} {topic}");
+        }
+        for (filter, topic) in [("a/b", "a/c"), ("a/+", "a/b/c"), ("a/+", "a"), ("a", "a/b")] {
+            assert!(!mqtt_matches(filter, topic), "{filter} {topic}");
+        }
+        crate::fuzz::text("topic-pattern", &["/", "+", "#", "a"], |text| {
+            assert!(mqtt_matches(text, text) && mqtt_matches("#", text));
+        });
+    }
 
     #[tokio::test]
     async fn what_is_sent_is_checked_first() {
@@ -236,6 +310,7 @@ mod tests {
             ),
             ("", 0, "a topic cannot be empty"),
             ("a b", 0, "a topic has no spaces and no control characters"),
+            ("a.*", 0, "a message is sent to a topic, not to a pattern"),
             (
                 "$JS.API.STREAM.PURGE.X",
                 0,

@@ -27,6 +27,7 @@ pub use message::Message;
 pub use setup::broker_fragments;
 pub use wit::Handle;
 
+use crate::outbound;
 use crate::{About, Capability, Era, Interface, Place, State};
 use holm_manifest::{Fragment, Problem, Spanned, Value};
 use holm_runtime::limits::{Limit, LimitHit, Meter};
@@ -116,7 +117,7 @@ impl Capability for Messaging {
     fn granted(value: Option<&Value>, place: &Place) -> Result<Self, Problem> {
         let mut brokers: Vec<Arc<Named>> = Vec::new();
         for name in value.map(names).transpose()?.into_iter().flatten() {
-            let broker = place.messages.find(&name, place);
+            let broker = place.shared.messaging.find(&name, place);
             let broker = broker.map_err(|problem| problem.at(name.span))?;
             if !brokers.iter().any(|other| Arc::ptr_eq(other, &broker)) {
                 brokers.push(broker);
@@ -222,6 +223,9 @@ impl Instance {
     /// What a guest is told of a fault; what it must not see goes to the log, and once, however often
     /// the guest tries.
     fn tell(&mut self, span: Option<Box<dyn Span>>, broker: &str, fault: Fault) -> Fault {
+        if fault.kind == FaultKind::Connection {
+            outbound::note("messaging");
+        }
         if let Some(mut span) = span {
             let word = match fault.kind {
                 FaultKind::Timeout => "timeout",

@@ -4,7 +4,7 @@
 //! Who listens with a quality of service of 1 or 2 has a session that the broker keeps: what came while
 //! nobody was connected is given later, and what was not confirmed is given again.
 
-use super::broker::{Broker, Delivery, Fault, Receipt, Source, Subscription, Unasked};
+use super::broker::{Broker, Delivery, Fault, FaultKind, Receipt, Source, Subscription, Unasked};
 use super::message::Message;
 use super::setup::MqttSettings;
 use crate::mqtt::session::{Fault as Failed, Session};
@@ -20,7 +20,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// The largest packet that is taken: 16 MiB.
@@ -29,6 +29,9 @@ const PACKET_BYTES_MAX: usize = 16 << 20;
 /// Messages that came and wait to be taken. A broker sends no more than some tens that nobody has
 /// confirmed; of quality of service 0 it sends all.
 const WAITING_MAX: usize = 4096;
+
+/// How long a broker may take to acknowledge a message.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Connections that are kept for sending.
 const SENDERS_MAX: usize = 8;
@@ -97,6 +100,40 @@ impl Mqtt {
         Fault::connection(told, detail)
     }
 
+    /// A connection to send through; nothing is dialled yet.
+    fn session(&self) -> Result<Session, Fault> {
+        let (user, password) = self.login.clone();
+        let made = Session::new(&self.way, &self.text, user, password, self.keep_alive);
+        let made = made.map(|session| session.patient(PATIENCE));
+        made.map_err(|_| Fault::other(format!("broker {:?} has no address", self.name)))
+    }
+
+    /// Publishes through a connection, and keeps it. One that broke says that the others are broken too.
+    async fn publish(&self, mut through: Session, topic: &str, data: Vec<u8>) -> Result<(), Fault> {
+        let name = &self.name;
+        match through.publish(topic.to_owned(), data, self.qos).await {
+            Ok(()) => {
+                let mut senders = self.senders();
+                if senders.len() < SENDERS_MAX {
+                    senders.push(through);
+                }
+                Ok(())
+            }
+            Err(Failed::BadMessage(told)) => Err(Fault::other(told)),
+            Err(Failed::Refused(told)) => {
+                Err(Fault::other(format!("broker {name:?} refused: {told}")))
+            }
+            Err(failed) => {
+                self.senders().clear();
+                Err(match failed {
+                    Failed::Unreached(unreached) => self.unreached(unreached),
+                    Failed::Other(told) => self.unreached(told),
+                    _ => self.unreached("its address is none"),
+                })
+            }
+        }
+    }
+
     async fn options(&self, member: &str) -> Result<MqttOptions, Fault> {
         let mut options = MqttOptions::new(member, self.address.host(), self.address.port);
         options.set_keep_alive(self.keep_alive);
@@ -142,33 +179,21 @@ impl Broker for Mqtt {
             ));
         }
         let kept = self.senders().pop();
-        let mut session = match kept {
-            Some(session) => session,
-            None => {
-                let (user, password) = self.login.clone();
-                let made = Session::new(&self.way, &self.text, user, password, self.keep_alive);
-                made.map_err(|_| Fault::other(format!("broker {:?} has no address", self.name)))?
+        let was_kept = kept.is_some();
+        let session = kept.map_or_else(|| self.session(), Ok)?;
+        // It may have been closed at the other end since it was kept; a message that may come twice is
+        // sent once more.
+        let begun = Instant::now();
+        match self.publish(session, topic, message.data.clone()).await {
+            Err(fault)
+                if fault.kind == FaultKind::Connection
+                    && was_kept
+                    && self.qos == QoS::AtLeastOnce
+                    && begun.elapsed() < PATIENCE =>
+            {
+                self.publish(self.session()?, topic, message.data).await
             }
-        };
-        match session
-            .publish(topic.to_owned(), message.data, self.qos)
-            .await
-        {
-            Ok(_) => {
-                let mut senders = self.senders();
-                if senders.len() < SENDERS_MAX {
-                    senders.push(session);
-                }
-                Ok(())
-            }
-            Err(Failed::BadMessage(told)) => Err(Fault::other(told)),
-            Err(Failed::Refused(told)) => Err(Fault::other(format!(
-                "broker {:?} refused: {told}",
-                self.name
-            ))),
-            Err(Failed::Unreached(unreached)) => Err(self.unreached(unreached)),
-            Err(Failed::Other(told)) => Err(self.unreached(told)),
-            Err(Failed::BadAddress) => Err(self.unreached("its address is none")),
+            published => published,
         }
     }
 

@@ -226,7 +226,6 @@ pub(super) fn state(policy: NetPolicy) -> State {
         stores: Arc::new([]),
         shared: Arc::default(),
         brokers: Default::default(),
-        messages: Default::default(),
     };
     let mut grants = Grants::resolve(&[], &place).ok().unwrap();
     grants.sockets = Sockets::new(policy, Arc::new(Fixed(Vec::new())));

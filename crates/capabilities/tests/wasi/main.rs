@@ -30,7 +30,6 @@ fn grants(base: &Path, grants: &[(&str, Value)]) -> Grants {
         stores: [].into(),
         shared: Default::default(),
         brokers: Default::default(),
-        messages: Default::default(),
     };
     let grants: Vec<Grant> = grants
         .iter()

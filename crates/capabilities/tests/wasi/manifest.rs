@@ -24,7 +24,6 @@ fn problems(base: &Path, grants: &str) -> String {
         stores: [].into(),
         shared: Default::default(),
         brokers: Default::default(),
-        messages: Default::default(),
     };
     match Grants::resolve(&manifest.components[0].grants, &place) {
         Ok(_) => String::new(),

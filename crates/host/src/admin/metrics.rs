@@ -39,6 +39,7 @@ impl Metrics {
         host(&mut out, apps, &list, others);
         requests(&mut out, &rows);
         costs(&mut out, &rows);
+        servers(&mut out);
         self.messages(&mut out, &list);
         out.0.push_str("# EOF\n");
         out.0
@@ -124,7 +125,7 @@ impl Metrics {
         let name = "holm_trigger_connected";
         out.family(name, "gauge", None, "1 while a trigger hears its broker.");
         for (labels, counts) in &rows {
-            let is = u8::from(counts.connected.load(Relaxed));
+            let is = u8::from(counts.connected.load(Relaxed) > 0);
             out.sample(name, labels, is);
         }
     }
@@ -286,6 +287,20 @@ fn requests(out: &mut Text, rows: &[Row]) {
             let labels = format!("{labels},limit=\"{limit}\"");
             out.sample("holm_limit_hits_total", &labels, count);
         }
+    }
+}
+
+/// What the servers did that guests called.
+fn servers(out: &mut Text) {
+    out.family(
+        "holm_connection_failures",
+        "counter",
+        None,
+        "Calls of servers that failed: no connection, or none any more, or no answer in time.",
+    );
+    for (name, count) in holm_capabilities::outbound::failures() {
+        let labels = format!("capability=\"{name}\"");
+        out.sample("holm_connection_failures_total", &labels, count);
     }
 }
 

@@ -14,8 +14,7 @@ use crate::slot::Slot;
 use crate::triggers::http::{AccessSink, HttpHandler};
 use claims::Claims;
 use holm_capabilities::Place;
-use holm_capabilities::keyvalue::Stores;
-use holm_capabilities::messaging::Brokers;
+use holm_capabilities::Shared;
 use holm_manifest::{Manifest, Problems};
 use holm_runtime::lanes::Tenant;
 use holm_runtime::{Error, Result};
@@ -38,7 +37,7 @@ struct All {
     apps: BTreeMap<Arc<str>, Arc<App>>,
     claims: Claims,
     /// Open stores and brokers by app; a new version goes on with those of the old one.
-    stores: BTreeMap<Arc<str>, (Arc<Stores>, Arc<Brokers>)>,
+    stores: BTreeMap<Arc<str>, Arc<Shared>>,
 }
 
 impl Apps {
@@ -184,15 +183,13 @@ impl Apps {
     fn place(&self, manifest: &Manifest, state: Option<&Path>) -> Place {
         let all = self.all();
         let old = all.before(manifest, self.setting.many);
-        let kept = old.and_then(|old| all.stores.get(&old.name).cloned());
-        let (stores, messages) = kept.unzip();
+        let stores = old.and_then(|old| all.stores.get(&old.name).cloned());
         Place {
             base: manifest.dir.clone(),
             state: state.map_or_else(|| manifest.dir.join(".holm"), Path::to_owned),
             stores: manifest.stores.clone().into(),
             shared: stores.unwrap_or_default(),
             brokers: manifest.brokers.clone().into(),
-            messages: messages.unwrap_or_default(),
         }
     }
 }
@@ -233,8 +230,7 @@ impl All {
         if let Some(old) = &old {
             self.claims.release_but(old, &app);
         }
-        let kept = (app.stores().clone(), app.brokers().clone());
-        self.stores.insert(app.name.clone(), kept);
+        self.stores.insert(app.name.clone(), app.stores().clone());
         self.apps.insert(app.name.clone(), app);
         Ok(old)
     }

@@ -1,6 +1,6 @@
 //! What became of the messages of one trigger, for metrics. All versions of an app share one.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Messages by what became of them, and how the connection is.
 #[derive(Debug, Default)]
@@ -19,8 +19,8 @@ pub struct Counts {
     pub untold: AtomicU64,
     /// The connection was made, the first time or again.
     pub connections: AtomicU64,
-    /// It stands at this moment.
-    pub connected: AtomicBool,
+    /// Connections that stand at this moment: two while one version takes another's place.
+    pub connected: AtomicU64,
 }
 
 impl Counts {

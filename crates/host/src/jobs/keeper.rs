@@ -30,6 +30,7 @@ impl Keeper {
         if app.jobs.is_empty() && app.listeners.is_empty() {
             return self.end(&app.name);
         }
+        app.listeners.iter().for_each(|listener| listener.expect());
         let mut kept = self.kept();
         let guard = kept.awake.then(|| self.keep(app));
         kept.apps.insert(app.name.clone(), (app.clone(), guard));

@@ -19,7 +19,7 @@ use holm_runtime::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -82,6 +82,11 @@ enum Outcome {
 }
 
 impl Listener {
+    /// It will listen soon; what comes until then is for it too, where that is in the host's hands.
+    pub(super) fn expect(&self) {
+        self.broker.expect(&self.subscription);
+    }
+
     /// Listens until its version has `ended`; messages that are at work then go on in `work`, and are
     /// not tried again.
     pub(super) async fn listen(
@@ -107,7 +112,7 @@ impl Listener {
                         let (app, trigger) = (&*app.name, &*self.name);
                         tracing::info!(app, trigger, "listens again");
                     }
-                    wait = AGAIN;
+                    let since = Instant::now();
                     let fault = loop {
                         let seat = self.seat(&app, &seats, &ended).await;
                         let Some(seat) = seat else { break None };
@@ -122,6 +127,10 @@ impl Listener {
                         }
                     };
                     self.connected(false);
+                    // What breaks at once each time is not tried at once each time.
+                    if since.elapsed() > AGAIN_MAX {
+                        wait = AGAIN;
+                    }
                     fault
                 }
                 Err(fault) => Some(fault),
@@ -148,9 +157,13 @@ impl Listener {
     }
 
     fn connected(&self, is: bool) {
-        self.counts.connected.store(is, Relaxed);
-        if is {
-            Counts::add(&self.counts.connections);
+        let stand = &self.counts.connected;
+        match is {
+            true => {
+                Counts::add(stand);
+                Counts::add(&self.counts.connections);
+            }
+            false => _ = stand.fetch_sub(1, Relaxed),
         }
     }
 
@@ -334,10 +347,14 @@ impl Listener {
             let of = message.topic.as_deref().unwrap_or(&self.subscription.topic);
             letter.set(OF_TOPIC, of);
             letter.set(OF_FAULT, &one_line(&error.to_string()));
+            // The server has a limit too: what it took without our words it takes without them again.
+            if letter.size() as u64 > self.broker.message_size() {
+                letter.metadata.clone_from(&message.metadata);
+            }
         }
         let mut wait = AGAIN;
         loop {
-            match self.broker.send(topic, letter.clone()).await {
+            match self.broker.hand_on(topic, letter.clone()).await {
                 Ok(()) => return true,
                 Err(fault) => {
                     let trigger = &*self.name;

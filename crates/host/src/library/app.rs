@@ -84,7 +84,6 @@ impl Library {
             stores: manifest.stores.clone().into(),
             shared: Arc::default(),
             brokers: manifest.brokers.clone().into(),
-            messages: Arc::default(),
         };
         let source = manifest.source.clone();
         let dir = manifest.dir.clone();

@@ -96,7 +96,6 @@ impl Library {
             stores: Arc::from(Vec::new()),
             shared: Arc::default(),
             brokers: Arc::from(Vec::new()),
-            messages: Arc::default(),
         };
         let nowhere = |list| NotLoaded::Problems(Problems::new(Source::new("", ""), list));
         let known = Known {

@@ -4,7 +4,10 @@
 //! /fetch?URL          sends a request there, and answers with what comes back
 //! /file?PATH          the file
 //! /write?PATH         tries to write it
+//! /sdk/INTERFACE?…    calls an interface of Spin's: see `interfaces.rs`
 //! else                the environment's `NAME`, and the path
+mod interfaces;
+
 use spin_sdk::http::{IntoResponse, Request, Response};
 use spin_sdk::http_component;
 use std::collections::BTreeMap;
@@ -24,6 +27,11 @@ async fn answer(request: Request) -> anyhow::Result<impl IntoResponse> {
             Ok(()) => "written".into(),
             Err(error) => format!("{:?}", error.kind()),
         },
+        path if let Some(name) = path.strip_prefix("/sdk/") => {
+            let said = interfaces::call(name, request.query());
+            said.unwrap_or_else(|| Err(anyhow::anyhow!("no such route")))
+                .unwrap_or_else(|error| format!("{error:#}"))
+        }
         path => {
             let name = std::env::var("NAME").unwrap_or_default();
             format!("{name} {path}")

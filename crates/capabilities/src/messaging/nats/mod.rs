@@ -3,7 +3,7 @@
 
 mod stream;
 
-use super::broker::{Broker, Delivery, Fault, Source, Subscription, Unasked};
+use super::broker::{Answers, Broker, Delivery, Fault, Source, Subscription, Unasked};
 use super::message::Message;
 use async_nats::client::PublishErrorKind;
 use async_nats::connection::State;
@@ -63,19 +63,22 @@ impl Nats {
     /// The connection. It is made anew by the library when it breaks; while it is broken nobody waits.
     async fn client(&self) -> Result<&Client, Fault> {
         let client = self.client.get_or_try_init(async || {
+            let tls = tokio::task::spawn_blocking(crate::http::prepare_tls).await;
+            let tls = tls.map_err(|error| self.unreached(error))?;
             let options = ConnectOptions::new()
                 .name("holm")
                 .connection_timeout(PATIENCE)
                 .request_timeout(Some(PATIENCE))
                 .ping_interval(Duration::from_secs(10))
-                .tls_client_config((*crate::http::prepare_tls()).clone())
+                .tls_client_config((*tls).clone())
                 .reconnect_delay_callback(|tries| {
                     let wait =
                         Duration::from_millis(50) * 2_u32.saturating_pow(tries.min(8) as u32);
                     wait.min(AGAIN_MAX)
                 });
             let made = options.connect(&*self.url).await;
-            made.map_err(|error| self.unreached(error))
+            // The address is part of some of its errors.
+            made.map_err(|error| self.unreached(error.kind()))
         });
         let client = client.await?;
         match client.connection_state() {
@@ -147,8 +150,8 @@ impl Broker for Nats {
         let mut listening = listening.map_err(|error| self.refused(error))?;
         self.hand_over(topic, message, Some(inbox)).await?;
         let until = Instant::now() + patience;
-        let mut came = Vec::new();
-        while came.len() < answers.max(1) {
+        let mut came = Answers::wanted(answers);
+        while came.missing() > 0 {
             match timeout_at(until, listening.next()).await {
                 Ok(Some(answer))
                     if answer.status == Some(async_nats::StatusCode::NO_RESPONDERS) =>
@@ -160,10 +163,7 @@ impl Broker for Nats {
                 Err(_) => break,
             }
         }
-        match came.is_empty() {
-            true => Err(Fault::timeout("nobody answered in time")),
-            false => Ok(came),
-        }
+        came.in_time()
     }
 
     async fn listen(&self, to: &Subscription) -> Result<Box<dyn Source>, Fault> {
@@ -240,4 +240,48 @@ fn of(came: async_nats::Message) -> Message {
         }
     }
     message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_message_comes_out_as_it_went_in(
+            data in any::<Vec<u8>>(),
+            content_type in any::<Option<String>>(),
+            metadata in prop::collection::btree_map("[a-z][a-z0-9-]{0,12}", any::<String>(), 0..4),
+        ) {
+            let metadata = metadata.into_iter().filter(|(name, _)| *name != "content-type");
+            let message = Message {
+                topic: Some("orders".to_owned()),
+                content_type,
+                data,
+                metadata: metadata.collect(),
+                reply_to: None,
+            };
+            let breaks = |text: &String| text.contains(['\r', '\n']);
+            let mut values = message.metadata.iter().map(|(_, value)| value);
+            let broken = message.content_type.iter().any(breaks) || values.any(breaks);
+            match headers(&message) {
+                Err(_) => prop_assert!(broken),
+                Ok(headers) => {
+                    prop_assert!(!broken);
+                    let mut came = of(async_nats::Message {
+                        subject: "orders".into(),
+                        reply: None,
+                        payload: message.data.clone().into(),
+                        headers: Some(headers),
+                        status: None,
+                        description: None,
+                        length: 0,
+                    });
+                    came.metadata.sort();
+                    prop_assert_eq!(came, message);
+                }
+            }
+        }
+    }
 }

@@ -9,6 +9,7 @@ use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::{AckKind, Acker};
 use async_nats::jetstream::{self, Context};
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::StreamExt as _;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -76,10 +77,23 @@ impl Nats {
             PublishErrorKind::TimedOut | PublishErrorKind::BrokenPipe => self.unreached(error),
             _ => self.refused(error),
         };
-        let sent = context.publish_with_headers(topic.to_owned(), headers, message.data.into());
-        let sent = async { sent.await.map_err(wrong)?.await.map_err(wrong) };
-        match timeout(PATIENCE, sent).await {
-            Ok(kept) => kept.map(|_| ()),
+        let data = Bytes::from(message.data);
+        let send = async || {
+            let (headers, data) = (headers.clone(), data.clone());
+            let sent = context.publish_with_headers(topic.to_owned(), headers, data);
+            timeout(PATIENCE, async { sent.await?.await }).await
+        };
+        let mut sent = send().await;
+        // Whoever sends before anybody has listened finds no stream yet.
+        if let Ok(Err(error)) = &sent
+            && error.kind() == PublishErrorKind::StreamNotFound
+            && !setup.subjects.is_empty()
+        {
+            self.stream(setup).await?;
+            sent = send().await;
+        }
+        match sent {
+            Ok(kept) => kept.map(|_| ()).map_err(wrong),
             Err(_) => Err(self.unreached("no answer in time")),
         }
     }
@@ -90,7 +104,7 @@ impl Nats {
         to: &Subscription,
     ) -> Result<Box<dyn Source>, Fault> {
         let stream = self.stream(setup).await?;
-        let name = durable(&to.group);
+        let name = durable(to);
         let config = pull::Config {
             durable_name: Some(name.clone()),
             ack_policy: AckPolicy::Explicit,
@@ -113,13 +127,18 @@ impl Nats {
     }
 }
 
-/// The name of a consumer; what it cannot hold is written as `_`.
-fn durable(group: &str) -> String {
-    let good = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
-    group
-        .chars()
-        .map(|c| if good(c) { c } else { '_' })
-        .collect()
+/// The name of the consumer that remembers for a group what of a topic was confirmed. What a name cannot
+/// hold is written by its number, so that no two are the same.
+fn durable(to: &Subscription) -> String {
+    let mut name = String::new();
+    for c in to.group.chars().chain(['.']).chain(to.topic.chars()) {
+        match c {
+            c if c.is_ascii_alphanumeric() || c == '-' => name.push(c),
+            '.' => name.push_str("__"),
+            c => name.push_str(&format!("_{:x}_", u32::from(c))),
+        }
+    }
+    name
 }
 
 struct Listening {
@@ -190,5 +209,27 @@ impl Receipt for Kept {
 
     async fn give_back(&self) {
         let _ = self.acker.ack_with(AckKind::Nak(None)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_consumer_for_each_group_and_topic() {
+        let name = |group: &str, topic: &str| {
+            durable(&Subscription {
+                topic: topic.to_owned(),
+                group: group.to_owned(),
+                member: String::new(),
+                hold: Duration::from_secs(1),
+            })
+        };
+        assert_eq!(name("shop-work", "orders.*"), "shop-work__orders___2a_");
+        assert_ne!(name("a.b", "c"), name("a_b", "c"));
+        assert_ne!(name("a", "c"), name("a", "d"));
+        assert!(!name("é /\\>", "x").contains(['.', '*', '>', ' ', '/', '\\']));
     }
 }

@@ -50,6 +50,18 @@ pub(super) fn of_streams(answer: Value) -> Vec<Entry> {
     entries.map(of_list).unwrap_or_default()
 }
 
+/// The entry in the answer to a claim, and how far the server has looked.
+pub(super) fn of_claim(answer: Value) -> (Option<String>, Option<Entry>) {
+    let Value::Array(parts) = answer else {
+        return (None, None);
+    };
+    let mut parts = parts.into_iter();
+    let cursor = parts.next().and_then(bytes);
+    let cursor = cursor.and_then(|cursor| String::from_utf8(cursor).ok());
+    let found = parts.next().map(of_list).unwrap_or_default();
+    (cursor, found.into_iter().next())
+}
+
 /// The entries of a list; what is not one is left out.
 pub(super) fn of_list(list: Value) -> Vec<Entry> {
     match list {
@@ -145,6 +157,18 @@ mod tests {
         }
         let gone = Value::Array(vec![text("1-0"), Value::Nil]);
         assert_eq!(of_list(Value::Array(vec![Value::Nil, gone])), []);
+    }
+
+    #[test]
+    fn a_claim_says_how_far_it_looked() {
+        let entry = Value::Array(vec![text("1-0"), Value::Array(vec![])]);
+        let answer = Value::Array(vec![text("2-0"), Value::Array(vec![entry])]);
+        let (cursor, found) = of_claim(answer);
+        assert_eq!(cursor.as_deref(), Some("2-0"));
+        assert_eq!(found.unwrap().id, "1-0");
+        let nothing = Value::Array(vec![text("0-0"), Value::Array(vec![]), Value::Nil]);
+        assert_eq!(of_claim(nothing), (Some("0-0".into()), None));
+        assert_eq!(of_claim(Value::Nil), (None, None));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 pub mod channel;
 mod entry;
 
-use super::broker::{Broker, Delivery, Fault, Receipt, Source, Subscription};
+use super::broker::{Answers, Broker, Delivery, Fault, Receipt, Source, Subscription};
 use super::message::Message;
 use async_trait::async_trait;
 use entry::Entry;
@@ -28,8 +28,11 @@ const WAIT: Duration = Duration::from_millis(500);
 const ANSWERS: &str = "holm:answers:";
 const ANSWERS_KEPT: Duration = Duration::from_secs(120);
 
-/// The most answers to one message.
-const ANSWERS_MAX: usize = 1024;
+/// Answers that the server is asked for at once.
+const ANSWERS_AT_ONCE: usize = 16;
+
+/// Where a look for what others have left behind begins, and what the server says at its end.
+const FIRST: &str = "0-0";
 
 /// Confirms, and removes what no other group may want.
 const DONE: &str = "
@@ -138,13 +141,14 @@ impl Broker for Redis {
         let mut connection = self.patient().await?;
         self.add(topic, &message).await?;
         let until = Instant::now() + patience;
-        let (mut came, mut last) = (Vec::new(), "0".to_owned());
-        while came.len() < answers.clamp(1, ANSWERS_MAX) {
+        let (mut came, mut last) = (Answers::wanted(answers), "0".to_owned());
+        while came.missing() > 0 {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
             let mut read = redis::cmd("XREAD");
+            read.arg("COUNT").arg(came.missing().min(ANSWERS_AT_ONCE));
             read.arg("BLOCK").arg(millis(left.min(WAIT)));
             read.arg("STREAMS").arg(&reply_to).arg(&last);
             let answer: redis::Value = match read.query_async(&mut connection).await {
@@ -161,10 +165,7 @@ impl Broker for Redis {
         }
         let mut forget = redis::cmd("DEL");
         let _ = self.ask::<i64>(forget.arg(&reply_to)).await;
-        match came.is_empty() {
-            true => Err(Fault::timeout("nobody answered in time")),
-            false => Ok(came),
-        }
+        came.in_time()
     }
 
     async fn listen(&self, to: &Subscription) -> Result<Box<dyn Source>, Fault> {
@@ -184,6 +185,7 @@ impl Broker for Redis {
             // Two of one process, as while one version takes another's place, are two to the server.
             member: format!("{}-{:08x}", to.member, super::random() as u32),
             looked: None,
+            cursor: FIRST.to_owned(),
         };
         source.forget_the_dead().await?;
         Ok(Box::new(source))
@@ -197,6 +199,8 @@ struct Listening {
     member: String,
     /// When it last looked for what others have left behind.
     looked: Option<Instant>,
+    /// How far it has looked.
+    cursor: String,
 }
 
 impl Listening {
@@ -230,13 +234,11 @@ impl Listening {
         let mut claim = redis::cmd("XAUTOCLAIM");
         claim.arg(&self.to.topic).arg(&self.to.group);
         claim.arg(&self.member).arg(millis(self.to.hold));
-        claim.arg("0").arg("COUNT").arg(1);
+        claim.arg(&self.cursor).arg("COUNT").arg(1);
         let answer: redis::Value = self.redis.ask(&claim).await?;
-        let redis::Value::Array(parts) = answer else {
-            return Ok(None);
-        };
-        let entries = parts.into_iter().nth(1).map(entry::of_list);
-        Ok(entries.into_iter().flatten().next())
+        let (cursor, found) = entry::of_claim(answer);
+        self.cursor = cursor.unwrap_or_else(|| FIRST.to_owned());
+        Ok(found)
     }
 
     async fn fresh(&mut self) -> Result<Option<Entry>, Fault> {
@@ -258,8 +260,8 @@ impl Source for Listening {
             let found = match self.looked.is_none_or(due) {
                 true => {
                     let left = self.left_behind().await?;
-                    // Where one was found there may be more.
-                    self.looked = left.is_none().then(Instant::now);
+                    // The server looks at some at a time, and says when those were all.
+                    self.looked = (self.cursor == FIRST).then(Instant::now);
                     left
                 }
                 false => self.fresh().await?,

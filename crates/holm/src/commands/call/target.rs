@@ -144,10 +144,10 @@ fn of_file(args: &Args) -> std::result::Result<Chosen, Problems> {
         outbound: OUTBOUND,
         ..Allowance::UNLIMITED
     };
-    let keyvalue = !args.grants.keyvalue.is_empty();
+    let flags = args.grants.clone();
     Ok(Chosen {
         name,
-        granted: Box::new(move |grant| grant != "keyvalue" || keyvalue),
+        granted: Box::new(move |grant| flags.granted(grant)),
         network: args.grants.network(),
         interruptible: allowance.cpu.is_some() || allowance.timeout.is_some(),
         fuel: false,
@@ -196,7 +196,6 @@ fn of_app(args: &Args, app: &Path) -> Result<std::result::Result<Chosen, Problem
         stores: manifest.stores.clone().into(),
         shared: Arc::default(),
         brokers: manifest.brokers.clone().into(),
-        messages: Arc::default(),
     };
     let grants = match Grants::resolve(&component.grants, &place) {
         Ok(grants) => grants,

@@ -11,14 +11,17 @@
 //! files = "public"
 //! ```
 
+mod absolute;
 mod access_line;
 pub mod access_log;
 pub mod answer;
 pub mod asked;
 mod beneath;
 pub(super) mod bounds;
+pub mod cgi;
 pub mod conditions;
 pub mod config;
+pub mod edge;
 pub mod files;
 pub mod fixed;
 pub mod guest;
@@ -34,6 +37,7 @@ pub mod timing;
 
 pub use access_log::AccessSink;
 pub use config::HttpRoute;
+pub use edge::{Edge, Redirect};
 pub use files::StaticFiles;
 pub use fixed::Fixed;
 pub use handler::HttpHandler;

@@ -43,7 +43,7 @@ pub struct MessageTable {
     pub retry: Retry,
     /// The topic for messages that were tried in vain; without one they are dropped, and the log says so.
     #[schemars(length(min = 1))]
-    pub dead_letter: Option<String>,
+    pub dead_letter: Option<Spanned<String>>,
     /// A message that a host has taken and not been heard of for so long is given to another, where the broker keeps messages; the default is 30 s.
     pub redeliver_after: Option<Spanned<Time>>,
 }
@@ -91,7 +91,7 @@ pub(crate) fn listener(
 ) -> Result<Listener, Problem> {
     let (table, hold) = read(&trigger.value)?;
     let name: Arc<str> = table.name.unwrap_or(table.component).into();
-    let broker = place.messages.find(&table.broker, place);
+    let broker = place.shared.messaging.find(&table.broker, place);
     let broker = broker.map_err(|problem| problem.at(table.broker.span))?;
     if broker.system() == "redis" && table.topic.contains(['*', '>']) {
         return Err(
@@ -99,6 +99,15 @@ pub(crate) fn listener(
                 .at(table.topic.span)
                 .label("each topic is a stream of its own"),
         );
+    }
+    if let Some(dead) = &table.dead_letter {
+        let problem = |what: String| Problem::error(what).at(dead.span);
+        let can = broker.check_topic(dead);
+        can.map_err(|why| problem(format!("`dead_letter` cannot be sent to: {why}")))?;
+        if broker.hears(&table.topic, dead) {
+            let what = "dead letters would come back to the trigger that gave them up".to_owned();
+            return Err(problem(what).label("a topic that `topic` does not mean"));
+        }
     }
     let app = &component.manifest.name;
     Ok(Listener {
@@ -114,7 +123,7 @@ pub(crate) fn listener(
         watched: None,
         concurrency: table.concurrency.map_or(1, NonZeroU32::get),
         retry: table.retry,
-        dead_letter: table.dead_letter,
+        dead_letter: table.dead_letter.map(|dead| dead.value),
         span: trigger.span,
         counts: Arc::<Counts>::default(),
         name,

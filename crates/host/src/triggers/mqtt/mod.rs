@@ -98,7 +98,8 @@ pub(crate) fn listener(
     Ok(Listener {
         component: component.clone(),
         broker: place
-            .messages
+            .shared
+            .messaging
             .of(&format!("[[mqtt]] {name}"), Setup::of(carrier)),
         subscription: Subscription {
             topic: table.topic,

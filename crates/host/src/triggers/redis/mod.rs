@@ -72,7 +72,8 @@ pub(crate) fn listener(
     Ok(Listener {
         component: component.clone(),
         broker: place
-            .messages
+            .shared
+            .messaging
             .of(&format!("[[redis]] {name}"), Setup::of(carrier)),
         subscription: Subscription {
             topic: table.channel,

@@ -67,7 +67,7 @@ pub(crate) fn listener(
 ) -> Result<Listener, Problem> {
     let table: WatchTable = trigger.value.parse()?;
     let name: Arc<str> = table.name.unwrap_or(table.component).into();
-    let store = place.shared.find(&table.store, place);
+    let store = place.shared.keyvalue.find(&table.store, place);
     let store = store.map_err(|problem| problem.at(table.store.span))?;
     let changes = Changes::of(store.clone());
     Ok(Listener {
