@@ -14,6 +14,7 @@ wit_bindgen::generate!({
     with: {
         "wasmcloud:messaging/types@0.2.0": wasmcloud_component::wasmcloud::messaging::types,
     },
+    generate_all,
 });
 
 use wasmcloud_component::wasmcloud::messaging::consumer;
