@@ -279,6 +279,37 @@ fn the_pages_of_commands_and_of_start_and_stop() {
 }
 
 #[test]
+fn the_pages_of_messages() {
+    for (path, file, lab) in [
+        ("docs/triggers/message.md", "orders.wasm", "message-lab"),
+        ("docs/triggers/redis.md", "orders.wasm", "spin-sdk-redis"),
+        ("docs/triggers/mqtt.md", "readings.wasm", "mqtt-lab"),
+        ("docs/triggers/watch.md", "audit.wasm", "watch-lab"),
+    ] {
+        let scratch = clone();
+        let text = std::fs::read_to_string(repo().join(path)).unwrap();
+        let (_, rest) = text.split_once("```toml\n").expect("its manifest");
+        let manifest = rest.split("```").next().unwrap();
+        let manifest = match lab {
+            // The guest can more than the page asks for.
+            "message-lab" => manifest.replace(
+                "orders.wasm\"\n",
+                "orders.wasm\"\ngrants.keyvalue = [\"default\"]\n",
+            ),
+            _ => manifest.to_owned(),
+        };
+        scratch.write("shop/holm.toml", format!("name = \"shop\"\n\n{manifest}"));
+        symlink(guest(lab), scratch.join("shop").join(file)).unwrap();
+        holm()
+            .args(["check", "shop"])
+            .dir(scratch.path())
+            .run()
+            .is(0);
+        page(path, &scratch);
+    }
+}
+
+#[test]
 fn the_page_of_blobs() {
     let scratch = clone();
     let text = std::fs::read_to_string(repo().join("docs/capabilities/blobs.md")).unwrap();

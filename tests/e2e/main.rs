@@ -4,6 +4,7 @@
 //! `INSTA_UPDATE=always` writes them anew, and the diff is then read like code.
 
 mod app;
+mod brokers;
 mod client;
 mod origin;
 mod python;
@@ -69,6 +70,7 @@ mod up_limits;
 mod up_links;
 mod up_logs;
 mod up_machine;
+mod up_messages;
 mod up_origins;
 mod up_outbound;
 mod up_reuse;
@@ -78,10 +80,12 @@ mod up_slow_clients;
 mod up_snapshot;
 mod up_spin;
 mod up_spin_interfaces;
+mod up_spin_triggers;
 mod up_static;
 mod up_streams;
 mod up_telemetry;
 mod up_tls;
 mod up_variables;
 mod up_watch;
+mod up_watch_store;
 mod up_workers;

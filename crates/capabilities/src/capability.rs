@@ -61,17 +61,21 @@ pub struct Place {
     pub state: PathBuf,
     /// The stores that the manifest declares, by name.
     pub stores: Arc<[holm_manifest::Store]>,
-    /// Open stores, shared by all components of the app.
+    /// Open stores and brokers, shared by all components of the app.
     pub shared: Arc<Shared>,
+    /// The brokers that the manifest declares, by name.
+    pub brokers: Arc<[holm_manifest::Store]>,
 }
 
-/// Stores that all components of an app share.
+/// Stores and brokers that all components of an app share.
 #[derive(Debug, Default)]
 pub struct Shared {
     /// Key-value stores.
     pub keyvalue: crate::keyvalue::Stores,
     /// Containers of objects.
     pub blobs: crate::blobs::Stores,
+    /// Brokers of messages.
+    pub messaging: crate::messaging::Brokers,
 }
 
 /// One kind of outside. The implementing type is what one component was granted of it; it is made

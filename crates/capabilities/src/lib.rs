@@ -19,6 +19,7 @@ mod host;
 pub mod http;
 pub mod keyvalue;
 pub mod llm;
+pub mod messaging;
 #[cfg(feature = "mqtt")]
 pub mod mqtt;
 #[cfg(feature = "mysql")]
@@ -54,6 +55,7 @@ capability::capabilities! {
     blobs: blobs::Blobs,
     #[cfg(feature = "sqlite")]
     sqlite: sqlite::Sqlite,
+    messaging: messaging::Messaging,
     redis: redis::Redis,
     #[cfg(feature = "mqtt")]
     mqtt: mqtt::Mqtt,
@@ -63,6 +65,8 @@ capability::capabilities! {
     mysql: mysql::Mysql,
     llm: llm::Llm,
 }
+
+pub use messaging::broker_fragments;
 
 /// The stores' part of the manifest language: `[store.NAME]` of each type.
 pub fn store_fragments() -> Vec<holm_manifest::Fragment> {

@@ -104,6 +104,7 @@ impl State {
         #[cfg(feature = "sqlite")]
         self.parts.sqlite.trace(tracer.clone());
         self.parts.redis.trace(tracer.clone());
+        self.parts.messaging.trace(tracer.clone());
         #[cfg(feature = "mqtt")]
         self.parts.mqtt.trace(tracer.clone());
         #[cfg(feature = "postgres")]

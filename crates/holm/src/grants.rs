@@ -37,6 +37,9 @@ pub struct GrantFlags {
     /// A container of objects by the name of its store
     #[arg(long, value_name = "STORE")]
     pub blobs: Vec<String>,
+    /// A broker of messages by name
+    #[arg(long, value_name = "BROKER")]
+    pub messaging: Vec<String>,
     /// A SQLite database by the name of its store
     #[arg(long, value_name = "STORE")]
     pub sqlite: Vec<String>,
@@ -186,6 +189,9 @@ impl GrantFlags {
         if !self.keyvalue.is_empty() {
             add("keyvalue", list(&self.keyvalue));
         }
+        if !self.messaging.is_empty() {
+            add("messaging", list(&self.messaging));
+        }
         let mut config = Vec::new();
         for text in &self.config {
             let Some((key, value)) = text.split_once('=') else {
@@ -253,6 +259,10 @@ impl GrantFlags {
                 blobs: one(t),
                 ..none()
             }),
+            of("messaging", &self.messaging, &|t| GrantFlags {
+                messaging: one(t),
+                ..none()
+            }),
             of("sqlite", &self.sqlite, &|t| GrantFlags {
                 sqlite: one(t),
                 ..none()
@@ -300,6 +310,7 @@ pub fn place_here(state: Option<PathBuf>) -> Place {
         base,
         stores: Arc::from(Vec::new()),
         shared: Arc::default(),
+        brokers: Arc::from(Vec::new()),
     }
 }
 

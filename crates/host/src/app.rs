@@ -2,7 +2,7 @@
 
 use crate::beside::{Named, Siblings};
 use crate::component::{Component, Loaded};
-use crate::jobs::{self, Job};
+use crate::jobs::{self, Job, Listener};
 use crate::linked::place_of;
 use crate::routing::{leads_to_requests, routes, siblings};
 use crate::setting::Setting;
@@ -26,6 +26,7 @@ pub fn vocabulary() -> Vocabulary {
         grants: holm_capabilities::fragments(),
         triggers: crate::triggers::fragments(),
         stores: holm_capabilities::store_fragments(),
+        brokers: holm_capabilities::broker_fragments(),
     }
 }
 
@@ -42,6 +43,8 @@ pub struct App {
     pub routes: Vec<Route>,
     /// What it does by itself, in the manifest's order.
     pub jobs: Vec<Arc<Job>>,
+    /// What of it is given messages, in the manifest's order.
+    pub listeners: Vec<Arc<Listener>>,
     /// Components that only others of the app call, and where that was written.
     private: Vec<(Named, Span)>,
     /// Its components as they reach each other.
@@ -139,11 +142,13 @@ impl App {
             component.beside.to(&siblings);
         }
         let jobs = jobs::of(&manifest, &components, place, &mut problems);
+        let listeners = jobs::listeners(&manifest, &components, place, &jobs, &mut problems);
         let app = App {
             name,
             components,
             routes,
             jobs,
+            listeners,
             private,
             siblings,
             server_timing: manifest.serve.server_timing,
@@ -180,6 +185,12 @@ impl App {
             let same = old.components.iter().find(|c| c.name == component.name);
             if let Some(old) = same {
                 component.succeed(old);
+            }
+        }
+        for listener in &mut self.listeners {
+            let same = old.listeners.iter().find(|l| l.name == listener.name);
+            if let (Some(old), Some(listener)) = (same, Arc::get_mut(listener)) {
+                listener.counts = old.counts.clone();
             }
         }
     }
@@ -226,7 +237,7 @@ impl App {
         self.siblings.log_to(access);
     }
 
-    /// Its open stores.
+    /// Its open stores and brokers.
     pub(crate) fn stores(&self) -> &Arc<Shared> {
         &self.stores
     }
@@ -244,6 +255,7 @@ impl App {
             }
         }
         problems.extend(self.jobs.iter().filter_map(|job| job.check()));
+        problems.extend(self.listeners.iter().filter_map(|l| l.check()));
         problems
     }
 

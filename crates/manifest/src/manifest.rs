@@ -30,6 +30,8 @@ pub struct Manifest {
     pub triggers: Vec<Trigger>,
     /// Configured stores; an embedded store needs no words.
     pub stores: Vec<Store>,
+    /// Configured brokers; one in memory needs no words.
+    pub brokers: Vec<Store>,
     /// Files outside of the manifest that its variables come from, or would come from.
     pub variable_files: Vec<PathBuf>,
     /// What is probably not meant, but stops nothing.

@@ -196,7 +196,11 @@ impl Reader<'_> {
             .collect();
         let stores = tables("store").into_iter().flat_map(Table::iter);
         let stores = stores
-            .filter_map(|(key, value)| self.store(key, value))
+            .filter_map(|(key, value)| self.store(key, value, pointer::STORE))
+            .collect();
+        let brokers = tables("broker").into_iter().flat_map(Table::iter);
+        let brokers = brokers
+            .filter_map(|(key, value)| self.store(key, value, pointer::BROKER))
             .collect();
         Manifest {
             source: source.clone(),
@@ -209,6 +213,7 @@ impl Reader<'_> {
             components,
             triggers: self.triggers(table),
             stores,
+            brokers,
             variable_files: Vec::new(),
             warnings: Vec::new(),
         }
@@ -290,10 +295,14 @@ impl Reader<'_> {
         triggers
     }
 
-    fn store(&mut self, key: &Key, value: &Value) -> Option<Store> {
+    /// A store or a broker, by where the schema of its table stands.
+    fn store(&mut self, key: &Key, value: &Value, at: &str) -> Option<Store> {
         let kind = value.get("type")?.as_str()?;
-        let known = find(&self.vocabulary.stores, kind);
-        self.check(known, value, pointer::STORE);
+        let known = match at {
+            pointer::BROKER => find(&self.vocabulary.brokers, kind),
+            _ => find(&self.vocabulary.stores, kind),
+        };
+        self.check(known, value, at);
         Some(Store {
             name: key.name.clone(),
             span: value.span,

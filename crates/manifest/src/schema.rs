@@ -48,7 +48,8 @@ pub fn schema(vocabulary: &Vocabulary) -> Json {
             }),
         );
     }
-    put("store", stores(vocabulary, &mut defs));
+    put("store", named(&STORES, &vocabulary.stores, &mut defs));
+    put("broker", named(&BROKERS, &vocabulary.brokers, &mut defs));
 
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -72,6 +73,7 @@ pub(crate) mod pointer {
         format!("/properties/{name}/items")
     }
 
+    pub(crate) const BROKER: &str = "/properties/broker/additionalProperties";
     pub(crate) const STORE: &str = "/properties/store/additionalProperties";
     pub(crate) const LIMITS: &str = "/$defs/Component/properties/limits";
     pub(crate) const BUILD: &str = "/$defs/Component/properties/build";
@@ -147,13 +149,34 @@ fn component(vocabulary: &Vocabulary, defs: &mut Defs) -> Json {
     })
 }
 
-fn stores(vocabulary: &Vocabulary, defs: &mut Defs) -> Json {
-    let kinds: Vec<Json> = vocabulary
-        .stores
+/// What has a name of its own and a `type`.
+struct Typed {
+    doc: &'static str,
+    noun: &'static str,
+    of_name: &'static str,
+    of_type: &'static str,
+}
+
+const STORES: Typed = Typed {
+    doc: "Stores by name: `[store.NAME]`; an embedded store needs no words.",
+    noun: "store",
+    of_name: "Name of a store.",
+    of_type: "What kind of store this is.",
+};
+
+const BROKERS: Typed = Typed {
+    doc: "Brokers of messages by name: `[broker.NAME]`; one in memory needs no words.",
+    noun: "broker",
+    of_name: "Name of a broker.",
+    of_type: "What kind of broker this is.",
+};
+
+fn named(typed: &Typed, kinds: &[Fragment], defs: &mut Defs) -> Json {
+    let kinds: Vec<Json> = kinds
         .iter()
-        .map(|store| {
-            let mut schema = defs.embed(store);
-            add_type(&mut schema, store.name, true);
+        .map(|kind| {
+            let mut schema = defs.embed(kind);
+            add_type(&mut schema, kind.name, typed.of_type, true);
             schema
         })
         .collect();
@@ -162,24 +185,24 @@ fn stores(vocabulary: &Vocabulary, defs: &mut Defs) -> Json {
         false => json!({ "oneOf": kinds }),
     };
     json!({
-        "description": "Stores by name: `[store.NAME]`; an embedded store needs no words.",
+        "description": typed.doc,
         "type": "object",
-        "x-noun": "store",
-        "propertyNames": name_schema("Name of a store."),
+        "x-noun": typed.noun,
+        "propertyNames": name_schema(typed.of_name),
         "additionalProperties": each,
     })
 }
 
-/// Gives a store's schema its `type` key, in each of its alternatives too.
-fn add_type(schema: &mut Json, name: &str, outermost: bool) {
+/// Gives the schema of a store or broker its `type` key, in each of its alternatives too.
+fn add_type(schema: &mut Json, name: &str, doc: &str, outermost: bool) {
     let Json::Object(object) = schema else {
         *schema = json!({});
-        return add_type(schema, name, outermost);
+        return add_type(schema, name, doc, outermost);
     };
     for keyword in ["oneOf", "anyOf", "allOf"] {
         if let Some(Json::Array(branches)) = object.get_mut(keyword) {
             for branch in branches {
-                add_type(branch, name, false);
+                add_type(branch, name, doc, false);
             }
         }
     }
@@ -190,7 +213,7 @@ fn add_type(schema: &mut Json, name: &str, outermost: bool) {
     object.insert("type".into(), "object".into());
     let properties = object.entry("properties").or_insert_with(|| json!({}));
     if let Json::Object(properties) = properties {
-        let kind = json!({ "const": name, "description": "What kind of store this is." });
+        let kind = json!({ "const": name, "description": doc });
         properties.shift_insert(0, "type".into(), kind);
     }
     if outermost {

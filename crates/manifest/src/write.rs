@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 const WIDTH: usize = 100;
 
 /// Tables that hold tables by name: each of those has a header of its own.
-const NAMED: [&str; 2] = ["component", "store"];
+const NAMED: [&str; 3] = ["component", "store", "broker"];
 
 /// The text of a manifest: what is one value stands above, then a header for each table.
 pub fn to_toml(root: &Value) -> String {

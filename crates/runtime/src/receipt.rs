@@ -45,6 +45,10 @@ pub struct Flows {
     pub sqlite_in: AtomicU64,
     /// SQLite: statements and values handed over.
     pub sqlite_out: AtomicU64,
+    /// Messaging: answers received.
+    pub messaging_in: AtomicU64,
+    /// Messaging: messages sent.
+    pub messaging_out: AtomicU64,
     /// Redis: values received.
     pub redis_in: AtomicU64,
     /// Redis: keys and values sent.
@@ -87,6 +91,8 @@ impl Flows {
             &self.http_out,
             &self.sockets_in,
             &self.sockets_out,
+            &self.messaging_in,
+            &self.messaging_out,
             &self.redis_in,
             &self.redis_out,
             &self.mqtt_in,
@@ -112,7 +118,7 @@ impl Flows {
     }
 
     /// How many kinds of traffic there are.
-    pub const KINDS: usize = 12;
+    pub const KINDS: usize = 13;
 
     /// The kinds of traffic in a fixed order, each with its counters in and out.
     pub fn rows(&self) -> [(&'static str, &AtomicU64, &AtomicU64); Self::KINDS] {
@@ -125,6 +131,7 @@ impl Flows {
             ("keyvalue", &self.keyvalue_in, &self.keyvalue_out),
             ("blobs", &self.blobs_in, &self.blobs_out),
             ("sqlite", &self.sqlite_in, &self.sqlite_out),
+            ("messaging", &self.messaging_in, &self.messaging_out),
             ("redis", &self.redis_in, &self.redis_out),
             ("mqtt", &self.mqtt_in, &self.mqtt_out),
             ("postgres", &self.postgres_in, &self.postgres_out),

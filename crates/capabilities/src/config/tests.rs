@@ -15,6 +15,7 @@ fn granted(value: Option<&Value>) -> Result<Config, holm_manifest::Problem> {
         state: "/nowhere/.holm".into(),
         stores: Arc::default(),
         shared: Arc::default(),
+        brokers: Arc::default(),
     };
     Config::granted(value, &place)
 }

@@ -10,6 +10,7 @@ fn granted(variables: Vec<(&str, Value)>) -> Result<Environment, Problem> {
         state: "/".into(),
         stores: [].into(),
         shared: Default::default(),
+        brokers: Default::default(),
     };
     Environment::granted(Some(&Value::table(variables)), &place)
 }

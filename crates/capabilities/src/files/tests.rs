@@ -11,6 +11,7 @@ fn place(base: &Path) -> Place {
         state: base.join(".holm"),
         stores: [].into(),
         shared: Default::default(),
+        brokers: Default::default(),
     }
 }
 

@@ -21,10 +21,12 @@ mod spin;
 mod stores;
 #[cfg(test)]
 mod tests;
+pub mod watch;
 mod wit;
 
 pub use setup::store_fragment;
 pub use stores::{Store, Stores};
+pub use wit::Bucket;
 
 use crate::{About, Capability, Era, Interface, Place, State};
 use holm_manifest::{Fragment, Problem, Spanned, Value};

@@ -6,11 +6,12 @@ use super::provider::{Error, Provider};
 use super::redb::Redb;
 use super::redis::Redis;
 use super::setup::{FILE_LIMIT, Setup};
+use super::watch::{Change, WAITING_MAX, Watched};
 use crate::Place;
 use holm_manifest::Problem;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::OnceCell;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use tokio::sync::{OnceCell, broadcast};
 
 /// The stores of an app that something was granted of, open or not.
 #[derive(Debug, Default)]
@@ -22,11 +23,16 @@ pub struct Store {
     name: Arc<str>,
     setup: Setup,
     provider: OnceCell<Arc<dyn Provider>>,
+    /// Where changes are told, once somebody has asked for them.
+    changes: OnceLock<broadcast::Sender<Change>>,
 }
 
 impl Stores {
     /// The store that the manifest means by `name`; everybody in the app gets the same one.
-    pub(super) fn find(&self, name: &str, place: &Place) -> Result<Arc<Store>, Problem> {
+    ///
+    /// # Errors
+    /// What is wrong with its table.
+    pub fn find(&self, name: &str, place: &Place) -> Result<Arc<Store>, Problem> {
         let mut setup = Setup::Redb {
             path: None,
             limit: FILE_LIMIT.0,
@@ -60,6 +66,7 @@ impl Stores {
                     name: name.into(),
                     setup,
                     provider: OnceCell::new(),
+                    changes: OnceLock::new(),
                 })
             });
         Ok(store.clone())
@@ -76,7 +83,37 @@ impl Store {
     pub(super) async fn provider(&self) -> Result<Arc<dyn Provider>, Error> {
         let provider = self.provider.get_or_try_init(|| self.open()).await?;
         provider.ready().await?;
-        Ok(provider.clone())
+        Ok(self.told(provider))
+    }
+
+    /// The same where it is open.
+    pub(super) fn opened(&self) -> Option<Arc<dyn Provider>> {
+        self.provider.get().map(|provider| self.told(provider))
+    }
+
+    /// With those behind it who watch; a store that no trigger watches is as it is.
+    fn told(&self, provider: &Arc<dyn Provider>) -> Arc<dyn Provider> {
+        match self.changes.get() {
+            None => provider.clone(),
+            Some(changes) => Arc::new(Watched {
+                store: provider.clone(),
+                changes: changes.clone(),
+            }),
+        }
+    }
+
+    /// Where guests' changes are told from now on.
+    pub(super) fn announce(&self) -> &broadcast::Sender<Change> {
+        self.changes
+            .get_or_init(|| broadcast::channel(WAITING_MAX).0)
+    }
+
+    /// Opens it, for whoever hands it to a guest.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub async fn open_now(&self) -> Result<(), Error> {
+        self.provider().await.map(|_| ())
     }
 
     async fn open(&self) -> Result<Arc<dyn Provider>, Error> {

@@ -33,6 +33,17 @@ pub struct Bucket {
     pub(super) page_end: Option<(u64, String)>,
 }
 
+impl Bucket {
+    /// A handle of a store that is open.
+    pub(super) fn of(store: Arc<str>, provider: Arc<dyn Provider>) -> Self {
+        Bucket {
+            store,
+            provider,
+            page_end: None,
+        }
+    }
+}
+
 /// An operation on a store that has begun.
 pub(super) struct Begun {
     store: Arc<str>,
@@ -109,11 +120,7 @@ impl View<'_> {
     ) -> Result<Result<Resource<Bucket>, Error>> {
         match provider {
             Ok(provider) => {
-                let bucket = Bucket {
-                    store: store.name().clone(),
-                    provider,
-                    page_end: None,
-                };
+                let bucket = Bucket::of(store.name().clone(), provider);
                 self.part.push(self.table, bucket)
             }
             Err(error) => Ok(Err(self.part.tell(store.name(), error))),

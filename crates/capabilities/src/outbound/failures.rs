@@ -1,18 +1,19 @@
 //! How often servers failed those who called them, for whoever watches this process.
 
-use crate::network::Service;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-static FAILURES: [(Service, AtomicU64); 4] = [
-    (Service::Redis, AtomicU64::new(0)),
-    (Service::Mqtt, AtomicU64::new(0)),
-    (Service::Postgres, AtomicU64::new(0)),
-    (Service::Mysql, AtomicU64::new(0)),
+static FAILURES: [(&str, AtomicU64); 5] = [
+    ("redis", AtomicU64::new(0)),
+    ("mqtt", AtomicU64::new(0)),
+    ("postgres", AtomicU64::new(0)),
+    ("mysql", AtomicU64::new(0)),
+    ("messaging", AtomicU64::new(0)),
 ];
 
-/// Notes that a server could not be reached, let nobody in, broke off or kept silent.
-pub(super) fn note(service: Service) {
-    for (_, count) in FAILURES.iter().filter(|(known, _)| *known == service) {
+/// Notes that a server could not be reached, let nobody in, broke off or kept silent, by the grant that
+/// names it.
+pub(crate) fn note(grant: &str) {
+    for (_, count) in FAILURES.iter().filter(|(known, _)| *known == grant) {
         count.fetch_add(1, Relaxed);
     }
 }
@@ -23,7 +24,7 @@ pub(super) fn note(service: Service) {
 pub fn failures() -> impl Iterator<Item = (&'static str, u64)> {
     FAILURES
         .iter()
-        .map(|(service, count)| (service.grant(), count.load(Relaxed)))
+        .map(|(grant, count)| (*grant, count.load(Relaxed)))
 }
 
 #[cfg(test)]
@@ -34,9 +35,9 @@ mod tests {
     fn a_failure_counts_for_its_own_kind() {
         let of = |name| failures().find(|(known, _)| *known == name).unwrap().1;
         let before = of("mqtt");
-        note(Service::Mqtt);
-        note(Service::Http);
+        note("mqtt");
+        note("http");
         assert!(of("mqtt") > before);
-        assert_eq!(failures().count(), 4);
+        assert_eq!(failures().count(), 5);
     }
 }

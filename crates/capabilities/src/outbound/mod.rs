@@ -17,6 +17,7 @@ mod wire;
 pub use address::Address;
 pub use caller::Caller;
 pub use failures::failures;
+pub(crate) use failures::note;
 pub use held::{Held, TooLarge};
 pub use pool::{Lease, Pool, Pooled};
 pub use servers::{Instance, Kind, Servers, View};

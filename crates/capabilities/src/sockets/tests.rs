@@ -225,6 +225,7 @@ pub(super) fn state(policy: NetPolicy) -> State {
         state: "/nowhere/.holm".into(),
         stores: Arc::new([]),
         shared: Arc::default(),
+        brokers: Default::default(),
     };
     let mut grants = Grants::resolve(&[], &place).ok().unwrap();
     grants.sockets = Sockets::new(policy, Arc::new(Fixed(Vec::new())));

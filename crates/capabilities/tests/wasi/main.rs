@@ -29,6 +29,7 @@ fn grants(base: &Path, grants: &[(&str, Value)]) -> Grants {
         state: base.join(".holm"),
         stores: [].into(),
         shared: Default::default(),
+        brokers: Default::default(),
     };
     let grants: Vec<Grant> = grants
         .iter()

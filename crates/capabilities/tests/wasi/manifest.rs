@@ -23,6 +23,7 @@ fn problems(base: &Path, grants: &str) -> String {
         state: base.join(".holm"),
         stores: [].into(),
         shared: Default::default(),
+        brokers: Default::default(),
     };
     match Grants::resolve(&manifest.components[0].grants, &place) {
         Ok(_) => String::new(),

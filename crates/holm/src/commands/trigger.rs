@@ -25,15 +25,17 @@ use std::time::Duration;
 /// How long the last lines may take at the end.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// Run a [[command]], or do by hand, once, what an app does by itself: [[cron]], [[start]], [[stop]]
+/// Run a [[command]], or do by hand, once, what an app does by itself: [[cron]], [[start]], [[stop]], [[message]]
 ///
 /// Loads the app as `holm up` does, calls the job's function under its component's grants and limits,
 /// and ends: it is not tried again, and its next time stays as it was. What the function gives is
 /// written to stdout as JSON, what the guest prints goes to stderr. A program's exit code is kept.
+/// No broker is asked for anything: the handler of a [[message]], [[redis]] or [[mqtt]] table is given
+/// the payload as a message of its topic, that of a [[watch]] table a change that the payload tells.
 /// With --admin the job is done by the server that is running, under what it has in memory.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  holm trigger sweeper\n  holm trigger report shop --payload '{\"days\": 7}'\n  echo '{\"days\": 7}' | holm trigger report shop --payload -\n  holm trigger migrate --payload '[\"up\"]'\n  holm trigger sweeper shop --admin unix:/run/holm.sock"
+    after_help = "Examples:\n  holm trigger sweeper\n  holm trigger report shop --payload '{\"days\": 7}'\n  echo '{\"days\": 7}' | holm trigger report shop --payload -\n  holm trigger migrate --payload '[\"up\"]'\n  holm trigger orders shop --payload 'order 17'\n  holm trigger sweeper shop --admin unix:/run/holm.sock"
 )]
 pub struct Args {
     /// The job's name: that of its table, or of its component
@@ -41,7 +43,7 @@ pub struct Args {
     /// The app's folder or manifest; with --admin its name, where there are several
     #[arg(default_value = ".")]
     app: PathBuf,
-    /// Arguments in the place of the manifest's, as JSON: an object by the names of the parameters, or an array, of a program's words; `-` reads them from stdin
+    /// For a job, arguments in the place of the manifest's, as JSON: an object by the names of the parameters, or an array, of a program's words. For a handler of messages, the message's data. `-` reads it from stdin
     #[arg(long, value_name = "JSON")]
     payload: Option<String>,
     /// Where the app's data lies [default: .holm beside the manifest]
@@ -78,7 +80,7 @@ fn code(error: &Error) -> ExitCode {
 }
 
 /// Has it done by a server.
-fn by_server(args: &Args, address: &str, payload: Option<Value>) -> Result<ExitCode, Failed> {
+fn by_server(args: &Args, address: &str, payload: Option<Vec<u8>>) -> Result<ExitCode, Failed> {
     let client = Client::new(Some(address), args.admin_token_file.as_deref())?;
     let app = match &*args.app.to_string_lossy() {
         app if app != "." => app.to_owned(),
@@ -86,7 +88,7 @@ fn by_server(args: &Args, address: &str, payload: Option<Value>) -> Result<ExitC
     };
     let job = percent_encoding::utf8_percent_encode(&args.name, percent_encoding::NON_ALPHANUMERIC);
     let path = path(&app, &format!("/jobs/{job}"));
-    let body = payload.map(|payload| ("application/json", payload.to_string().into_bytes()));
+    let body = payload.map(|payload| ("application/octet-stream", payload));
     let said = client.send(Method::POST, &path, body)?;
     if said["ok"] == true {
         if !said["result"].is_null() {
@@ -132,7 +134,7 @@ fn only(said: &Value) -> Result<String, Error> {
 }
 
 fn go(args: &Args) -> Result<ExitCode, Error> {
-    let payload = args.payload.as_deref().map(payload).transpose()?;
+    let payload = args.payload.as_deref().map(given).transpose()?;
     if let Some(address) = &args.admin {
         return match by_server(args, address, payload) {
             Ok(code) => Ok(code),
@@ -175,42 +177,61 @@ fn go(args: &Args) -> Result<ExitCode, Error> {
             return Ok(ExitCode::from(exit::YOURS));
         }
     };
-    let Some(job) = app.jobs.iter().find(|job| *job.name == *args.name) else {
-        let names: Vec<&str> = app.jobs.iter().map(|job| &*job.name).collect();
+    let job = app.jobs.iter().find(|job| *job.name == *args.name);
+    let listener = app.listeners.iter().find(|l| *l.name == *args.name);
+    if job.is_none() && listener.is_none() {
+        let jobs = app.jobs.iter().map(|job| &*job.name);
+        let listeners = app.listeners.iter().map(|listener| &*listener.name);
+        let names: Vec<&str> = jobs.chain(listeners).collect();
         let error = Error::yours(format!(
             "app `{}` has no job called `{}`",
             app.name, args.name
         ));
         return Err(match names.is_empty() {
-            true => error.help("a [[command]] table makes one, or [[cron]], [[start]], [[stop]]"),
+            true => error.help(
+                "a [[command]] table makes one, or [[cron]], [[start]], [[stop]], [[message]]",
+            ),
             false => error.help(format!("it has {}", names.join(", "))),
         });
-    };
+    }
+    let read = payload.as_deref().filter(|_| job.is_some());
+    let arguments = read.map(arguments).transpose()?;
     let threads = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|e| Error::ours("no threads").caused_by(e.to_string()))?;
-    let result = threads.block_on(job.by_hand(payload.as_ref()));
+    let result = threads.block_on(async {
+        match (job, listener) {
+            (Some(job), _) => job.by_hand(arguments.as_ref()).await.map(Some),
+            (_, Some(listener)) => {
+                let message = payload.unwrap_or_default();
+                listener.by_hand(message).await.map(Some)
+            }
+            (None, None) => Ok(None),
+        }
+    });
     writer.flush(LAST_LINES);
     let returned = result.map_err(|error| *error)?;
-    if let Some(json) = returned.json {
+    if let Some(json) = returned.and_then(|returned| returned.json) {
         out::line(format_args!("{json}"));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The payload of the flag.
-fn payload(text: &str) -> Result<Value, Error> {
-    let mut read = String::new();
-    let text = match text {
-        "-" => {
-            let stdin = std::io::stdin().read_to_string(&mut read);
-            stdin.map_err(|e| Error::yours("stdin cannot be read").caused_by(e.to_string()))?;
-            &read
-        }
-        text => text,
-    };
-    serde_json::from_str(text).map_err(|e| {
+/// The payload of the flag, as it was given.
+fn given(text: &str) -> Result<Vec<u8>, Error> {
+    if text != "-" {
+        return Ok(text.as_bytes().to_vec());
+    }
+    let mut read = Vec::new();
+    let stdin = std::io::stdin().read_to_end(&mut read);
+    stdin.map_err(|e| Error::yours("stdin cannot be read").caused_by(e.to_string()))?;
+    Ok(read)
+}
+
+/// The arguments of a job.
+fn arguments(given: &[u8]) -> Result<Value, Error> {
+    serde_json::from_slice(given).map_err(|e| {
         Error::yours("the payload is not JSON")
             .caused_by(e.to_string())
             .help("--payload '{\"name\": \"Ada\"}'")

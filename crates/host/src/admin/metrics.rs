@@ -6,9 +6,11 @@
 
 use crate::app::App;
 use crate::apps::Apps;
+use crate::jobs::Counts;
 use crate::usage::{BOUNDS, Sum};
 use std::collections::BTreeSet;
 use std::fmt::{Display, Write as _};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Apps with labels of their own; the others are told of together.
@@ -38,6 +40,7 @@ impl Metrics {
         requests(&mut out, &rows);
         costs(&mut out, &rows);
         servers(&mut out);
+        self.messages(&mut out, &list);
         out.0.push_str("# EOF\n");
         out.0
     }
@@ -76,6 +79,57 @@ impl Metrics {
         (rows, others)
     }
 
+    /// What became of messages, for the apps that have labels of their own.
+    fn messages(&self, out: &mut Text, list: &[Arc<App>]) {
+        let named = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let own = list.iter().filter(|app| named.contains(&app.name));
+        let all = own.flat_map(|app| app.listeners.iter().map(move |listener| (app, listener)));
+        let rows: Vec<(String, &Counts)> = all
+            .map(|(app, listener)| {
+                let (app, trigger) = (escaped(&app.name), escaped(&listener.name));
+                let labels = format!("app=\"{app}\",trigger=\"{trigger}\"");
+                (labels, &*listener.counts)
+            })
+            .collect();
+        if rows.is_empty() {
+            return;
+        }
+        let name = "holm_messages";
+        out.family(
+            name,
+            "counter",
+            None,
+            "Messages by what became of them; of `failed`, tries.",
+        );
+        for (labels, counts) in &rows {
+            for (outcome, count) in counts.outcomes() {
+                let labels = format!("{labels},outcome=\"{outcome}\"");
+                out.sample("holm_messages_total", &labels, count);
+            }
+        }
+        let name = "holm_trigger_connections";
+        out.family(
+            name,
+            "counter",
+            None,
+            "Connections to brokers that were made, the first and again.",
+        );
+        for (labels, counts) in &rows {
+            let made = counts.connections.load(Relaxed);
+            out.sample("holm_trigger_connections_total", labels, made);
+        }
+        let name = "holm_trigger_connected";
+        out.family(name, "gauge", None, "1 while a trigger hears its broker.");
+        for (labels, counts) in &rows {
+            let is = u8::from(counts.connected.load(Relaxed) > 0);
+            out.sample(name, labels, is);
+        }
+    }
+
     /// Those that have labels of their own: who has them keeps them, then by name.
     fn labelled(&self, called: &[&Arc<App>], most: usize) -> BTreeSet<Arc<str>> {
         let mut labelled = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -93,6 +147,7 @@ impl Metrics {
 
 fn is_called(app: &App) -> bool {
     app.standing.files_so_far().is_some()
+        || !app.listeners.is_empty()
         || app.components.iter().any(|c| c.usage_so_far().is_some())
 }
 

@@ -41,7 +41,7 @@ pub struct Apps {
 struct All {
     apps: BTreeMap<Arc<str>, Arc<App>>,
     claims: Claims,
-    /// Open stores by app; a new version goes on with those of the old one.
+    /// Open stores and brokers by app; a new version goes on with those of the old one.
     stores: BTreeMap<Arc<str>, Arc<Shared>>,
 }
 
@@ -225,6 +225,7 @@ impl Apps {
             state: state.map_or_else(|| manifest.dir.join(".holm"), Path::to_owned),
             stores: manifest.stores.clone().into(),
             shared: stores.unwrap_or_default(),
+            brokers: manifest.brokers.clone().into(),
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::component::{Component, Instance, Loaded};
 use crate::event::{Account, Failure, left, taken};
 use crate::queue::Turn;
 use bytes::Bytes;
+use holm_capabilities::State;
 use holm_runtime::Error;
 use holm_runtime::call::event;
 use holm_runtime::lanes::Lost;
@@ -14,6 +15,7 @@ use holm_runtime::receipt::{Flows, Receipt};
 use holm_runtime::values::{Misfit, Mismatch, Type, Value, json};
 use std::sync::Arc;
 use tokio::sync::oneshot;
+use wasmtime::Store;
 
 /// A call that has its turn.
 pub struct Call<A> {
@@ -39,7 +41,17 @@ pub enum Arguments {
     Text(Bytes, HeldMemory),
     /// As it was read.
     Read(serde_json::Value),
+    /// As values that whoever calls makes himself.
+    Made {
+        /// How many bytes came in for them.
+        length: u64,
+        /// Makes them, where the function runs.
+        make: Made,
+    },
 }
+
+/// Makes the arguments of a function in the instance's store.
+pub type Made = Box<dyn FnOnce(&mut Store<State>) -> wasmtime::Result<Vec<Value>> + Send>;
 
 impl Arguments {
     /// How many bytes they were, as they were sent.
@@ -47,6 +59,7 @@ impl Arguments {
         match self {
             Arguments::Text(text, _) => text.len() as u64,
             Arguments::Read(value) => length(value),
+            Arguments::Made { length, .. } => *length,
         }
     }
 }
@@ -148,7 +161,8 @@ async fn run<A: Account>(
         ..
     } = &mut under_way;
     let called = event(meter, flows, async {
-        let values = match values(component, function, arguments, meter, flows)? {
+        let store = session.store();
+        let values = match values(component, function, arguments, (meter, flows), store)? {
             Ok(values) => values,
             Err(mismatch) => return Ok(Err(Misfit::Arguments(mismatch))),
         };
@@ -171,8 +185,8 @@ pub(super) fn values(
     component: &Component,
     function: &Function,
     arguments: Arguments,
-    meter: &Meter,
-    flows: &Flows,
+    (meter, flows): (&Meter, &Flows),
+    store: &mut Store<State>,
 ) -> wasmtime::Result<Result<(Vec<Value>, HeldMemory), Mismatch>> {
     let length = arguments.len();
     Flows::add(
@@ -182,7 +196,11 @@ pub(super) fn values(
     if length > meter.allowance().request_body {
         return Err(meter.reach(Limit::RequestBody).into());
     }
-    let values = match read(function, &arguments) {
+    let values = match arguments {
+        Arguments::Made { make, .. } => Ok(make(store)?),
+        arguments => read(function, &arguments),
+    };
+    let values = match values {
         Ok(values) => values,
         Err(mismatch) => return Ok(Err(mismatch)),
     };
@@ -207,6 +225,7 @@ fn read(function: &Function, arguments: &Arguments) -> Result<Vec<Value>, Mismat
         Arguments::Read(value) => {
             json::arguments_from_value(signature, value, &mut json::NoHandles)
         }
+        Arguments::Made { .. } => Err(Mismatch::new("they are made where the function runs")),
     }
 }
 

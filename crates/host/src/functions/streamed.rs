@@ -131,7 +131,13 @@ where
     let called = event(meter, flows, async {
         let (values, _held, feed) = match input {
             Input::Whole(arguments) => {
-                match values(component, function, arguments, meter, flows)? {
+                match values(
+                    component,
+                    function,
+                    arguments,
+                    (meter, flows),
+                    session.store(),
+                )? {
                     Ok((values, held)) => (values, Some(held), None),
                     Err(mismatch) => return Ok(Err(Misfit::Arguments(mismatch))),
                 }

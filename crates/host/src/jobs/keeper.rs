@@ -27,13 +27,11 @@ struct Kept {
 impl Keeper {
     /// This version is served from now on, in the place of the one of its name.
     pub fn begin(&self, app: &Arc<App>) {
-        if !app
-            .jobs
-            .iter()
-            .any(|job| matches!(job.when, When::Clock(_)))
-        {
+        let by_the_clock = |job: &Arc<Job>| matches!(job.when, When::Clock(_));
+        if !app.jobs.iter().any(by_the_clock) && app.listeners.is_empty() {
             return self.end(&app.name);
         }
+        app.listeners.iter().for_each(|listener| listener.expect());
         let mut kept = self.kept();
         let guard = kept.awake.then(|| self.keep(app));
         kept.apps.insert(app.name.clone(), (app.clone(), guard));
@@ -81,6 +79,13 @@ impl Keeper {
                 let kept = by_the_clock(app, job, work, ended.clone());
                 ended.run_until_cancelled(kept).await;
             });
+        }
+        for listener in &app.listeners {
+            let listening = listener
+                .clone()
+                .listen(app.clone(), self.work.clone(), token.clone());
+            // It ends soon after its version has, and gives back what it still takes until then.
+            self.work.spawn(listening);
         }
         token.drop_guard()
     }

@@ -1,10 +1,16 @@
 //! What an app does without being asked by a request: who calls which function, how often it is tried,
 //! and what came of it. When it is done is the trigger's business.
 
+mod counts;
+mod handler;
+mod identity;
 mod keeper;
+mod listener;
 mod target;
 
+pub use counts::Counts;
 pub use keeper::Keeper;
+pub use listener::Listener;
 pub use target::Target;
 
 use crate::app::App;
@@ -13,7 +19,7 @@ use crate::component::Component;
 use crate::event::Failure;
 use crate::functions::{self, Arguments, Call, Refused, Returned};
 use crate::triggers::cron::{Cron, CronTable};
-use crate::triggers::{command, lifecycle};
+use crate::triggers::{self, command, lifecycle};
 use holm_capabilities::Place;
 use holm_manifest::{Manifest, Problem, Span, Time, Trigger};
 use holm_runtime::Error;
@@ -266,16 +272,54 @@ pub(crate) fn of(
             _ => continue,
         };
         match job {
-            Ok(Some(job)) if jobs.iter().any(|other| other.name == job.name) => problems.push(
-                Problem::error(format!("two jobs are called `{}`", job.name))
-                    .at(trigger.span)
-                    .help("give one of them another `name`"),
-            ),
+            Ok(Some(job)) if jobs.iter().any(|other| other.name == job.name) => {
+                problems.push(named_twice(&job.name, trigger));
+            }
             Ok(job) => jobs.extend(job.map(Arc::new)),
             Err(problem) => problems.push(problem),
         }
     }
     jobs
+}
+
+/// What of an app is given messages, in the manifest's order.
+pub(crate) fn listeners(
+    manifest: &Manifest,
+    components: &[Arc<Component>],
+    place: &Place,
+    jobs: &[Arc<Job>],
+    problems: &mut Vec<Problem>,
+) -> Vec<Arc<Listener>> {
+    let mut listeners: Vec<Arc<Listener>> = Vec::new();
+    for trigger in &manifest.triggers {
+        let component = trigger.value.get("component").and_then(|c| c.as_str());
+        let component = component.and_then(|name| components.iter().find(|c| *c.name == *name));
+        let Some(component) = component else { continue };
+        let made = match &*trigger.kind {
+            "redis" => triggers::redis::listener(trigger, component, place),
+            "mqtt" => triggers::mqtt::listener(trigger, component, place),
+            "message" => triggers::message::listener(trigger, component, place),
+            "watch" => triggers::watch::listener(trigger, component, place),
+            _ => continue,
+        };
+        match made {
+            Ok(made)
+                if jobs.iter().any(|job| job.name == made.name)
+                    || listeners.iter().any(|other| other.name == made.name) =>
+            {
+                problems.push(named_twice(&made.name, trigger));
+            }
+            Ok(made) => listeners.push(Arc::new(made)),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    listeners
+}
+
+fn named_twice(name: &str, trigger: &Trigger) -> Problem {
+    Problem::error(format!("two jobs are called `{name}`"))
+        .at(trigger.span)
+        .help("give one of them another `name`")
 }
 
 fn cron_job(
@@ -333,7 +377,6 @@ async fn called(
         function: function.clone(),
         account: record,
     };
-    let name = &component.label;
     let result = match words {
         Some(words) => functions::run_program(call, &words).await,
         None => {
@@ -342,6 +385,15 @@ async fn called(
             functions::call(call, Arguments::Read(arguments)).await
         }
     };
+    failed(result, &component.label, &function)
+}
+
+/// An `err` is a failure too.
+fn failed(
+    result: Result<Returned, Refused>,
+    name: &str,
+    function: &functions::Function,
+) -> Result<Returned, Box<Error>> {
     match result {
         // What a program says by its `err` is that it failed, as with exit code 1.
         Ok(returned) if returned.is_err && function.is_program() => {

@@ -83,6 +83,7 @@ impl Library {
             state: options.state.unwrap_or_else(|| manifest.dir.join(".holm")),
             stores: manifest.stores.clone().into(),
             shared: Arc::default(),
+            brokers: manifest.brokers.clone().into(),
         };
         let source = manifest.source.clone();
         let dir = manifest.dir.clone();

@@ -95,6 +95,7 @@ impl Library {
             base: options.base,
             stores: Arc::from(Vec::new()),
             shared: Arc::default(),
+            brokers: Arc::from(Vec::new()),
         };
         let nowhere = |list| NotLoaded::Problems(Problems::new(Source::new("", ""), list));
         let known = Known {

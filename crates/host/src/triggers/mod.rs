@@ -6,6 +6,10 @@ pub mod cron;
 pub mod http;
 pub mod lifecycle;
 pub mod mcp;
+pub mod message;
+pub mod mqtt;
+pub mod redis;
+pub mod watch;
 
 use holm_manifest::Fragment;
 
@@ -20,5 +24,9 @@ pub fn fragments() -> Vec<Fragment> {
         command::fragment(),
         start,
         stop,
+        message::fragment(),
+        redis::fragment(),
+        mqtt::fragment(),
+        watch::fragment(),
     ]
 }

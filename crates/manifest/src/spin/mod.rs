@@ -64,6 +64,8 @@ pub(crate) fn translate(root: &Value, words: &Words<'_>) -> (Option<Value>, Vec<
         components: Vec::new(),
         triggers: Vec::new(),
         crons: Vec::new(),
+        redis: Vec::new(),
+        mqtt: Vec::new(),
     };
     let value = app.translate(root);
     (Some(value), app.problems)
@@ -101,6 +103,10 @@ struct App<'a> {
     triggers: Vec<Value>,
     /// Those by the clock.
     crons: Vec<Value>,
+    /// Those by channels of Redis.
+    redis: Vec<Value>,
+    /// Those by topics of MQTT.
+    mqtt: Vec<Value>,
 }
 
 impl App<'_> {
@@ -116,7 +122,10 @@ impl App<'_> {
         }
         for (kind, items) in tables(root.get("trigger")) {
             match items.as_array() {
-                Some(items) => self.triggers_of(kind, items),
+                Some(items) => {
+                    let common = application.and_then(|app| app.get("trigger")?.get(&kind.name));
+                    self.triggers_of(kind, items, common);
+                }
                 None => self.problems.push(
                     Problem::error(format!(
                         "`{}` must be an array of tables",
@@ -144,6 +153,8 @@ impl App<'_> {
         for (kind, triggers) in [
             ("http", std::mem::take(&mut self.triggers)),
             ("cron", std::mem::take(&mut self.crons)),
+            ("redis", std::mem::take(&mut self.redis)),
+            ("mqtt", std::mem::take(&mut self.mqtt)),
         ] {
             if !triggers.is_empty() {
                 let all = Value::new(ValueKind::Array(triggers), root.span);

@@ -32,6 +32,8 @@ pub(super) fn version_2() -> Json {
                 "properties": {
                     "http": { "items": { "$ref": "#/$defs/HttpTrigger" } },
                     "cron": { "items": { "$ref": "#/$defs/CronTrigger" } },
+                    "redis": { "items": { "$ref": "#/$defs/RedisTrigger" } },
+                    "mqtt": { "items": { "$ref": "#/$defs/MqttTrigger" } },
                 },
                 "additionalProperties": { "items": { "type": "object" } },
             },
@@ -45,6 +47,8 @@ pub(super) fn version_2() -> Json {
         "$defs": {
             "HttpTrigger": http_trigger(),
             "CronTrigger": cron_trigger(),
+            "RedisTrigger": redis_trigger(),
+            "MqttTrigger": mqtt_trigger(),
             "Component": component(),
         },
     })
@@ -99,6 +103,30 @@ pub(super) fn version_1() -> Json {
             },
         },
     })
+}
+
+fn redis_trigger() -> Json {
+    let keys = [
+        ("id", text()),
+        ("component", component_or_name()),
+        ("channel", text()),
+        ("address", text()),
+    ];
+    table(&keys, &["component", "channel"])
+}
+
+fn mqtt_trigger() -> Json {
+    let keys = [
+        ("id", text()),
+        ("component", component_or_name()),
+        ("topic", text()),
+        ("qos", json!({ "type": ["string", "integer"] })),
+    ];
+    table(&keys, &["component", "topic"])
+}
+
+fn component_or_name() -> Json {
+    json!({ "anyOf": [{ "type": "string" }, { "$ref": "#/$defs/Component" }] })
 }
 
 fn cron_trigger() -> Json {

@@ -7,12 +7,14 @@ use crate::{Key, Problem, Span, Value, ValueKind};
 const HEALTH: &str = "/.well-known/spin/health";
 
 impl App<'_> {
-    /// Adds the triggers of one kind. Redis and MQTT go beside `http` when they are there.
-    pub(super) fn triggers_of(&mut self, kind: &Key, items: &[Value]) {
+    /// Adds the triggers of one kind; `common` is what `[application.trigger.KIND]` says for all.
+    pub(super) fn triggers_of(&mut self, kind: &Key, items: &[Value], common: Option<&Value>) {
         for (number, item) in items.iter().enumerate() {
             match &*kind.name {
                 "http" => self.http(item, number),
                 "cron" => self.cron(item, number),
+                "redis" => self.redis(item, number, common),
+                "mqtt" => self.mqtt(item, number, common),
                 other => self.problems.push(
                     Problem::error(format!(
                         "the trigger `{}` is not supported yet by this version",
@@ -20,7 +22,7 @@ impl App<'_> {
                     ))
                     .at(item.span)
                     .label("nothing would call its component")
-                    .help("supported: [[trigger.http]] and [[trigger.cron]]"),
+                    .help("supported: http, cron, redis and mqtt"),
                 ),
             }
         }
@@ -101,21 +103,90 @@ impl App<'_> {
         if let Some((key, schedule)) = entry(item, "cron_expression") {
             out.put("schedule", key.span, schedule.clone());
         }
-        if let Some((key, component)) = entry(item, "component") {
-            let component_name = match component.as_table() {
-                None => slug(component.as_str().unwrap_or_default()),
-                Some(_) => self.inline(item, key, component, number),
-            };
-            let id = item.get("id").and_then(Value::as_str).map(slug);
-            let name = id.unwrap_or_else(|| format!("{component_name}-cron{}", number + 1));
-            out.put("name", key.span, string(name, component.span));
-            out.put(
-                "component",
-                key.span,
-                string(component_name, component.span),
-            );
-        }
+        self.called(item, number, "cron", &mut out);
         self.crons.push(out.value(item.span));
+    }
+
+    /// Who is called, and the trigger's name: no two may have the same here.
+    fn called(&mut self, item: &Value, number: usize, kind: &str, out: &mut Entries) {
+        let Some((key, component)) = entry(item, "component") else {
+            return;
+        };
+        let component_name = match component.as_table() {
+            None => slug(component.as_str().unwrap_or_default()),
+            Some(_) => self.inline(item, key, component, number),
+        };
+        let id = item.get("id").and_then(Value::as_str).map(slug);
+        let name = id.unwrap_or_else(|| format!("{component_name}-{kind}{}", number + 1));
+        out.put("name", key.span, string(name, component.span));
+        out.put(
+            "component",
+            key.span,
+            string(component_name, component.span),
+        );
+    }
+
+    /// The address of a trigger's server: its own, or the one for all.
+    fn address(&mut self, kind: &str, item: &Value, common: Option<&Value>, out: &mut Entries) {
+        let own = entry(item, "address");
+        match own.or_else(|| entry(common?, "address")) {
+            Some((key, address)) => out.put("url", key.span, address.clone()),
+            None => self.problems.push(
+                Problem::error(format!("the trigger `{kind}` has no address"))
+                    .at(item.span)
+                    .label("`address` is missing")
+                    .help(format!(
+                        "for all triggers of the kind: [application.trigger.{kind}] with `address`"
+                    )),
+            ),
+        }
+    }
+
+    fn redis(&mut self, item: &Value, number: usize, common: Option<&Value>) {
+        let mut out = Entries::default();
+        self.address("redis", item, common, &mut out);
+        if let Some((key, channel)) = entry(item, "channel") {
+            out.put("channel", key.span, channel.clone());
+        }
+        self.called(item, number, "redis", &mut out);
+        self.redis.push(out.value(item.span));
+    }
+
+    /// The trigger of Spin's MQTT plugin, which writes its numbers as texts.
+    fn mqtt(&mut self, item: &Value, number: usize, common: Option<&Value>) {
+        let mut out = Entries::default();
+        self.address("mqtt", item, common, &mut out);
+        for name in ["username", "password"] {
+            if let Some((key, value)) = common.and_then(|common| entry(common, name))
+                && value.as_str() != Some("")
+            {
+                out.put(name, key.span, value.clone());
+            }
+        }
+        if let Some((key, every)) = common.and_then(|c| entry(c, "keep_alive_interval"))
+            && let Some(seconds) = number_of(every)
+        {
+            let time = string(format!("{seconds} s"), every.span);
+            out.put("keep_alive", key.span, time);
+        }
+        if let Some((key, topic)) = entry(item, "topic") {
+            out.put("topic", key.span, topic.clone());
+        }
+        if let Some((key, qos)) = entry(item, "qos") {
+            let number = number_of(qos);
+            match number.filter(|qos| (0..=2).contains(qos)) {
+                Some(number) => out.put(
+                    "qos",
+                    key.span,
+                    Value::new(ValueKind::Integer(number), qos.span),
+                ),
+                None => self
+                    .problems
+                    .push(Problem::error("`qos` must be \"0\", \"1\" or \"2\"").at(qos.span)),
+            }
+        }
+        self.called(item, number, "mqtt", &mut out);
+        self.mqtt.push(out.value(item.span));
     }
 
     /// A component that is written into its trigger.
@@ -149,6 +220,14 @@ impl App<'_> {
         out.put("route", at, string(HEALTH, at));
         out.put("respond", at, answer.value(at));
         self.triggers.push(out.value(at));
+    }
+}
+
+/// A number, or a text of one.
+fn number_of(value: &Value) -> Option<i64> {
+    match value.as_str() {
+        Some(text) => text.trim().parse().ok(),
+        None => value.as_integer(),
     }
 }
 

@@ -10,8 +10,8 @@ const GRANTS: [&str; 8] = [
     "config", "env", "http", "net", "redis", "mqtt", "postgres", "mysql",
 ];
 
-/// The key of triggers that templates are filled in.
-const ADDRESS: &str = "address";
+/// The keys of triggers that templates are filled in: where something is, and who logs in there.
+const ADDRESS: [&str; 6] = ["address", "url", "username", "password", "channel", "topic"];
 
 /// The pass, and what it finds.
 pub(super) struct Filling<'a> {
@@ -37,7 +37,7 @@ impl Filling<'_> {
                     }
                 })
             }),
-            "store" => filling.all(value),
+            "store" | "broker" => filling.all(value),
             _ => filling.trigger(value),
         })
     }
@@ -53,7 +53,9 @@ impl Filling<'_> {
         let ValueKind::Array(items) = &value.kind else {
             return value.clone();
         };
-        let address = |filling: &mut Self, key: &Key, value: &Value| match key.name == ADDRESS {
+        let address = |filling: &mut Self, key: &Key, value: &Value| match ADDRESS
+            .contains(&key.name.as_str())
+        {
             true => filling.all(value),
             false => value.clone(),
         };

@@ -35,6 +35,7 @@ fn vocabulary() -> Vocabulary {
         ],
         triggers: vec![fragment("redis", free(), |_| Vec::new())],
         stores: vec![fragment("keyvalue", free(), |_| Vec::new())],
+        brokers: Vec::new(),
     }
 }
 

@@ -254,6 +254,7 @@ pub fn vocabulary() -> Vocabulary {
             ),
             fragment("sql", "A database.", schema_for!(SqlStore), nothing),
         ],
+        brokers: Vec::new(),
     }
 }
 

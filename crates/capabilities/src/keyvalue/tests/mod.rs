@@ -44,6 +44,7 @@ fn place(stores: &[(&str, Value)]) -> Place {
         state: "/nowhere/.holm".into(),
         stores: stores.collect(),
         shared: Arc::default(),
+        brokers: Arc::default(),
     }
 }
 

@@ -195,6 +195,7 @@ fn of_app(args: &Args, app: &Path) -> Result<std::result::Result<Chosen, Problem
             .unwrap_or_else(|| manifest.dir.join(".holm")),
         stores: manifest.stores.clone().into(),
         shared: Arc::default(),
+        brokers: manifest.brokers.clone().into(),
     };
     let grants = match Grants::resolve(&component.grants, &place) {
         Ok(grants) => grants,

@@ -116,6 +116,7 @@ fn alone(file: &Path, args: &Args) -> Result<Manifest, Problems> {
             value: route,
         }],
         stores: Vec::new(),
+        brokers: Vec::new(),
         variable_files: Vec::new(),
         warnings: Vec::new(),
     })

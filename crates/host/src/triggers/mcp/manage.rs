@@ -299,6 +299,7 @@ pub fn loose(app: &str, files: Vec<(String, PathBuf, Vec<Grant>, Limits)>) -> Ma
         components: components.collect(),
         triggers: Vec::new(),
         stores: Vec::new(),
+        brokers: Vec::new(),
         variable_files: Vec::new(),
         warnings: Vec::new(),
     }
