@@ -41,6 +41,7 @@ impl Component {
         wit: Option<PathBuf>,
         reuse: Option<u32>,
     ) -> PyResult<Self> {
+        let _inside = process::Inside::enter(py);
         let options = Options {
             path,
             name,
@@ -66,6 +67,7 @@ impl Component {
         wit: Option<PathBuf>,
         reuse: Option<u32>,
     ) -> PyResult<Self> {
+        let _inside = process::Inside::enter(py);
         let options = AppOptions {
             app,
             component,
@@ -90,6 +92,7 @@ impl Component {
 
     /// What it takes and gives: see `holm._world`.
     fn describe<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let _inside = process::Inside::enter(py);
         describe(py, self.0.signatures())
     }
 
@@ -100,6 +103,7 @@ impl Component {
         bindings: Vec<(Option<String>, String, Py<PyTuple>)>,
         functions: &Bound<'_, PyDict>,
     ) -> PyResult<Pool> {
+        let _inside = process::Inside::enter(py);
         let signatures = self.0.signatures().clone();
         let mut shapes = Shapes::default();
         for (interface, name, binding) in bindings {
@@ -222,6 +226,7 @@ fn function(
     target: Target,
 ) -> PyResult<Function> {
     let signature = signatures.exports.get(position).ok_or_else(no_such)?;
+    let _inside = process::Inside::enter(py);
     // It is held while Python's code runs, which may let other threads in.
     let mut shapes = shapes
         .lock_py_attached(py)

@@ -13,6 +13,7 @@ use futures::StreamExt as _;
 use holm_host::library::drive;
 use holm_runtime::Error;
 use holm_runtime::values::{Flow, FlowSender, Numbers, Pieces, Type, Value};
+use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -74,9 +75,11 @@ fn pieces(of: &Shape, ty: &Type, object: &Bound<'_, PyAny>) -> Result<Value, Unf
     Ok(Value::List(values.collect::<Result<_, _>>()?))
 }
 
-/// Whether an object may be numbers, and is not one or text.
+/// Whether an object may be numbers, and is not one or text. A buffer may be, whose own items Python cannot
+/// give: it knows the order of bytes of this machine alone.
 fn are_many(object: &Bound<'_, PyAny>) -> bool {
-    !object.is_instance_of::<PyString>() && object.try_iter().is_ok()
+    !object.is_instance_of::<PyString>()
+        && (object.try_iter().is_ok() || PyUntypedBuffer::get(object).is_ok())
 }
 
 /// Where Python puts what a stream or a future of a call brings.
@@ -92,6 +95,7 @@ impl Sender {
     /// Sends an item, or (of numbers) a buffer of them; waits for room. False where the component
     /// reads no more.
     fn send(&self, py: Python<'_>, object: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let _inside = process::Inside::enter(py);
         let piece = self.piece(object).map_err(|why| errors::unfit(py, why))?;
         let threads = process::threads()?;
         let Some(mut sender) = self.sender.take("sends to")? else {
@@ -178,6 +182,7 @@ impl Reader {
     /// The next piece, waiting for it: of a stream some items, of a future the one; nothing where
     /// it has ended.
     fn next(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let _inside = process::Inside::enter(py);
         let threads = process::threads()?;
         let Some(mut pieces) = self.pieces.take("reads")? else {
             return Ok(None);

@@ -260,6 +260,7 @@ impl Function {
         args: &Bound<'_, PyTuple>,
         kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Py<PyAny>> {
+        let _inside = process::Inside::enter(py);
         let (arguments, met) = self.arguments(py, args, kwargs)?;
         if !met.pumps.is_empty() {
             let what = "what comes by and by can be sent to async functions alone".into();
@@ -274,6 +275,7 @@ impl Function {
         args: &Bound<'_, PyTuple>,
         kwargs: &Bound<'_, PyDict>,
     ) -> PyResult<Call> {
+        let _inside = process::Inside::enter(this.py());
         let ready = this.get().arguments(this.py(), args, Some(kwargs))?;
         Ok(Call {
             function: this.clone().unbind(),
@@ -317,12 +319,14 @@ pub struct Call {
 impl Call {
     /// Makes the call; once.
     fn run(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let _inside = process::Inside::enter(py);
         let (arguments, met) = self.take()?;
         self.function.get().run(py, arguments, met, Some(self))
     }
 
     /// The same; hands the result to `deliver(value, error)` while its streams flow on.
     fn run_open(&self, py: Python<'_>, deliver: Py<PyAny>) -> PyResult<()> {
+        let _inside = process::Inside::enter(py);
         let (arguments, met) = self.take()?;
         let function = self.function.get();
         function.run_open(py, arguments, met, self, deliver)

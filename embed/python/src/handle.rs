@@ -62,6 +62,7 @@ pub struct Handle {
 impl Handle {
     /// Drops the resource.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
+        let _inside = process::Inside::enter(py);
         let Some(resource) = self.take() else {
             return Ok(());
         };
@@ -125,7 +126,7 @@ pub fn pass(
     let name = &of.ty.name.name;
     let named = || format!("`{name}`");
     if !object
-        .is_instance(of.class.bind(py))
+        .is_instance(&of.class(py).map_err(Unfit::Raised)?)
         .map_err(Unfit::Raised)?
     {
         return Err(Unfit::expected(named(), object));
@@ -172,6 +173,6 @@ pub fn receive<'py>(
         resource: Mutex::new(Some(resource)),
     };
     let handle = Bound::new(py, handle)?;
-    let class = of.class.bind(py);
+    let class = of.class(py)?;
     class.call_method1(pyo3::intern!(py, "_of"), (handle,))
 }

@@ -6,7 +6,8 @@ use pyo3::buffer::{Element, PyUntypedBuffer};
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyList, PyMemoryView, PyString, PyTuple};
+use std::ffi::CString;
 
 /// Reads a list of numbers: a buffer of that type in one piece, anything else number by number.
 pub fn read(element: &Type, object: &Bound<'_, PyAny>) -> Result<Numbers, Unfit> {
@@ -52,9 +53,12 @@ where
                 );
                 return Err(Unfit::value(problem).help("flatten it: array.ravel()"));
             }
-            if of_this_machine(&buffer)
-                && let Ok(buffer) = buffer.into_typed::<T>()
-            {
+            if let Some(order) = order(&buffer) {
+                let list = ordered(element, order, &buffer, object).map_err(Unfit::Raised)?;
+                if let Some(list) = list {
+                    return Ok(list);
+                }
+            } else if let Ok(buffer) = buffer.into_typed::<T>() {
                 return buffer.to_vec(py).map_err(Unfit::Raised);
             }
         }
@@ -75,18 +79,65 @@ where
     Ok(list)
 }
 
-/// Whether its numbers have the order of bytes that this machine has; pyo3 does not ask.
-fn of_this_machine(buffer: &PyUntypedBuffer) -> bool {
-    let other = if cfg!(target_endian = "little") {
-        b">!"
-    } else {
-        b"<\0"
-    };
-    !buffer
-        .format()
-        .to_bytes()
-        .first()
-        .is_some_and(|order| other.contains(order))
+/// The order of bytes that a buffer says its numbers have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Little,
+    Big,
+}
+
+fn order(buffer: &PyUntypedBuffer) -> Option<Order> {
+    match buffer.format().to_bytes() {
+        [b'<', _, ..] => Some(Order::Little),
+        [b'>' | b'!', _, ..] => Some(Order::Big),
+        _ => None,
+    }
+}
+
+/// Numbers of a buffer that says their order; nothing where they are of another type. pyo3 takes one order
+/// for the other, and Python gives no items of a view of such.
+fn ordered<T: Element>(
+    element: &Type,
+    order: Order,
+    buffer: &PyUntypedBuffer,
+    object: &Bound<'_, PyAny>,
+) -> PyResult<Option<Vec<T>>> {
+    let py = object.py();
+    let size = size_of::<T>();
+    // The same in the order of this machine, with the sizes that such formats have.
+    let same = [&b"="[..], &buffer.format().to_bytes()[1..]].concat();
+    let same = CString::new(same)?;
+    if buffer.item_size() != size || !T::is_compatible_format(&same) {
+        return Ok(None);
+    }
+    if buffer.item_count() == 0 {
+        return Ok(Some(Vec::new()));
+    }
+    let bytes = PyMemoryView::from(object)?.call_method0("tobytes")?;
+    let mut bytes = bytes.cast::<PyBytes>()?.as_bytes().to_vec();
+    if (order == Order::Little) != cfg!(target_endian = "little") {
+        bytes.chunks_exact_mut(size).for_each(<[u8]>::reverse);
+    }
+    let view = PyMemoryView::from(&PyBytes::new(py, &bytes))?;
+    let view = view.call_method1("cast", (letter(element),))?;
+    let buffer = PyUntypedBuffer::get(&view)?.into_typed::<T>()?;
+    buffer.to_vec(py).map(Some)
+}
+
+/// What Python's `array` and `struct` call a type of numbers.
+fn letter(element: &Type) -> &'static str {
+    match element {
+        Type::S8 => "b",
+        Type::U8 => "B",
+        Type::S16 => "h",
+        Type::U16 => "H",
+        Type::S32 => "i",
+        Type::U32 => "I",
+        Type::S64 => "q",
+        Type::U64 => "Q",
+        Type::F32 => "f",
+        _ => "d",
+    }
 }
 
 /// Why an object is not the number that was wanted.

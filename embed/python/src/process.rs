@@ -8,11 +8,13 @@ use holm_runtime::engines::Engines;
 use holm_runtime::pools::PoolSize;
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
+use std::cell::Cell;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::thread::ThreadId;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 struct Process {
@@ -32,6 +34,15 @@ static MAIN: OnceLock<ThreadId> = OnceLock::new();
 static ENDING: OnceLock<ThreadId> = OnceLock::new();
 /// Threads between their look at [`ENDING`] and the interpreter's lock.
 static RETURNING: AtomicUsize = AtomicUsize::new(0);
+/// Frames of ours that may run code of Python's.
+static INSIDE: AtomicUsize = AtomicUsize::new(0);
+/// So long the end of the interpreter waits for those.
+const LEAVING: Duration = Duration::from_secs(2);
+
+thread_local! {
+    /// Those of [`INSIDE`] that are this thread's.
+    static HERE: Cell<usize> = const { Cell::new(0) };
+}
 
 fn process() -> PyResult<&'static Process> {
     if forked() {
@@ -104,9 +115,14 @@ pub fn _forked() {
     if PROCESS.get().is_some() {
         FORKED.store(true, SeqCst);
     }
+    // Of the other threads none is here.
+    RETURNING.store(0, SeqCst);
+    INSIDE.store(HERE.get(), SeqCst);
 }
 
-/// Called when the interpreter is about to end: from now on no other thread comes back into it.
+/// Called when the interpreter is about to end: from now on no other thread comes back into it, and those
+/// that are in it have left our code. Up to 3.13 the interpreter tears down whoever wants its lock after
+/// its end, and our frames with it, which do not bear that.
 #[pyfunction]
 pub fn _ending(py: Python<'_>) {
     let me = std::thread::current().id();
@@ -122,20 +138,77 @@ pub fn _ending(py: Python<'_>) {
         while RETURNING.load(SeqCst) > 0 {
             std::thread::yield_now();
         }
+        // Code of Python's that does not end is not waited for.
+        let begun = Instant::now();
+        while INSIDE.load(SeqCst) > HERE.get() && begun.elapsed() < LEAVING {
+            std::thread::yield_now();
+        }
     });
+}
+
+/// A frame of ours that may run code of Python's: it holds the interpreter's lock, and may lose it to
+/// other threads while that code runs.
+pub struct Inside(());
+
+impl Inside {
+    /// Enters; never where another thread ends the interpreter.
+    pub fn enter(py: Python<'_>) -> Self {
+        if is_ending() {
+            py.detach(stay_away);
+        }
+        Inside::count(1);
+        Inside(())
+    }
+
+    fn count(more: usize) {
+        HERE.set(HERE.get() + more);
+        INSIDE.fetch_add(more, SeqCst);
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        HERE.set(HERE.get() - 1);
+        INSIDE.fetch_sub(1, SeqCst);
+    }
+}
+
+/// The frames of a thread that gave up the interpreter's lock, until it is back.
+struct Away(usize);
+
+impl Away {
+    fn go() -> Self {
+        let frames = HERE.take();
+        INSIDE.fetch_sub(frames, SeqCst);
+        Away(frames)
+    }
+}
+
+impl Drop for Away {
+    fn drop(&mut self) {
+        Inside::count(self.0);
+    }
+}
+
+/// Whether another thread ends the interpreter.
+fn is_ending() -> bool {
+    let me = std::thread::current().id();
+    ENDING.get().is_some_and(|thread| *thread != me)
+}
+
+fn stay_away() {
+    loop {
+        std::thread::park();
+    }
 }
 
 /// Counts as returning to the interpreter, or stays away from it for ever: a thread that waits for
 /// its lock while it ends would be torn down in the middle of our code.
 fn returning() {
     RETURNING.fetch_add(1, SeqCst);
-    if let Some(thread) = ENDING.get()
-        && *thread != std::thread::current().id()
-    {
+    if is_ending() {
         RETURNING.fetch_sub(1, SeqCst);
-        loop {
-            std::thread::park();
-        }
+        stay_away();
     }
 }
 
@@ -145,11 +218,13 @@ fn returned() {
 
 /// Runs without the interpreter's lock.
 pub fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> T {
+    let away = Away::go();
     let value = py.detach(|| {
         let value = work();
         returning();
         value
     });
+    drop(away);
     returned();
     value
 }
@@ -158,6 +233,8 @@ pub fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> T {
 pub fn attached<T>(work: impl for<'py> FnOnce(Python<'py>) -> T) -> T {
     returning();
     Python::attach(|py| {
+        Inside::count(1);
+        let _inside = Inside(());
         returned();
         work(py)
     })

@@ -1,6 +1,7 @@
 //! A WIT type with the Python objects that stand for it: what converters walk along.
 
 use holm_runtime::values::{self, Type};
+use pyo3::exceptions::PyReferenceError;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 use std::collections::HashMap;
@@ -72,7 +73,22 @@ pub struct Flags {
 /// A resource's class.
 pub struct Resource {
     pub ty: Arc<values::Resource>,
-    pub class: Py<PyAny>,
+    /// A weak reference to it: its methods hold this, and Python's collector does not see it.
+    reference: Py<PyAny>,
+}
+
+impl Resource {
+    /// The class. Whoever has a function of the component keeps it alive.
+    pub fn class<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let class = self.reference.bind(py).call0()?;
+        match class.is_none() {
+            true => Err(PyReferenceError::new_err(format!(
+                "the component of this `{}` was let go",
+                self.ty.name.name
+            ))),
+            false => Ok(class),
+        }
+    }
 }
 
 /// What Python made of the named types of a component, and the shapes made so far.
@@ -93,7 +109,8 @@ enum Named {
 
 impl Shapes {
     /// What Python made of a type: for records the class and its attributes, for variants the
-    /// class and those of its cases, for enums the class and its members, else the class.
+    /// class and those of its cases, for enums the class and its members, of resources a weak
+    /// reference to the class, else the class.
     pub fn bind(&mut self, name: values::TypeName, binding: Py<PyTuple>) {
         self.bindings.insert(name, binding);
     }
@@ -179,8 +196,8 @@ impl Shapes {
                 Named::Flags(Arc::new(Flags { ty, class }))
             }
             Type::Own(ty) | Type::Borrow(ty) => {
-                let ty = ty.clone();
-                Named::Resource(Arc::new(Resource { ty, class }))
+                let (ty, reference) = (ty.clone(), class);
+                Named::Resource(Arc::new(Resource { ty, reference }))
             }
             _ => return Ok(Shape::Unknown(ty.clone())),
         };

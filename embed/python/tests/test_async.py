@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import holm
+import numpy
 import pytest
 from conftest import guest
+from random_components import Component
+from random_types import Types
 
 
 class Slow:
@@ -235,5 +241,97 @@ def test_a_source_that_raises_is_no_end(flows: Any) -> None:
             await flows.brought(value())
         # A call of its own is not touched by those.
         assert await flows.total(b"abc") == 3
+
+    asyncio.run(main())
+
+
+def left_over() -> bool:
+    """Whether a call has not ended, when it has had the time to."""
+    end = time.monotonic() + 20
+    while any(thread.name == "holm-call" for thread in threading.enumerate()):
+        gc.collect()
+        if time.monotonic() > end:
+            return True
+        time.sleep(0.001)
+    return False
+
+
+def test_more_streams_than_threads_of_the_loop(flows: Any) -> None:
+    async def main() -> None:
+        streams = await asyncio.gather(*(flows.double(numbers(50)) for _ in range(40)))
+        for stream in streams:
+            assert [n async for n in stream] == [2 * n for n in range(50)]
+
+    asyncio.run(main())
+
+
+def test_a_stream_that_is_forgotten_ends_its_call(flows: Any) -> None:
+    async def main() -> None:
+        await flows.count(1_000_000)
+        stream = await flows.count(1_000_000)
+        assert await anext(stream) == 0
+        del stream
+        never = asyncio.Event()
+
+        async def late() -> AsyncIterator[int]:
+            yield 1
+            await never.wait()
+
+        # Also where a thread waits for more of it.
+        stream = await flows.double(late())
+        assert await anext(stream) == 2
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(stream), 0.01)
+
+    asyncio.run(main())
+    flows.passed([1, 2, 3])
+    assert not left_over()
+
+
+def test_a_stream_outlives_the_loop_that_read_it(flows: Any) -> None:
+    more = threading.Event()
+
+    async def late() -> AsyncIterator[int]:
+        yield 1
+        await asyncio.to_thread(more.wait)
+        yield 2
+
+    async def main() -> holm.Stream[int]:
+        stream: holm.Stream[int] = await flows.double(late())
+        assert await anext(stream) == 2
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(stream), 0.01)
+        more.set()
+        while not stream._pieces.fetched:
+            await asyncio.sleep(0)
+        return stream
+
+    assert next(asyncio.run(main())) == 4
+
+
+def test_the_error_case_of_a_result_may_hold_streams(tmp_path: Path) -> None:
+    types = Types(0, flows=True)
+    component = Component(types, [("result", None, ("stream", "u32"))])
+    component.echoes()
+    file = tmp_path / "fails.wat"
+    file.write_text(component.text(interface=False))
+    fails = holm.load(file)
+
+    async def main() -> None:
+        with pytest.raises(holm.Err) as caught:
+            await fails.later(holm.Err(numbers(500)))
+        assert [n async for n in caught.value.value] == list(range(500))
+        with pytest.raises(holm.Err) as caught:
+            fails.echo(holm.Err(range(500)))
+        assert list(caught.value.value) == list(range(500))
+
+    asyncio.run(main())
+
+
+def test_numbers_in_an_order_that_is_said(flows: Any) -> None:
+    async def main() -> None:
+        for order in "<>=":
+            view = memoryview(numpy.array([1, 2, 3], numpy.dtype("u4").newbyteorder(order)))
+            assert (await flows.double(view)).read() == [2, 4, 6]
 
     asyncio.run(main())

@@ -1,4 +1,7 @@
-"""Random components and random values: whatever they are, Python lives."""
+"""Random components and random values: whatever they are, Python lives.
+
+`HOLM_FUZZ_SEED` and `HOLM_FUZZ_COUNT` try others, and so many of each kind.
+"""
 
 from __future__ import annotations
 
@@ -7,69 +10,49 @@ import random
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
+import fuzzing
 import holm
 import pytest
-from random_types import PADDING, Types
+from random_components import Component
+from random_types import Flow
 
-COMPONENTS = 60
-VALUES = 25
-
-
-def same(a: Any, b: Any) -> bool:
-    """Equal, with what is a list of numbers equal to a list."""
-    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
-        return len(a) == len(b) and all(map(same, a, b))
-    return bool(a == b)
+#: How many of each kind.
+SEEDS = {"values": 120, "hosts": 60, "things": 40, "flows": 30, "breaks": 20, "threads": 30, "ends": 10}
+#: So many follow each other in one process.
+BATCH = 100
 
 
-def tried(seed: int, folder: Path) -> None:
-    """A random component, with what fits it and what does not."""
-    types = Types(seed)
-    of = types.type()
-    file = folder / f"{seed}.wat"
-    file.write_text(types.component(of, types.random.randbytes(4096)))
-    lib: Any = holm.load(file, reuse=1)
-    padding = tuple(range(PADDING))
-    for _ in range(VALUES):
-        value = types.value(of, lib)
-        back = lib.f((*padding, value))
-        assert back[:PADDING] == padding
-        assert same(back[PADDING], value), types.text(of)
-    # Anything at all in its place: it fits, or is an error.
-    for _ in range(VALUES):
-        try:
-            lib.f((*padding, types.rubbish()))
-        except (holm.Error, ValueError, ZeroDivisionError, OverflowError, TypeError):
-            pass
-    # Whatever stands in its memory: a value, or a trap.
-    for _ in range(VALUES):
-        try:
-            lib.g(types.random.randrange(8192))
-        except holm.Error:
-            pass
+@pytest.mark.parametrize("kind", SEEDS)
+def test_random_components(kind: str) -> None:
+    first = int(os.environ.get("HOLM_FUZZ_SEED", "0"))
+    count = int(os.environ.get("HOLM_FUZZ_COUNT", SEEDS[kind]))
+    assert set(SEEDS) == set(fuzzing.KINDS)
+    for at in range(first, first + count, BATCH):
+        command = [sys.executable, "-W", "ignore", fuzzing.__file__, kind, str(at), str(min(BATCH, first + count - at))]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=3600)
+        assert done.returncode == 0 and done.stdout.endswith("alive\n"), done.stdout[-20:] + done.stderr[-5000:]
 
 
-@pytest.mark.parametrize("seed", range(COMPONENTS))
-def test_what_goes_in_comes_out(seed: int, tmp_path: Path) -> None:
-    tried(seed, tmp_path)
+def test_what_is_not_the_same_is_told() -> None:
+    """What the tests above would find."""
+    nan, later = float("nan"), []
+    for a, b in [(1, 2), (1, True), (0.0, -0.0), ([1], [1, 2]), ("a", "b"), (None, [None]), ((0, 1), (1, 1)), (nan, 1.0)]:
+        assert not fuzzing.same(a, b, later)
+    assert fuzzing.same([nan, (0, [1.5])], (nan, [0, [1.5]]), later)
+    assert not fuzzing.same(Flow("stream", "u8", []), Flow("stream", "s8", []), later)
 
 
-def test_many_components_in_a_process_of_their_own(tmp_path: Path) -> None:
-    """It must end well, whatever they are; `HOLM_FUZZ_SEED` and `HOLM_FUZZ_COUNT` try others."""
-    seed = int(os.environ.get("HOLM_FUZZ_SEED", "1000"))
-    count = int(os.environ.get("HOLM_FUZZ_COUNT", "150"))
-    program = f"""
-import faulthandler, pathlib, test_fuzz
-faulthandler.enable()
-for seed in range({seed}, {seed + count}):
-    print(seed, flush=True)
-    test_fuzz.tried(seed, pathlib.Path({str(tmp_path)!r}))
-print("alive")
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=Path(__file__).parent, timeout=600)
-    assert done.returncode == 0 and done.stdout.endswith("alive\n"), done.stdout[-20:] + done.stderr[-3000:]
+def test_a_component_that_gives_something_else_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = Component.text
+
+    def wrong(self: Component, interface: bool) -> str:
+        return text(self, interface).replace("(i64.store ", "(i64.store16 ")
+
+    monkeypatch.setattr(Component, "text", wrong)
+    with pytest.raises(AssertionError):
+        for seed in range(40):
+            fuzzing.values(seed)
 
 
 def test_damaged_components(tmp_path: Path) -> None:
@@ -96,22 +79,22 @@ def test_threads_of_rubbish(tmp_path: Path) -> None:
     program = """
 import sys, threading, random
 import conftest, holm
-from random_types import Types
+from random_objects import rubbish
 lab = conftest.lab_with(conftest.Host(), limits={"cpu": "200 ms", "memory": "32 MiB"})
 functions = [v for part in (lab.echo, lab.work, lab.things, lab.calling) for v in vars(part).values() if type(v).__name__ == "Function"]
 functions += [lab.greet, lab.town, lab.things.Counter]
 def work(seed):
-    types = Types(seed)
+    rnd = random.Random(seed)
     kept = []
     for _ in range(300):
-        function = types.random.choice(functions)
-        args = [types.random.choice([types.rubbish(), types.random.choice(kept or [None])]) for _ in range(types.random.randint(0, 2))]
+        function = rnd.choice(functions)
+        args = [rnd.choice([rubbish(rnd), rnd.choice(kept or [None])]) for _ in range(rnd.randint(0, 2))]
         try:
             kept.append(function(*args))
         except Exception:
             pass
         if len(kept) > 20:
-            del kept[types.random.randrange(20)]
+            del kept[rnd.randrange(20)]
 threads = [threading.Thread(target=work, args=(seed,)) for seed in range(6)]
 for t in threads: t.start()
 for t in threads: t.join()

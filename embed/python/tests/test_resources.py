@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 import os
+import weakref
 from pathlib import Path
 from typing import Any
 
 import holm
 import pytest
+from conftest import Host, lab_with
 
 
 def test_made_used_and_closed(lab: Any) -> None:
@@ -112,3 +114,33 @@ def test_nothing_is_left_of_what_is_gone(lab: Any) -> None:
     for _ in range(30):
         round()
     assert reserved() - before < 5 * each
+
+
+def test_a_component_is_let_go_with_all_that_leads_back_to_it() -> None:
+    """Its classes have methods that know the classes, and what Python provides knows the component."""
+
+    def used() -> list[weakref.ref[Any]]:
+        host = Host()
+        lab = lab_with(host)
+        host.add = lambda a, b: lab.work.add(a, b)  # type: ignore[method-assign]
+        assert lab.calling.add(1, 2) == 3
+        counter = lab.things.Counter(1)
+        instance = lab.instance()
+        instance.things.Counter(2)
+        return [weakref.ref(each) for each in (lab, lab.things.Counter, instance, instance.things.Counter, counter, host)]
+
+    was = used()
+    gc.collect()
+    assert [each() for each in was] == [None] * len(was)
+
+
+def test_what_is_held_of_a_component_holds_what_it_needs() -> None:
+    host = Host()
+    lab = lab_with(host)
+    several, say, counter = lab.things.several, lab.calling.say, lab.things.Counter(1)
+    add = vars(lab.things.Counter)["add"]
+    del lab
+    gc.collect()
+    assert [one.add(1) for one in several([1, 2])] == [2, 3]
+    assert say("Ada", ["a"]) == 1 and host.said == [("Ada", ["a"])]
+    assert counter.add(1) == 2 and add(counter, 1) == 3 and type(counter)(4).add(1) == 5

@@ -123,6 +123,12 @@ def test_lists_of_numbers_from_and_to_buffers(lab: Any, name: str) -> None:
     # Of the other byte order: not the same memory.
     swapped = numpy.array(wanted, numpy.dtype(dtype).newbyteorder())
     assert function(swapped) == wanted
+    # A view of such gives no items.
+    for order in "<>=":
+        ordered = numpy.array(wanted, numpy.dtype(dtype).newbyteorder(order))
+        assert function(memoryview(ordered)) == wanted
+        assert function(memoryview(ordered)[::-2]) == wanted[::-2]
+        assert function(memoryview(ordered)[:0]) == []
     with pytest.raises(holm.WrongValue, match="dimensions"):
         function(numpy.zeros((2, 2), dtype))
     with pytest.raises(holm.WrongType, match=r"v\[1\]: expected"):

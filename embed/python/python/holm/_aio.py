@@ -8,7 +8,8 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from . import _holm
+from . import _holm, _threads
+from ._errors import Err
 
 
 class _Here(threading.local):
@@ -51,10 +52,14 @@ async def run(call: _holm.Call, flows: bool) -> Any:
     """Runs a call that has begun; cancelling the task stops the guest."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Any] = loop.create_future()
+    # Nobody, when it was taken: the thread of the call holds these functions for as long as its streams
+    # flow, and must not hold the streams.
+    waiting = [done]
 
     def settle(outcome: Any, error: BaseException | None) -> None:
-        if done.done():
+        if not waiting or waiting[0].done():
             return
+        (done,) = waiting
         if error is None:
             done.set_result(outcome)
         elif isinstance(error, StopIteration):
@@ -78,14 +83,18 @@ async def run(call: _holm.Call, flows: bool) -> Any:
     _thread(_work, call, flows, loop, deliver)
     try:
         result = await done
-    except BaseException:
-        # The task was cancelled, or the call failed: nobody reads what they bring.
-        call.cancel()
-        for pump in pumps:
-            pump.cancel()
+    except BaseException as error:
+        # The error case of a result is one, and its streams flow on.
+        if not (flows and isinstance(error, Err)):
+            # The task was cancelled, or the call failed: nobody reads what they bring.
+            call.cancel()
+            for pump in pumps:
+                pump.cancel()
         raise
-    for pump in pumps:
-        _keep(pump)
+    finally:
+        waiting.clear()
+        for pump in pumps:
+            _keep(pump)
     return result
 
 
@@ -136,12 +145,12 @@ async def _pump(
     try:
         if sender.stream:
             async for item in source:
-                if not await asyncio.to_thread(sender.send, item):
+                if not await _threads.call(sender.send, item):
                     break
                 at += 1
         else:
             value = await source
-            await asyncio.to_thread(sender.send, value)
+            await _threads.call(sender.send, value)
     except asyncio.CancelledError:
         # Nobody waits for the call, or the loop ends: half of a stream is no whole one here either.
         failed(sender, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -33,6 +34,9 @@ def binding(of: Named, cls: Any) -> tuple[Any, tuple[Any, ...]]:
         return cls, tuple(getattr(cls, name) for name in case_names(of))
     if of.kind == "enum":
         return cls, tuple(cls)
+    if of.kind == "resource":
+        # Its methods hold what is made of this.
+        return weakref.ref(cls), ()
     return cls, ()
 
 

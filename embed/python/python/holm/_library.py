@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 import types
 import warnings
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,9 +63,10 @@ class Library(types.ModuleType):
 
         wanted = world.reachable(world.exports + world.imports)
         self._classes = _classes.make(world, wanted, module)
+        self._kept = Kept(self._classes)
 
     def _fill(self) -> None:
-        scope = _Scope(self, self._world, self._pool)
+        scope = _Scope(self, self._world, self._pool, self._kept)
         scope.fill(self._classes)
 
     def instance(self) -> Instance:
@@ -100,7 +103,7 @@ class Instance:
                 # Made by this instance, and still of the library's class.
                 cls = type(cls.__name__, (cls,), {"__slots__": (), "__module__": cls.__module__, "__doc__": cls.__doc__})
             classes[at] = cls
-        scope = _Scope(self, library._world, self._native)
+        scope = _Scope(self, library._world, self._native, library._kept)
         scope.fill(classes)
 
     def close(self) -> None:
@@ -126,11 +129,32 @@ class Instance:
         return f"<instance of component {self.__name__!r}>"
 
 
+class Kept:
+    """What the native part holds weakly, because Python's collector does not see what it holds: a class leads to
+    its methods and back, and a function that Python provides perhaps to the component. Each function of a
+    component keeps this alive.
+    """
+
+    def __init__(self, classes: dict[int, Any]) -> None:
+        self.classes = classes
+        self.provided: list[Callable[..., Any]] = []
+
+    def provide(self, function: Callable[..., Any]) -> Any:
+        """Keeps a function that Python provides; gives what stands for it."""
+        try:
+            weakref.ref(function)
+        except TypeError:
+            function = functools.partial(function)
+        self.provided.append(function)
+        return weakref.proxy(function)
+
+
 class _Scope:
     """Puts functions and types where they belong: on the component, or on one of its interfaces."""
 
-    def __init__(self, root: Library | Instance, world: World, calls: _holm.Pool | _holm.Instance) -> None:
+    def __init__(self, root: Library | Instance, world: World, calls: _holm.Pool | _holm.Instance, kept: Kept) -> None:
         self.root = root
+        self.kept = kept
         self.world = world
         self.calls = calls
         self.interfaces: dict[str, Interface] = {}
@@ -147,6 +171,8 @@ class _Scope:
             # Types of interfaces that are only imported stand where nothing else has their name.
             if not hasattr(place, cls.__name__):
                 setattr(place, cls.__name__, cls)
+            if self.world.types[at].kind == "resource":
+                cls._kept = self.kept
         for of in self.world.exports:
             if of.resource is None or of.kind == "free":
                 place = self.place(of.interface)
@@ -179,6 +205,7 @@ class _Scope:
         if of.refused is not None:
             return _refused(of, name)
         native = self.calls.function(of.position)
+        native._kept = self.kept
         flows = self.world.flows(of.result)
         function: Any = native
         if of.is_async:
@@ -304,7 +331,7 @@ def load(
     library = Library.__new__(Library)
     Library.__init__(library, name, file, native, None, world)  # type: ignore[arg-type]
     bindings = [(of.interface, of.name, _classes.binding(of, library._classes[at])) for at, of in enumerate(world.types) if at in library._classes]
-    library._pool = native.link(bindings, provided)
+    library._pool = native.link(bindings, {at: library._kept.provide(function) for at, function in provided.items()})
     library._fill()
     for function, why in not_callable.items():
         warnings.warn(f"`{function}` of {file} cannot be called from Python: {why}", NotCallable, stacklevel=2)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from concurrent import futures
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
-from . import _holm
+from . import _holm, _threads
 
 T = TypeVar("T")
 
@@ -17,7 +17,12 @@ class _Pieces:
 
     def __init__(self, reader: _holm.Reader) -> None:
         self._reader = reader
-        self._fetch: asyncio.Task[Any] | None = None
+        self._fetch: futures.Future[Any] | None = None
+
+    def __del__(self) -> None:
+        # A thread waits for a piece that nobody will take.
+        if self._fetch is not None:
+            self._reader.close()
 
     @property
     def is_bytes(self) -> bool:
@@ -27,22 +32,25 @@ class _Pieces:
     def fetched(self) -> bool:
         """Whether the next piece was fetched and waits."""
         fetch = self._fetch
-        return fetch is not None and fetch.done() and not fetch.cancelled()
+        return fetch is not None and fetch.done()
 
     async def fetch(self) -> None:
         """Waits until the next piece is fetched. It may be gone again: another task took it."""
-        # A loop that has ended cancelled what was under way in it.
-        if self._fetch is None or self._fetch.cancelled():
-            self._fetch = asyncio.create_task(asyncio.to_thread(self._reader.next))
-        # This does not cancel what it waits for.
-        await asyncio.wait((self._fetch,))
+        if self._fetch is None:
+            self._fetch = _threads.begin(self._reader.next)
+        await _threads.wait(self._fetch)
 
     def next(self) -> Any:
         """The next piece; nothing at the end."""
-        if self._fetch is None or not self.fetched:
-            return self._reader.next()
         fetch, self._fetch = self._fetch, None
-        return fetch.result()
+        if fetch is None:
+            return self._reader.next()
+        try:
+            return fetch.result()
+        finally:
+            # A key press has ended the waiting.
+            if not fetch.done():
+                self._fetch = fetch
 
     def close(self) -> None:
         self._fetch = None
