@@ -266,6 +266,19 @@ fn the_page_of_cron() {
 }
 
 #[test]
+fn the_pages_of_commands_and_of_start_and_stop() {
+    for file in ["docs/triggers/command.md", "docs/triggers/lifecycle.md"] {
+        let scratch = clone();
+        let text = std::fs::read_to_string(repo().join(file)).unwrap();
+        let (_, rest) = text.split_once("```toml\n").expect("its manifest");
+        scratch.write("shop/holm.toml", rest.split("```").next().unwrap());
+        symlink(guest("hello-p2"), scratch.join("shop/tool.wasm")).unwrap();
+        symlink(guest("call-lab"), scratch.join("shop/registry.wasm")).unwrap();
+        page(file, &scratch);
+    }
+}
+
+#[test]
 fn the_pages_of_messages() {
     for (path, file, lab) in [
         ("docs/triggers/message.md", "orders.wasm", "message-lab"),

@@ -65,6 +65,7 @@ mod up_data;
 mod up_drain;
 mod up_edge;
 mod up_grpc;
+mod up_hooks;
 mod up_limits;
 mod up_links;
 mod up_logs;

@@ -362,6 +362,27 @@ fn in_memory_the_first_request_may_send() {
 }
 
 #[test]
+fn by_hand_in_the_server_that_serves_it() {
+    let app = app(memory(), "");
+    let server = up(&app);
+    let trigger = |payload: &str| {
+        let args = [
+            "trigger",
+            "work",
+            "--admin",
+            "unix:admin.sock",
+            "--payload",
+            payload,
+        ];
+        holm().args(args).dir(app.dir().path()).run()
+    };
+    trigger("by hand").is(0);
+    server.prints("done work by hand");
+    let failed = trigger("fail 99 x");
+    failed.is(134).says("lab returned an error");
+}
+
+#[test]
 fn the_end_waits_for_what_is_at_work() {
     let app = app(memory(), "");
     let mut server = up(&app);

@@ -241,6 +241,19 @@ impl Component {
         Ok(self.fresh(loaded, place))
     }
 
+    /// The same for a program that is called as a function, with these words as its arguments.
+    pub(crate) async fn take_worded(
+        &self,
+        loaded: &Loaded,
+        turn: &Turn,
+        words: &[String],
+    ) -> Result<wasmtime::Result<Instance>, PoolFull> {
+        let place = self.place(loaded, turn).await?;
+        let mut wasi = WasiCtxBuilder::new();
+        wasi.arg(&*self.name).args(words);
+        Ok(self.fresh_with(loaded, place, wasi))
+    }
+
     /// A fresh instance of a program for one event, whose standard input and output are these pipes.
     pub(crate) async fn take_program(
         &self,
@@ -281,13 +294,31 @@ impl Component {
 
     /// The state of a fresh instance.
     pub(crate) fn state(&self, loaded: &Loaded, budget: Budget) -> wasmtime::Result<State> {
+        self.state_with(loaded, budget, WasiCtxBuilder::new())
+    }
+
+    fn state_with(
+        &self,
+        loaded: &Loaded,
+        budget: Budget,
+        wasi: WasiCtxBuilder,
+    ) -> wasmtime::Result<State> {
         let core = Core::new(self.name.clone(), budget, &self.setting.watch);
-        State::component(&loaded.grants, core, WasiCtxBuilder::new())
+        State::component(&loaded.grants, core, wasi)
     }
 
     fn fresh(&self, loaded: &Loaded, place: PoolPermit) -> wasmtime::Result<Instance> {
+        self.fresh_with(loaded, place, WasiCtxBuilder::new())
+    }
+
+    fn fresh_with(
+        &self,
+        loaded: &Loaded,
+        place: PoolPermit,
+        wasi: WasiCtxBuilder,
+    ) -> wasmtime::Result<Instance> {
         let budget = self.share.budget(Budget::new(self.allowance()));
-        Instance::of(loaded, self.state(loaded, budget)?, place)
+        Instance::of(loaded, self.state_with(loaded, budget, wasi)?, place)
     }
 
     /// What an instance may use on this host.

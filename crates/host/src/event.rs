@@ -48,7 +48,7 @@ pub fn fault(error: wasmtime::Error, name: &str, core: &mut Core) -> Result<(), 
         Ended::Exit(0) => Ok(()),
         Ended::Exit(code) => {
             let what = format!("{name} exited with code {code}");
-            Err(Box::new(Error::guest(what)))
+            Err(Box::new(Error::guest(what).exited(code)))
         }
         Ended::Fault(error) => Err(error),
     }

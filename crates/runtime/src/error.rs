@@ -34,6 +34,8 @@ pub struct Error {
     pub limit: Option<Limit>,
     /// What was refused on the way; each names the line that would grant it.
     pub denials: Vec<Denial>,
+    /// The code that the guest exited with, where it did.
+    pub exit: Option<i32>,
 }
 
 /// One frame of a guest's backtrace.
@@ -62,6 +64,7 @@ impl Error {
             backtrace: Vec::new(),
             limit: None,
             denials: Vec::new(),
+            exit: None,
         }
     }
 
@@ -94,6 +97,12 @@ impl Error {
     /// Adds a line on what to do.
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help.push(help.into());
+        self
+    }
+
+    /// Adds the code that the guest exited with.
+    pub fn exited(mut self, code: i32) -> Self {
+        self.exit = Some(code);
         self
     }
 

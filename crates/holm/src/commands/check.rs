@@ -121,7 +121,8 @@ fn count(number: usize, noun: &str) -> String {
 /// Checks a folder of apps, as many at a time as there are cores.
 fn all(dir: &Path, allow_precompiled: bool) -> ExitCode {
     let apps = Apps::new(Arc::new(setting(allow_precompiled)), AccessSink::off());
-    let changes = match Folder::new(dir).open(&apps) {
+    // Nothing is served here, so nothing is done before it is.
+    let changes = match Folder::new(dir).open(&apps, |_| Ok(())) {
         Ok(changes) => changes,
         Err(problems) => {
             report::problems(&problems);

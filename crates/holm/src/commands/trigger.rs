@@ -1,5 +1,7 @@
 //! `holm trigger`: does by hand, once, what an app would do by itself.
 
+use super::apps::client::{Client, Failed};
+use super::apps::path;
 use crate::{exit, out, report};
 use holm_host::apps::Apps;
 use holm_host::log_writer::{Form, LogWriter};
@@ -9,8 +11,11 @@ use holm_host::shelf::Shelf;
 use holm_host::triggers::http::AccessSink;
 use holm_manifest::Parser;
 use holm_runtime::lanes::Lanes;
+use holm_runtime::limits::Limit;
 use holm_runtime::pools::PoolSize;
 use holm_runtime::{Error, Watch};
+use http::Method;
+use serde_json::Value;
 use std::io::{IsTerminal as _, Read as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,23 +25,25 @@ use std::time::Duration;
 /// How long the last lines may take at the end.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// Do by hand, once, what an app does by itself: the job of a [[cron]] table, the handler of a [[message]] table
+/// Run a [[command]], or do by hand, once, what an app does by itself: [[cron]], [[start]], [[stop]], [[message]]
 ///
 /// Loads the app as `holm up` does, calls the job's function under its component's grants and limits,
-/// and ends: it is not tried again, and its next time stays as it was. No broker is asked for anything:
-/// the handler of a [[message]], [[redis]] or [[mqtt]] table is given the payload as a message of its
-/// topic. What the function gives is written to stdout as JSON, what the guest prints goes to stderr.
+/// and ends: it is not tried again, and its next time stays as it was. What the function gives is
+/// written to stdout as JSON, what the guest prints goes to stderr. A program's exit code is kept.
+/// No broker is asked for anything: the handler of a [[message]], [[redis]] or [[mqtt]] table is given
+/// the payload as a message of its topic, that of a [[watch]] table a change that the payload tells.
+/// With --admin the job is done by the server that is running, under what it has in memory.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  holm trigger sweeper\n  holm trigger report shop --payload '{\"days\": 7}'\n  echo '{\"days\": 7}' | holm trigger report shop --payload -\n  holm trigger orders shop --payload 'order 17'"
+    after_help = "Examples:\n  holm trigger sweeper\n  holm trigger report shop --payload '{\"days\": 7}'\n  echo '{\"days\": 7}' | holm trigger report shop --payload -\n  holm trigger migrate --payload '[\"up\"]'\n  holm trigger orders shop --payload 'order 17'\n  holm trigger sweeper shop --admin unix:/run/holm.sock"
 )]
 pub struct Args {
     /// The job's name: that of its table, or of its component
     name: String,
-    /// The app's folder or manifest
+    /// The app's folder or manifest; with --admin its name, where there are several
     #[arg(default_value = ".")]
     app: PathBuf,
-    /// For a job, arguments in the place of the manifest's, as JSON: an object by the names of the parameters, or an array. For a handler of messages, the message's data. `-` reads it from stdin
+    /// For a job, arguments in the place of the manifest's, as JSON: an object by the names of the parameters, or an array, of a program's words. For a handler of messages, the message's data. `-` reads it from stdin
     #[arg(long, value_name = "JSON")]
     payload: Option<String>,
     /// Where the app's data lies [default: .holm beside the manifest]
@@ -45,6 +52,12 @@ pub struct Args {
     /// Accept machine code that this user's Holm did not make
     #[arg(long)]
     allow_precompiled: bool,
+    /// Ask the server with this admin address: unix:PATH or 127.0.0.1:PORT
+    #[arg(long, value_name = "ADDR", conflicts_with_all = ["state", "allow_precompiled"])]
+    admin: Option<String>,
+    /// The token for a port; without it HOLM_ADMIN_TOKEN
+    #[arg(long, value_name = "FILE", requires = "admin")]
+    admin_token_file: Option<PathBuf>,
 }
 
 /// Runs the command.
@@ -53,13 +66,89 @@ pub fn run(args: Args) -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             report::error(&error);
-            exit::code(&error)
+            code(&error)
         }
+    }
+}
+
+/// A guest that has exited keeps its code.
+fn code(error: &Error) -> ExitCode {
+    match error.exit {
+        Some(code) => ExitCode::from((code & 0xff) as u8),
+        None => exit::code(error),
+    }
+}
+
+/// Has it done by a server.
+fn by_server(args: &Args, address: &str, payload: Option<Vec<u8>>) -> Result<ExitCode, Failed> {
+    let client = Client::new(Some(address), args.admin_token_file.as_deref())?;
+    let app = match &*args.app.to_string_lossy() {
+        app if app != "." => app.to_owned(),
+        _ => only(&client.call(Method::GET, "/v1/apps", None)?)?,
+    };
+    let job = percent_encoding::utf8_percent_encode(&args.name, percent_encoding::NON_ALPHANUMERIC);
+    let path = path(&app, &format!("/jobs/{job}"));
+    let body = payload.map(|payload| ("application/octet-stream", payload));
+    let said = client.send(Method::POST, &path, body)?;
+    if said["ok"] == true {
+        if !said["result"].is_null() {
+            out::line(format_args!("{}", said["result"]));
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    Err(of_server(&said["error"]).into())
+}
+
+/// An error, as the server that had it would have told it.
+fn of_server(error: &Value) -> Error {
+    let message = error["message"].as_str().unwrap_or("the job failed");
+    let made = match error["kind"].as_str() {
+        Some("yours") => Error::yours(message),
+        Some("denied") => Error::denied(message),
+        Some("ours") => Error::ours(message),
+        _ => Error::guest(message),
+    };
+    let help = error["help"].as_array().into_iter().flatten();
+    let help = help.filter_map(Value::as_str);
+    let mut made = help.fold(made, |error, help| error.help(help));
+    let limit = error["limit"].as_str();
+    made.limit = limit.and_then(|name| Limit::ALL.iter().find(|l| l.name() == name).copied());
+    let code = error["exit_code"].as_i64();
+    made.exit = code.and_then(|code| i32::try_from(code).ok());
+    made
+}
+
+/// The name of the one app that a server has.
+fn only(said: &Value) -> Result<String, Error> {
+    let apps = said["apps"].as_array();
+    let names = apps
+        .into_iter()
+        .flatten()
+        .filter_map(|app| app["name"].as_str());
+    match *names.collect::<Vec<_>>() {
+        [] => Err(Error::yours("the server has no app")),
+        [app] => Ok(app.to_owned()),
+        [first, ..] => Err(Error::yours("the server has several apps")
+            .help(format!("name one: holm trigger JOB {first} --admin ADDR"))),
     }
 }
 
 fn go(args: &Args) -> Result<ExitCode, Error> {
     let payload = args.payload.as_deref().map(given).transpose()?;
+    if let Some(address) = &args.admin {
+        return match by_server(args, address, payload) {
+            Ok(code) => Ok(code),
+            Err(Failed::Error(error)) => Err(*error),
+            Err(Failed::Problems(problems)) => {
+                report::problems(&problems);
+                Ok(ExitCode::from(exit::YOURS))
+            }
+            Err(Failed::Refused { text, .. }) => {
+                eprint!("{}", report::printable(&text));
+                Ok(ExitCode::from(exit::YOURS))
+            }
+        };
+    }
     let form = match std::io::stderr().is_terminal() {
         true => Form::Human {
             color: report::color(),
@@ -99,7 +188,9 @@ fn go(args: &Args) -> Result<ExitCode, Error> {
             app.name, args.name
         ));
         return Err(match names.is_empty() {
-            true => error.help("a [[cron]] table makes one, and so does a [[message]] table"),
+            true => error.help(
+                "a [[command]] table makes one, or [[cron]], [[start]], [[stop]], [[message]]",
+            ),
             false => error.help(format!("it has {}", names.join(", "))),
         });
     }
@@ -139,7 +230,7 @@ fn given(text: &str) -> Result<Vec<u8>, Error> {
 }
 
 /// The arguments of a job.
-fn arguments(given: &[u8]) -> Result<serde_json::Value, Error> {
+fn arguments(given: &[u8]) -> Result<Value, Error> {
     serde_json::from_slice(given).map_err(|e| {
         Error::yours("the payload is not JSON")
             .caused_by(e.to_string())

@@ -1,6 +1,7 @@
 //! The calls of the admin API: one line of the table each, one function each.
 
 use super::answer::{Answer, Refusal, done, no_such_app, text_of, value};
+use super::jobs;
 use super::metrics::Metrics;
 use super::upload;
 use super::versions::{Version, Versions};
@@ -62,6 +63,7 @@ impl Admin {
             ["v1", "apps", name, "usage"] => self.usage(name, request.method()),
             ["v1", "apps", name, "drain"] => self.drain(name, request).await,
             ["v1", "apps", name, "resume"] => self.resume(name, request.method()),
+            ["v1", "apps", name, "jobs", job] => self.job(name, job, request).await,
             _ => Err(Refusal::new(
                 StatusCode::NOT_FOUND,
                 "the admin API has no such call",
@@ -144,6 +146,17 @@ impl Admin {
         };
         let left = app.standing.drain(patience).await;
         done(json!({ "name": *app.name, "drained": true, "in_flight": left }))
+    }
+
+    async fn job(
+        &self,
+        name: &str,
+        job: &str,
+        request: Request<Incoming>,
+    ) -> Result<Answer, Refusal> {
+        post(request.method())?;
+        let job = percent_encoding::percent_decode_str(job).decode_utf8_lossy();
+        jobs::fire(&self.app(name)?, &job, request).await
     }
 
     fn resume(&self, name: &str, method: &Method) -> Result<Answer, Refusal> {

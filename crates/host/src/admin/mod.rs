@@ -8,6 +8,7 @@ pub mod address;
 mod answer;
 mod calls;
 mod guard;
+mod jobs;
 mod listener;
 mod metrics;
 mod token;

@@ -178,6 +178,7 @@ impl Versions {
             ),
             false => None,
         };
+        let was_drained = app.standing.is_drained();
         if self.apps.remove(name).is_none() {
             return Err(no_such_app(name));
         }
@@ -189,6 +190,9 @@ impl Versions {
             None => std::fs::remove_file(&link),
         };
         if let Err(error) = gone.and_then(|()| sync(&self.dir)) {
+            if !was_drained {
+                app.standing.resume();
+            }
             self.put_back(Some(app));
             return Err(not_written(&error));
         }
@@ -234,13 +238,13 @@ impl Versions {
             .parse_in(&Source::new(FILE_NAME, text), version.path())
     }
 
-    /// Loads a version and asks for its health.
+    /// Loads a version, does what it wants done before it is served, and asks for its health.
     async fn healthy(
         &self,
         version: &Version,
         mut manifest: Manifest,
         link: &Path,
-    ) -> Result<Arc<App>, Problems> {
+    ) -> Result<Arc<App>, Refusal> {
         debug_assert_eq!(manifest.dir, version.path());
         manifest.source.path = link.join(FILE_NAME);
         let state = state_of(&self.dir, &manifest.name);
@@ -253,8 +257,14 @@ impl Versions {
         };
         let app = match loaded.await {
             Ok(loaded) => Arc::new(loaded.map_err(of_sender)?),
-            Err(error) => return Err(Problem::error(format!("loading failed: {error}")).alone()),
+            Err(error) => {
+                return Err(Problem::error(format!("loading failed: {error}"))
+                    .alone()
+                    .into());
+            }
         };
+        self.apps.check(&app)?;
+        self.apps.start(&app).await.map_err(of_sender)?;
         self.apps.check_health(&app).await.map_err(of_sender)?;
         Ok(app)
     }

@@ -19,10 +19,9 @@ pub(super) struct Claim {
 pub(super) struct Claims(HashMap<Claim, Arc<str>>);
 
 impl Claims {
-    /// Takes the routes of an app, all or none of them.
-    pub(super) fn claim(&mut self, app: &App) -> Result<()> {
-        let claims = of(app);
-        for ((claim, route), host) in &claims {
+    /// Whether an app may have its routes: none of them is another's.
+    pub(super) fn check(&self, app: &App) -> Result<()> {
+        for ((claim, route), host) in &of(app) {
             if let Some(owner) = self.0.get(claim).filter(|owner| **owner != app.name) {
                 let at = host.map_or(String::new(), |host| format!(" of host `{host}`"));
                 return Err(Error::yours(format!(
@@ -32,7 +31,13 @@ impl Claims {
                 .help("give one of them another `route`, or a `host` of its own"));
             }
         }
-        let owned = claims
+        Ok(())
+    }
+
+    /// Takes the routes of an app, all or none of them.
+    pub(super) fn claim(&mut self, app: &App) -> Result<()> {
+        self.check(app)?;
+        let owned = of(app)
             .into_iter()
             .map(|((claim, _), _)| (claim, app.name.clone()));
         self.0.extend(owned);

@@ -110,6 +110,12 @@ pub enum Refused {
     Error(Error),
 }
 
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Refused::Error(error)
+    }
+}
+
 impl Changes {
     /// Whether nothing happened.
     pub fn is_empty(&self) -> bool {
@@ -130,8 +136,13 @@ impl Folder {
         }
     }
 
-    /// Looks for the first time. Apps are only read: each is loaded when it is first called.
-    pub fn open(&mut self, apps: &Apps) -> Result<Changes, Problems> {
+    /// Looks for the first time. Apps are only read: each is loaded when it is first called, or when it
+    /// has `begun`, which is asked of each that is not refused and refuses it by an error.
+    pub fn open(
+        &mut self,
+        apps: &Apps,
+        begun: impl Fn(&Arc<App>) -> Result<(), Problems>,
+    ) -> Result<Changes, Problems> {
         let folders = self.folders().map_err(|error| {
             let what = format!("the folder `{}` cannot be read: {error}", self.dir.display());
             Problem::error(what)
@@ -145,7 +156,7 @@ impl Folder {
                 Ok(app) => {
                     let seen = Seen::of(&folder, Some(&app));
                     names.push(folder.clone());
-                    resolved.push(app);
+                    resolved.push(Arc::new(app));
                     seen
                 }
                 Err(problems) => {
@@ -156,22 +167,16 @@ impl Folder {
             self.seen.insert(folder, seen);
         }
         let all: Vec<Arc<str>> = resolved.iter().map(|app| app.name.clone()).collect();
-        let dirs: Vec<PathBuf> = resolved
-            .iter()
-            .map(|app| app.manifest.dir.clone())
-            .collect();
-        let refused = apps.put_all(resolved);
-        let mut refused = refused.into_iter().peekable();
-        for ((name, dir), folder) in all.into_iter().zip(dirs).zip(names) {
-            match refused.next_if(|(refused, _)| *refused == name) {
-                // Two of one name: the one that was put stays.
-                Some((_, error)) if !apps.get(&name).is_some_and(|app| app.manifest.dir == dir) => {
-                    changes.refused.push(Refused::Error(error));
+        let put = apps.put_all(resolved, |app| begun(app).map_err(Refused::Problems));
+        for ((name, folder), put) in all.into_iter().zip(names).zip(put) {
+            match put {
+                Ok(()) => changes.added.push(name),
+                Err(refused) => {
+                    changes.refused.push(refused);
                     if let Some(seen) = self.seen.get_mut(&folder) {
                         seen.app = None;
                     }
                 }
-                _ => changes.added.push(name),
             }
         }
         Ok(changes)
@@ -312,15 +317,19 @@ impl Folder {
             .and_then(|manifest| {
                 let state = state_of(&self.dir, &manifest.name);
                 match &before {
-                    Some(_) => healthy(apps, apps.load(manifest, Some(&state))?),
-                    None => Ok(Arc::new(apps.resolve(manifest, Some(&state))?)),
+                    Some(_) => apps.load(manifest, Some(&state)),
+                    None => apps.resolve(manifest, Some(&state)),
                 }
             })
             .map_err(Refused::Problems)
             .and_then(|app| {
+                let app = Arc::new(app);
+                apps.check(&app)?;
+                ready(apps, &app, before.is_some()).map_err(Refused::Problems)?;
                 let mut seen = Seen::of(folder, Some(&app));
                 seen.manifest = manifest;
-                apps.put(app).map(|_| seen).map_err(Refused::Error)
+                apps.put(app)?;
+                Ok(seen)
             });
         match put {
             Ok(seen) => {
@@ -406,13 +415,15 @@ fn cpu_time() -> Duration {
     Duration::try_from(time).unwrap_or_default()
 }
 
-/// The version, where it is healthy; on a thread that may wait.
-fn healthy(apps: &Apps, app: App) -> Result<Arc<App>, Problems> {
-    let app = Arc::new(app);
-    if app.manifest.serve.health.is_some() {
-        tokio::runtime::Handle::current().block_on(apps.check_health(&app))?;
+/// Does what a version wants done before it is served, and asks for its health where it takes the place
+/// of another; on a thread that may wait.
+fn ready(apps: &Apps, app: &Arc<App>, replaces: bool) -> Result<(), Problems> {
+    let runtime = tokio::runtime::Handle::current();
+    runtime.block_on(apps.start(app))?;
+    match replaces {
+        true => runtime.block_on(apps.check_health(app)),
+        false => Ok(()),
     }
-    Ok(app)
 }
 
 impl Seen {

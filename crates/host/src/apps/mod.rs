@@ -5,6 +5,7 @@
 
 mod claims;
 pub mod folder;
+mod hooks;
 
 use crate::app::App;
 use crate::health;
@@ -13,6 +14,7 @@ use crate::setting::Setting;
 use crate::slot::Slot;
 use crate::triggers::http::{AccessSink, HttpHandler};
 use claims::Claims;
+use futures::future::join_all;
 use holm_capabilities::Place;
 use holm_capabilities::Shared;
 use holm_manifest::{Manifest, Problems};
@@ -22,6 +24,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+/// What apps want done at their end gets so long at least, however long the requests have taken.
+const STOP_MIN: Duration = Duration::from_secs(5);
 
 /// The apps of a host.
 pub struct Apps {
@@ -85,6 +90,30 @@ impl Apps {
         Ok(self.succession(app))
     }
 
+    /// Whether [`put`](Self::put) would take an app now: neither its name nor a route of it is another's.
+    pub fn check(&self, app: &App) -> Result<()> {
+        self.all().check(app)
+    }
+
+    /// Does what a version wants done before it is served, or says what of it failed. What the host would
+    /// not take is told by [`check`](Self::check) first.
+    pub async fn start(&self, app: &Arc<App>) -> std::result::Result<(), Problems> {
+        hooks::start(app).await
+    }
+
+    /// The end, after the last request: waits so long for what events do after their answers, then does
+    /// what apps want done at their end. Gives the number of those that are not done.
+    pub async fn end(&self, patience: Duration) -> usize {
+        let deadline = tokio::time::Instant::now() + patience.max(STOP_MIN);
+        let apps = self.list();
+        let settled = apps.iter().map(|app| app.standing.drain(patience));
+        let left: usize = join_all(settled).await.into_iter().sum();
+        let stops = apps.into_iter().filter(|app| hooks::has_stop(app));
+        let stops = stops.map(|app| tokio::time::timeout_at(deadline, hooks::stop(app)));
+        let cut = join_all(stops).await.into_iter().filter(Result::is_err);
+        left + cut.count()
+    }
+
     /// Asks a version that is not served yet for its health, or says what is wrong with it.
     pub async fn check_health(&self, app: &Arc<App>) -> std::result::Result<(), Problems> {
         health::check(app).await
@@ -107,27 +136,34 @@ impl Apps {
         Ok(old)
     }
 
-    /// Adds many apps in one step; gives those that were refused.
-    pub fn put_all(&self, apps: impl IntoIterator<Item = App>) -> Vec<(Arc<str>, Error)> {
-        let mut all = self.all();
-        let mut refused = Vec::new();
-        for app in apps {
-            let app = Arc::new(app);
-            match all.put(app.clone()) {
-                Ok(_) => self.jobs.begin(&app),
-                Err(error) => refused.push((app.name.clone(), error)),
-            }
-        }
-        self.publish(&all);
-        refused
+    /// Adds many apps in one step, each once it has `begun`; says of each why it was refused, if it was.
+    pub fn put_all<E: From<Error>>(
+        &self,
+        apps: impl IntoIterator<Item = Arc<App>>,
+        begun: impl Fn(&Arc<App>) -> std::result::Result<(), E>,
+    ) -> Vec<std::result::Result<(), E>> {
+        let put = |app: Arc<App>| {
+            self.check(&app)?;
+            // A guest is at work here: nothing is held meanwhile.
+            begun(&app)?;
+            self.all().put(app.clone())?;
+            self.jobs.begin(&app);
+            Ok(())
+        };
+        let done = apps.into_iter().map(put).collect();
+        self.publish(&self.all());
+        done
     }
 
-    /// Removes an app; requests in flight finish.
+    /// Removes an app; requests in flight finish, and what it wants done at its end follows.
     pub fn remove(&self, name: &str) -> Option<Arc<App>> {
         let mut all = self.all();
         let old = all.remove(name)?;
         self.jobs.end(name);
         self.publish(&all);
+        if hooks::has_stop(&old) {
+            self.jobs.work(hooks::leave(old.clone()));
+        }
         Some(old)
     }
 
@@ -213,9 +249,8 @@ impl All {
         Some(old)
     }
 
-    fn put(&mut self, app: Arc<App>) -> Result<Option<Arc<App>>> {
-        let old = self.apps.get(&app.name).cloned();
-        if let Some(old) = &old
+    fn check(&self, app: &App) -> Result<()> {
+        if let Some(old) = self.apps.get(&app.name)
             && old.manifest.source.path != app.manifest.source.path
         {
             return Err(Error::yours(format!(
@@ -226,6 +261,12 @@ impl All {
             ))
             .help("give one of them another `name`"));
         }
+        self.claims.check(app)
+    }
+
+    fn put(&mut self, app: Arc<App>) -> Result<Option<Arc<App>>> {
+        self.check(&app)?;
+        let old = self.apps.get(&app.name).cloned();
         self.claims.claim(&app)?;
         if let Some(old) = &old {
             self.claims.release_but(old, &app);

@@ -8,7 +8,7 @@ pub mod pattern;
 mod streamed;
 mod under_way;
 
-pub use call::{Arguments, COLLECTED_MAX, Call, Made, Refused, Returned, call};
+pub use call::{Arguments, COLLECTED_MAX, Call, Made, Refused, Returned, call, run_program};
 pub use exposed::{Exposed, Function, NotCallable, Streams};
 pub use pattern::Selection;
 pub use streamed::{Answer, Given, Input, call_streamed};

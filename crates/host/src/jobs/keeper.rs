@@ -1,7 +1,7 @@
 //! Keeps the jobs of all apps that are served: they begin when a version takes its place, and end when
 //! another one does.
 
-use super::{Job, Outcome};
+use super::{Job, Outcome, When};
 use crate::app::App;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,7 +27,8 @@ struct Kept {
 impl Keeper {
     /// This version is served from now on, in the place of the one of its name.
     pub fn begin(&self, app: &Arc<App>) {
-        if app.jobs.is_empty() && app.listeners.is_empty() {
+        let by_the_clock = |job: &Arc<Job>| matches!(job.when, When::Clock(_));
+        if !app.jobs.iter().any(by_the_clock) && app.listeners.is_empty() {
             return self.end(&app.name);
         }
         app.listeners.iter().for_each(|listener| listener.expect());
@@ -50,6 +51,11 @@ impl Keeper {
         }
     }
 
+    /// Something of the host's that is waited for at its end.
+    pub fn work(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.work.spawn(task);
+    }
+
     /// The host ends: nothing begins any more. Waits for what is at work, or so long; gives the number of
     /// those that are left.
     pub async fn rest(&self, patience: Duration) -> usize {
@@ -66,7 +72,7 @@ impl Keeper {
     /// Keeps the jobs of one version until what this gives is dropped.
     fn keep(&self, app: &Arc<App>) -> DropGuard {
         let token = CancellationToken::new();
-        for job in &app.jobs {
+        for job in app.jobs.iter().filter(|j| matches!(j.when, When::Clock(_))) {
             let (app, job, ended) = (app.clone(), job.clone(), token.clone());
             let work = self.work.clone();
             tokio::spawn(async move {
@@ -90,8 +96,9 @@ impl Keeper {
 }
 
 async fn by_the_clock(app: Arc<App>, job: Arc<Job>, work: TaskTracker, ended: CancellationToken) {
-    let mut last = job.cron.begin();
-    while let Some(due) = job.cron.due(last).await {
+    let When::Clock(cron) = &job.when else { return };
+    let mut last = cron.begin();
+    while let Some(due) = cron.due(last).await {
         last = due;
         let (app, job, ended) = (app.clone(), job.clone(), ended.clone());
         // A task of its own: the next time may come before it has ended, and it goes on when its version
@@ -101,7 +108,7 @@ async fn by_the_clock(app: Arc<App>, job: Arc<Job>, work: TaskTracker, ended: Ca
             // What was not begun is missed; so is what the host's end has cut.
             if matches!(outcome, Outcome::Done | Outcome::Failed) {
                 let job = job.clone();
-                let _ = tokio::task::spawn_blocking(move || job.cron.done(due)).await;
+                let _ = tokio::task::spawn_blocking(move || job.done(due)).await;
             }
             if outcome == Outcome::Failed {
                 let (app, job) = (&*app.name, &*job.name);

@@ -18,8 +18,8 @@ use crate::call_log::{CallLog, What};
 use crate::component::Component;
 use crate::event::Failure;
 use crate::functions::{self, Arguments, Call, Refused, Returned};
-use crate::triggers;
 use crate::triggers::cron::{Cron, CronTable};
+use crate::triggers::{self, command, lifecycle};
 use holm_capabilities::Place;
 use holm_manifest::{Manifest, Problem, Span, Time, Trigger};
 use holm_runtime::Error;
@@ -44,7 +44,7 @@ pub struct Job {
     /// Its name: in logs, and for `holm trigger`.
     pub name: Arc<str>,
     /// When it is done.
-    pub cron: Cron,
+    pub when: When,
     /// What is called.
     pub target: Target,
     /// How often it is tried.
@@ -54,6 +54,18 @@ pub struct Job {
     /// Where it was written.
     pub span: Span,
     at_work: AtomicUsize,
+}
+
+/// When a job is done.
+pub enum When {
+    /// At certain times.
+    Clock(Cron),
+    /// When somebody asks for it.
+    Asked,
+    /// Before a version of the app is served.
+    Start,
+    /// When the app is served no longer.
+    Stop,
 }
 
 /// How often a job that failed is tried again.
@@ -104,11 +116,11 @@ pub enum Outcome {
 }
 
 impl Job {
-    /// A job that is done by this clock.
-    pub fn new(name: Arc<str>, cron: Cron, target: Target, span: Span) -> Self {
+    /// A job that is done then.
+    pub fn new(name: Arc<str>, when: When, target: Target, span: Span) -> Self {
         Job {
             name,
-            cron,
+            when,
             target,
             retry: Retry::default(),
             overlap: false,
@@ -144,6 +156,30 @@ impl Job {
             }
         }
         Outcome::Failed
+    }
+
+    /// Does what is done at the beginning or the end of an app, as often as it takes.
+    ///
+    /// # Errors
+    /// Why the last try failed.
+    pub(crate) async fn hook(&self) -> Result<(), Box<Error>> {
+        let mut number = 0;
+        loop {
+            match self.once(None).await {
+                Ok(_) => return Ok(()),
+                Err(error) if number >= self.retry.times => return Err(error),
+                Err(_) => number += 1,
+            }
+            tokio::time::sleep(self.retry.delay(number)).await;
+        }
+    }
+
+    /// Does it once for somebody who asks a host that serves its app; the log is told.
+    ///
+    /// # Errors
+    /// Why there is no result, or what the function's `err` was.
+    pub async fn asked(&self, payload: Option<&serde_json::Value>) -> Result<Returned, Box<Error>> {
+        self.once(payload).await
     }
 
     /// Waits so long, or until its app takes no work.
@@ -198,6 +234,13 @@ impl Job {
         called(&self.target.component, &self.target, payload, record).await
     }
 
+    /// Notes that it was done for the time that it was due at, where it is done by the clock.
+    fn done(&self, due: chrono::DateTime<chrono::Utc>) {
+        if let When::Clock(cron) = &self.when {
+            cron.done(due);
+        }
+    }
+
     /// What is wrong with it, once its component's code is known.
     pub fn check(&self) -> Option<Problem> {
         // What does not load is told elsewhere.
@@ -221,8 +264,14 @@ pub(crate) fn of(
     problems: &mut Vec<Problem>,
 ) -> Vec<Arc<Job>> {
     let mut jobs: Vec<Arc<Job>> = Vec::new();
-    for trigger in manifest.triggers.iter().filter(|t| t.kind == "cron") {
-        match cron_job(trigger, components, place) {
+    for trigger in &manifest.triggers {
+        let job = match &*trigger.kind {
+            "cron" => cron_job(trigger, components, place),
+            "command" => command::job(trigger, components),
+            "start" | "stop" => lifecycle::job(trigger, components),
+            _ => continue,
+        };
+        match job {
             Ok(Some(job)) if jobs.iter().any(|other| other.name == job.name) => {
                 problems.push(named_twice(&job.name, trigger));
             }
@@ -288,8 +337,9 @@ fn cron_job(
         component: component.clone(),
         named: table.function,
         arguments: table.arguments,
+        words: None,
     };
-    let mut job = Job::new(name.into(), cron, target, trigger.span);
+    let mut job = Job::new(name.into(), When::Clock(cron), target, trigger.span);
     (job.retry, job.overlap) = (table.retry, table.overlap);
     Ok(Some(job))
 }
@@ -314,8 +364,11 @@ async fn called(
         None => component.loaded().await?,
     };
     let called = target.function(&loaded)?;
-    let arguments = payload.or(target.arguments.as_ref()).cloned();
-    let arguments = arguments.unwrap_or_else(|| called.arguments());
+    let usual = called.arguments();
+    let words = match (&target.words, payload) {
+        (Some(_), Some(payload)) => Some(words_of(payload)?),
+        (words, _) => words.clone(),
+    };
     let function = called.function;
     let call = Call {
         component: component.clone(),
@@ -324,7 +377,14 @@ async fn called(
         function: function.clone(),
         account: record,
     };
-    let result = functions::call(call, Arguments::Read(arguments)).await;
+    let result = match words {
+        Some(words) => functions::run_program(call, &words).await,
+        None => {
+            let arguments = payload.or(target.arguments.as_ref()).cloned();
+            let arguments = arguments.unwrap_or(usual);
+            functions::call(call, Arguments::Read(arguments)).await
+        }
+    };
     failed(result, &component.label, &function)
 }
 
@@ -335,6 +395,11 @@ fn failed(
     function: &functions::Function,
 ) -> Result<Returned, Box<Error>> {
     match result {
+        // What a program says by its `err` is that it failed, as with exit code 1.
+        Ok(returned) if returned.is_err && function.is_program() => {
+            let error = Error::guest(format!("{name} exited with code 1"));
+            Err(Box::new(error.exited(1)))
+        }
         Ok(returned) if returned.is_err => {
             let said = returned.json.as_deref().unwrap_or("nothing more");
             let error = Error::guest(format!("{name} returned an error: {said}"));
@@ -352,6 +417,14 @@ fn failed(
             ))),
         }),
     }
+}
+
+/// The arguments of a program, as a payload has them.
+fn words_of(payload: &serde_json::Value) -> Result<Vec<String>, Box<Error>> {
+    serde_json::from_value(payload.clone()).map_err(|_| {
+        let error = Error::yours("the arguments of a program are an array of strings");
+        Box::new(error.help("--payload '[\"--force\", \"file\"]'"))
+    })
 }
 
 #[cfg(test)]

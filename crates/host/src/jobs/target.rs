@@ -19,6 +19,8 @@ pub struct Target {
     pub named: Option<String>,
     /// Its arguments, where the manifest has any.
     pub arguments: Option<serde_json::Value>,
+    /// It is a program, which gets these.
+    pub words: Option<Vec<String>>,
 }
 
 /// The function of a target, found in the component's code.
@@ -51,6 +53,7 @@ impl Target {
         let named = self.named.as_deref();
         let tried: &[&str] = match &named {
             Some(named) => std::slice::from_ref(named),
+            None if self.words.is_some() => &[RUN],
             None => &[RUN, SPIN_CRON],
         };
         for wanted in tried {
@@ -76,7 +79,12 @@ impl Target {
             None => Error::yours(format!(
                 "component `{name}` is no program: it exports no wasi:cli/run"
             ))
-            .help("say which function is called: function = \"INTERFACE.FUNCTION\""),
+            .help(match self.words {
+                None => "say which function is called: function = \"INTERFACE.FUNCTION\"",
+                Some(_) => {
+                    "[[start]], [[stop]] and [[cron]] may say which other `function` is called"
+                }
+            }),
         };
         let all = signatures.exports.iter().map(|s| s.name());
         let all: Vec<String> = all.take(8).collect();

@@ -5,7 +5,7 @@ use holm_host::admin::{Address, TOKEN_VARIABLE, Token};
 use holm_manifest::Problems;
 use holm_runtime::{Error, Result};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
-use http::{Method, Request, StatusCode};
+use http::{HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -70,11 +70,22 @@ impl Client {
         path: &str,
         tar: Option<Vec<u8>>,
     ) -> std::result::Result<Value, Failed> {
+        let tar = tar.map(|tar| ("application/x-tar", tar));
+        self.send(method, path, tar)
+    }
+
+    /// Calls with a body of this type, and waits for the answer.
+    pub fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&'static str, Vec<u8>)>,
+    ) -> std::result::Result<Value, Failed> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|e| Error::ours("no event loop").caused_by(e.to_string()))?;
-        let (status, body) = runtime.block_on(self.exchange(method, path, tar))?;
+        let (status, body) = runtime.block_on(self.exchange(method, path, body))?;
         let json: Value = serde_json::from_slice(&body).map_err(|_| {
             Error::yours(format!("what answers at {} is no admin API", self.address))
                 .help("the address is that of `holm up --admin`, not of `--listen`")
@@ -92,7 +103,7 @@ impl Client {
         &self,
         method: Method,
         path: &str,
-        tar: Option<Vec<u8>>,
+        body: Option<(&'static str, Vec<u8>)>,
     ) -> Result<(StatusCode, Bytes)> {
         let mut request = Request::builder().method(method).uri(path);
         request = match &self.address {
@@ -102,11 +113,13 @@ impl Client {
         if let Some(token) = &self.token {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));
         }
-        if tar.is_some() {
-            request = request.header(CONTENT_TYPE, "application/x-tar");
-        }
+        let body = body.map(|(kind, body)| {
+            let headers = request.headers_mut();
+            headers.map(|headers| headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind)));
+            body
+        });
         let request = request
-            .body(Full::new(Bytes::from(tar.unwrap_or_default())))
+            .body(Full::new(Bytes::from(body.unwrap_or_default())))
             .map_err(|e| Error::yours("this cannot be sent").caused_by(e.to_string()))?;
         let answer = match &self.address {
             Address::Unix(path) => {

@@ -1,6 +1,6 @@
 //! `holm apps`: what a running server serves, and how that is changed.
 
-mod client;
+pub(super) mod client;
 mod pack;
 mod table;
 
@@ -160,11 +160,12 @@ fn print(text: &str) {
     crate::out::write(format_args!("{text}"));
 }
 
-fn path(name: &str, rest: &str) -> String {
+/// The path of a call that is about one app.
+pub(super) fn path(name: &str, rest: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     // What cannot be a name is sent as one that nobody has, and the server says so.
-    let name = if name.bytes().all(plain) { name } else { "-" };
-    format!("/v1/apps/{name}{rest}")
+    let plain = !name.is_empty() && name.bytes().all(plain);
+    format!("/v1/apps/{}{rest}", if plain { name } else { "-" })
 }
 
 /// The app of a folder, its name and its tar.

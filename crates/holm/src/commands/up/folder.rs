@@ -8,9 +8,12 @@ use holm_host::apps::Apps;
 use holm_host::apps::folder::{Changes, Folder, Refused};
 use holm_host::patience::Patience;
 use holm_host::shutdown::Shutdown;
+use holm_manifest::Problems;
+use holm_runtime::Error;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
 /// Serves the apps of a folder until the server ends, and follows what changes in it.
@@ -23,8 +26,10 @@ pub(super) async fn serve_folder(
     let began = Instant::now();
     let files = args.tls_cert.clone().zip(args.tls_key.clone());
     let bound = bind(args, files, args.listen.as_deref(), Patience::default())?;
-    let mut folder = Folder::new(dir);
-    let changes = folder.open(apps)?;
+    let (folder, changes) = tokio::select! {
+        opened = open(Folder::new(dir), apps) => opened?,
+        () = shutdown.draining() => return Err(Stop::Interrupted),
+    };
     refusals(&changes);
     let callers = admin::listen(args).await?;
     let serving = serve(args, bound, apps, shutdown);
@@ -44,6 +49,21 @@ pub(super) async fn serve_folder(
         }
         never = admin => match never {},
     }
+}
+
+/// Looks for the first time. What apps want done before they are served may take its time, and whoever
+/// waits for it may want to stop.
+async fn open(mut folder: Folder, apps: &Arc<Apps>) -> Result<(Folder, Changes), Stop> {
+    let apps = apps.clone();
+    let opened = tokio::task::spawn_blocking(move || {
+        let runtime = Handle::current();
+        let changes = folder.open(&apps, |app| runtime.block_on(apps.start(app)))?;
+        Ok((folder, changes))
+    });
+    let opened: Result<_, Problems> = opened
+        .await
+        .map_err(|e| Error::ours("reading the apps failed").caused_by(e.to_string()))?;
+    Ok(opened?)
 }
 
 /// Says what changed.

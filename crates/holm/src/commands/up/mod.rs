@@ -155,10 +155,15 @@ async fn go(args: &Args, lanes: &Arc<Lanes>) -> Result<usize, Stop> {
     shutdown
         .on_signals()
         .map_err(|e| Error::ours("signals cannot be caught").caused_by(e.to_string()))?;
-    let cut = match &args.apps {
-        Some(dir) => folder::serve_folder(args, dir, &apps, &shutdown).await?,
-        None => one(args, &apps, &shutdown).await?,
+    let served = match &args.apps {
+        Some(dir) => folder::serve_folder(args, dir, &apps, &shutdown).await,
+        None => one(args, &apps, &shutdown).await,
     };
+    if served.is_err() {
+        // What a [[start]] that failed has said stands before why nothing is served.
+        writer.flush(Duration::from_secs(1));
+    }
+    let cut = served?;
     if let Some(telemetry) = telemetry {
         // Not on a thread that sends what is left.
         let _ = tokio::task::spawn_blocking(move || telemetry.end()).await;
@@ -267,6 +272,7 @@ async fn replace(apps: &Arc<Apps>, manifest: &Manifest, args: &Args) -> Result<(
         .await
         .map_err(|e| Error::ours("loading the app failed").caused_by(e.to_string()))??;
     let app = Arc::new(app);
+    apps.start(&app).await?;
     // Before there is an old one there is nothing that could go on serving.
     if !apps.list().is_empty() {
         apps.check_health(&app).await?;

@@ -12,7 +12,7 @@ use std::io::IsTerminal as _;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Where the server listens unless told otherwise.
 const LISTEN: &str = "127.0.0.1:3000";
@@ -64,14 +64,22 @@ pub(super) fn serve(args: &Args, bound: Bound, apps: &Arc<Apps>, shutdown: &Shut
     tokio::spawn(async move {
         let jobs = async {
             shutdown.draining().await;
-            tokio::select! {
+            let until = Instant::now() + grace;
+            let left = tokio::select! {
                 left = apps.rest(grace) => left,
                 // What is left is asked for once more, and not waited for.
                 () = shutdown.stopping() => apps.rest(Duration::ZERO).await,
-            }
+            };
+            (left, until)
         };
-        let (requests, jobs) = tokio::join!(server.serve(apps.handler(), &shutdown), jobs);
-        requests + jobs
+        let (requests, (jobs, until)) = tokio::join!(server.serve(apps.handler(), &shutdown), jobs);
+        let patience = until.saturating_duration_since(Instant::now());
+        let left = tokio::select! {
+            left = apps.end(patience) => left,
+            () = shutdown.stopping() => apps.list().iter().map(|a| a.standing.in_flight()).sum(),
+        };
+        // What was cut with its connection is not counted once more.
+        requests + jobs + if requests > 0 { 0 } else { left }
     })
 }
 

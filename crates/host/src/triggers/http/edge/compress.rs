@@ -1,5 +1,6 @@
 //! `compress`: answers made smaller for clients that take them so.
 
+use super::coding::Coding;
 use crate::body::{Body, BoxError};
 use async_compression::Level;
 use async_compression::brotli::EncoderParams;
@@ -8,8 +9,8 @@ use async_compression::zstd::CParameter;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use http::header::{
-    ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
-    CONTENT_TYPE, ETAG, VARY,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+    ETAG, VARY,
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame};
@@ -36,74 +37,6 @@ const GO_BYTES: usize = 64 * 1024;
 
 /// Two to the power of this is how far back a repetition may lie: it bounds the memory.
 const WINDOW_LOG: u32 = 18;
-
-/// How an answer may come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Coding {
-    /// Zstandard (RFC 8878).
-    Zstd,
-    /// Brotli (RFC 7932).
-    Brotli,
-    /// Gzip (RFC 1952).
-    Gzip,
-}
-
-impl Coding {
-    /// From the one that is preferred to the one that is liked least.
-    const ALL: [Coding; 3] = [Coding::Zstd, Coding::Brotli, Coding::Gzip];
-
-    fn name(self) -> &'static str {
-        match self {
-            Coding::Zstd => "zstd",
-            Coding::Brotli => "br",
-            Coding::Gzip => "gzip",
-        }
-    }
-
-    /// The one that a client likes best (RFC 9110, 12.5.3); none if it takes none.
-    pub fn wanted(headers: &HeaderMap) -> Option<Coding> {
-        let values = headers.get_all(ACCEPT_ENCODING).iter();
-        let texts = values.filter_map(|value| value.to_str().ok());
-        // In thousandths: what is said of each, and of all that nothing is said of.
-        let mut said = [None; 3];
-        let mut others = None;
-        let mut plain = None;
-        for item in texts.flat_map(|text| text.split(',')) {
-            let (name, weight) = item.split_once(';').unwrap_or((item, ""));
-            let weight = weight_of(weight);
-            match name.trim() {
-                "*" => others = Some(weight),
-                name if name.eq_ignore_ascii_case("identity") => plain = Some(weight),
-                name => {
-                    let at = Self::ALL
-                        .iter()
-                        .position(|coding| name.eq_ignore_ascii_case(coding.name()));
-                    // The old name of gzip.
-                    let old = name.eq_ignore_ascii_case("x-gzip").then_some(2);
-                    if let Some(at) = at.or(old) {
-                        said[at] = Some(weight);
-                    }
-                }
-            }
-        }
-        let weight = |at: usize| said[at].or(others).unwrap_or(0);
-        let best = (0..3).rev().max_by_key(|at| weight(*at))?;
-        // Who likes it plain better gets it plain.
-        let enough = weight(best) > 0 && weight(best) >= plain.unwrap_or(0);
-        enough.then(|| Self::ALL[best])
-    }
-}
-
-/// `q=0.5` in thousandths; what cannot be read is 0.
-fn weight_of(text: &str) -> u16 {
-    let text = text.trim();
-    if text.is_empty() {
-        return 1000;
-    }
-    let value = text.strip_prefix("q=").or_else(|| text.strip_prefix("Q="));
-    let value = value.and_then(|value| value.trim().parse::<f32>().ok());
-    value.map_or(0, |value| (value.clamp(0.0, 1.0) * 1000.0) as u16)
-}
 
 /// How many answers are being compressed.
 #[derive(Clone, Debug, Default)]

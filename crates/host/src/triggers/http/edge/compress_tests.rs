@@ -6,46 +6,6 @@ use futures::executor::block_on;
 use futures::stream;
 use http_body_util::StreamBody;
 
-fn wanted(text: &str) -> Option<Coding> {
-    let mut headers = HeaderMap::new();
-    headers.insert(ACCEPT_ENCODING, text.parse().unwrap());
-    Coding::wanted(&headers)
-}
-
-#[test]
-fn what_a_client_wants() {
-    for (text, coding) in [
-        ("gzip, deflate, br, zstd", Some(Coding::Zstd)),
-        ("gzip, br", Some(Coding::Brotli)),
-        ("GZIP", Some(Coding::Gzip)),
-        ("x-gzip", Some(Coding::Gzip)),
-        ("br;q=0.5, gzip;q=0.9", Some(Coding::Gzip)),
-        ("*", Some(Coding::Zstd)),
-        ("*, zstd;q=0", Some(Coding::Brotli)),
-        ("gzip;q=0", None),
-        ("gzip;q=0.1, identity", None),
-        ("gzip; q=0.1, identity;q=0", Some(Coding::Gzip)),
-        ("deflate", None),
-        ("gzip;q=x", None),
-        ("", None),
-    ] {
-        assert_eq!(wanted(text), coding, "{text}");
-    }
-    assert_eq!(Coding::wanted(&HeaderMap::new()), None);
-}
-
-#[test]
-fn whatever_a_client_writes_is_read() {
-    let words = ["gzip", "br", "zstd", "*", ";q=", "0.5", ",", "identity"];
-    crate::fuzz::text("accept-encoding", &words, |text| {
-        if let Ok(value) = HeaderValue::from_bytes(text.as_bytes()) {
-            let mut headers = HeaderMap::new();
-            headers.insert(ACCEPT_ENCODING, value);
-            let _ = Coding::wanted(&headers);
-        }
-    });
-}
-
 fn text(kind: &'static str, frames: Vec<Frame<Bytes>>) -> Response<Body> {
     let frames = stream::iter(frames.into_iter().map(Ok::<_, BoxError>));
     let mut response = Response::new(StreamBody::new(frames).boxed_unsync());

@@ -2,6 +2,7 @@
 //! that asks for none of them has none of this.
 
 pub mod client;
+mod coding;
 mod compress;
 mod cors;
 mod rate;
@@ -15,7 +16,8 @@ pub use redirect::{Redirect, RedirectTable};
 use super::config::HttpRoute;
 use super::route::Match;
 use crate::body::Body;
-use compress::{Coding, Compressor};
+use coding::Coding;
+use compress::Compressor;
 use cors::{Cors, Shared};
 use holm_manifest::{Problem, Value};
 use http::uri::PathAndQuery;
