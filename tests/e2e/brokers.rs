@@ -134,6 +134,16 @@ impl Daemon {
         self.child = Self::run(self.kind, &self.dir, self.port);
     }
 
+    /// Whether a message that it has acknowledged is in its file.
+    pub fn has_written(&self, data: &str) -> bool {
+        let file = match self.kind {
+            Kind::Redis | Kind::Nats => return true,
+            Kind::Mosquitto => self.dir.join("mosquitto.db"),
+        };
+        let kept = std::fs::read(file).unwrap_or_default();
+        kept.windows(data.len()).any(|part| part == data.as_bytes())
+    }
+
     pub fn url(&self) -> String {
         let scheme = match self.kind {
             Kind::Redis => "redis",

@@ -125,7 +125,10 @@ fn is_not_lost_with_the_host(broker: &str) {
     let server = up(&app);
     // It is begun again, does not come to an end in time, and is dead after that.
     server.prints("begin sleep 60000 x");
-    server.prints("done dead sleep 60000 x");
+    server.logged("log", |line| {
+        let line = line["line"].as_str();
+        line.is_some_and(|line| line.starts_with("done dead sleep 60000 x"))
+    });
     assert_eq!(server.printed("done work sleep 60000 x"), 0);
     // It was confirmed with its death, and does not come a third time.
     until("it is counted", || {
@@ -155,6 +158,11 @@ fn is_not_lost_with_the_broker(daemon: &mut Daemon, broker: &str) {
         }
     };
     send_some(0, 20);
+    // Mosquitto writes down what it has acknowledged a moment later.
+    until("what it has acknowledged is safe", || {
+        let done = server.printed("done work number 19") > 0;
+        (done || daemon.has_written("number 19")).then_some(())
+    });
     daemon.kill();
     send_some(20, 22);
     daemon.restart();
@@ -317,7 +325,11 @@ fn what_is_not_granted_or_too_large_is_refused() {
     let line = server.logged("request", |line| !line["denials"].is_null());
     assert_eq!(
         line["denials"],
-        json!([["use broker \"other\"", "messaging = [\"other\"]"]])
+        json!([{
+            "asked": "use broker \"other\"",
+            "grant": "messaging",
+            "line": "messaging = [\"other\"]",
+        }])
     );
     let large = ask(&server, "send", "work", &"x".repeat(2000), "");
     let said = large["error"].as_str().unwrap();
@@ -347,6 +359,27 @@ fn in_memory_the_first_request_may_send() {
     let server = app.up();
     send(&server, "work", "at once");
     server.prints("done work at once");
+}
+
+#[test]
+fn by_hand_in_the_server_that_serves_it() {
+    let app = app(memory(), "");
+    let server = up(&app);
+    let trigger = |payload: &str| {
+        let args = [
+            "trigger",
+            "work",
+            "--admin",
+            "unix:admin.sock",
+            "--payload",
+            payload,
+        ];
+        holm().args(args).dir(app.dir().path()).run()
+    };
+    trigger("by hand").is(0);
+    server.prints("done work by hand");
+    let failed = trigger("fail 99 x");
+    failed.is(134).says("lab returned an error");
 }
 
 #[test]

@@ -17,6 +17,7 @@ use rumqttc::{
     Packet, Publish, QoS, SubscribeReasonCode, TlsConfiguration, Transport,
 };
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -240,6 +241,7 @@ impl Broker for Mqtt {
             client: client.clone(),
             confirmed: Arc::default(),
             end: CancellationToken::new(),
+            broken: Arc::default(),
         });
         let driver = Driver {
             client,
@@ -247,6 +249,7 @@ impl Broker for Mqtt {
             send,
             confirmed: link.confirmed.clone(),
             end: link.end.clone(),
+            broken: link.broken.clone(),
             name: self.name.clone(),
         };
         tokio::spawn(driver.run());
@@ -267,6 +270,7 @@ struct Link {
     client: AsyncClient,
     confirmed: Confirmed,
     end: CancellationToken,
+    broken: Arc<AtomicBool>,
 }
 
 impl Drop for Link {
@@ -282,6 +286,7 @@ struct Driver {
     send: mpsc::Sender<Result<Publish, String>>,
     confirmed: Confirmed,
     end: CancellationToken,
+    broken: Arc<AtomicBool>,
     name: String,
 }
 
@@ -301,6 +306,7 @@ impl Driver {
                     }
                     // Without a promise the newest goes; else the broker is to give it again.
                     if qos != QoS::AtMostOnce {
+                        self.broken.store(true, Relaxed);
                         return;
                     }
                     dropped += 1;
@@ -315,6 +321,7 @@ impl Driver {
                 }
                 Ok(_) => {}
                 Err(error) => {
+                    self.broken.store(true, Relaxed);
                     let _ = self.send.try_send(Err(error.to_string()));
                     held(&self.confirmed).clear();
                     return;
@@ -350,18 +357,24 @@ struct Listening {
 #[async_trait]
 impl Source for Listening {
     async fn next(&mut self, ended: &CancellationToken) -> Result<Option<Delivery>, Fault> {
-        let publish = match self.early.pop_front() {
-            Some(publish) => publish,
-            None => match ended.run_until_cancelled(self.receive.recv()).await {
-                None => return Ok(None),
-                Some(Some(Ok(publish))) => publish,
-                Some(other) => {
-                    let told = format!("the connection to broker {:?} broke", self.name);
-                    let detail = other.and_then(Result::err);
-                    let detail = detail.unwrap_or_else(|| "it has ended".to_owned());
-                    return Err(Fault::connection(told, detail));
-                }
-            },
+        let publish = loop {
+            let publish = match self.early.pop_front() {
+                Some(publish) => publish,
+                None => match ended.run_until_cancelled(self.receive.recv()).await {
+                    None => return Ok(None),
+                    Some(Some(Ok(publish))) => publish,
+                    Some(other) => {
+                        let told = format!("the connection to broker {:?} broke", self.name);
+                        let detail = other.and_then(Result::err);
+                        let detail = detail.unwrap_or_else(|| "it has ended".to_owned());
+                        return Err(Fault::connection(told, detail));
+                    }
+                },
+            };
+            // What cannot be confirmed any more comes again over the next connection.
+            if publish.qos == QoS::AtMostOnce || !self.link.broken.load(Relaxed) {
+                break publish;
+            }
         };
         let message = Message {
             topic: Some(publish.topic.clone()),

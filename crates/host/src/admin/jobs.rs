@@ -19,21 +19,32 @@ pub(super) async fn fire(
     request: Request<Incoming>,
 ) -> Result<Answer, Refusal> {
     let payload = payload(request).await?;
-    let Some(job) = app.jobs.iter().find(|job| *job.name == *name) else {
+    let job = app.jobs.iter().find(|job| *job.name == *name);
+    let listener = app.listeners.iter().find(|l| *l.name == *name);
+    if job.is_none() && listener.is_none() {
         let what = format!("app `{}` has no job called `{name}`", app.name);
-        let names: Vec<&str> = app.jobs.iter().map(|job| &*job.name).collect();
+        let jobs = app.jobs.iter().map(|job| &*job.name);
+        let listeners = app.listeners.iter().map(|listener| &*listener.name);
+        let names: Vec<&str> = jobs.chain(listeners).collect();
         let refusal = Refusal::new(StatusCode::NOT_FOUND, what);
         return Err(match names.is_empty() {
             true => refusal,
             false => refusal.help(format!("it has {}", names.join(", "))),
         });
-    };
+    }
+    let read = payload.as_deref().filter(|_| job.is_some());
+    let arguments = read.map(arguments).transpose()?;
     let Some(_in_flight) = app.standing.enter() else {
         let what = format!("app `{}` is drained", app.name);
         return Err(Refusal::new(StatusCode::CONFLICT, what).help("holm apps resume"));
     };
-    let mut said = json!({ "app": *app.name, "job": *job.name });
-    match job.asked(payload.as_ref()).await {
+    let mut said = json!({ "app": *app.name, "job": name });
+    let result = match (job, listener) {
+        (Some(job), _) => job.asked(arguments.as_ref()).await,
+        (_, Some(listener)) => listener.asked(payload.unwrap_or_default()).await,
+        (None, None) => Err(Box::new(Error::ours("nobody does it"))),
+    };
+    match result {
         Ok(returned) => {
             said["ok"] = true.into();
             let result = returned
@@ -67,7 +78,7 @@ fn about(error: &Error) -> Value {
     said
 }
 
-async fn payload(request: Request<Incoming>) -> Result<Option<Value>, Refusal> {
+async fn payload(request: Request<Incoming>) -> Result<Option<Vec<u8>>, Refusal> {
     let body = Limited::new(request.into_body(), PAYLOAD_MAX)
         .collect()
         .await;
@@ -76,11 +87,12 @@ async fn payload(request: Request<Incoming>) -> Result<Option<Value>, Refusal> {
         Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, what)
     })?;
     let bytes = bytes.to_bytes();
-    if bytes.is_empty() {
-        return Ok(None);
-    }
-    let read = serde_json::from_slice(&bytes);
-    read.map(Some).map_err(|error| {
+    Ok((!bytes.is_empty()).then(|| bytes.into()))
+}
+
+/// The arguments of a job.
+fn arguments(given: &[u8]) -> Result<Value, Refusal> {
+    serde_json::from_slice(given).map_err(|error| {
         let what = format!("the payload is not JSON: {error}");
         Refusal::new(StatusCode::BAD_REQUEST, what)
     })

@@ -375,6 +375,29 @@ impl Listener {
     /// # Errors
     /// Why the handler did not succeed, or what its `err` was.
     pub async fn by_hand(&self, data: Vec<u8>) -> Result<Returned, Box<Error>> {
+        let record = CallLog::off().begin(What::Job, &self.name);
+        self.made_up(data, record).await
+    }
+
+    /// The same for somebody who asks a host that serves its app; the log is told.
+    ///
+    /// # Errors
+    /// Why the handler did not succeed, or what its `err` was.
+    pub async fn asked(&self, data: Vec<u8>) -> Result<Returned, Box<Error>> {
+        let calls = self.component.setting.log.calls();
+        let record = calls.begin(What::Job, &self.name);
+        let result = self.made_up(data, record.clone()).await;
+        match &result {
+            Ok(_) => record.ended("ok"),
+            Err(error) => {
+                record.unmade((**error).clone());
+                record.ended("error");
+            }
+        }
+        result
+    }
+
+    async fn made_up(&self, data: Vec<u8>, record: CallRecord) -> Result<Returned, Box<Error>> {
         let message = match &self.watched {
             None => Message {
                 topic: Some(self.subscription.topic.clone()),
@@ -386,7 +409,6 @@ impl Listener {
                 change(&data)?
             }
         };
-        let record = CallLog::off().begin(What::Job, &self.name);
         let called = self.called(&message, record).await;
         called.map_err(|(error, _)| error)
     }

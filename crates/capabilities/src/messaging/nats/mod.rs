@@ -11,6 +11,7 @@ use async_nats::{Client, ConnectOptions, HeaderMap, HeaderName, HeaderValue, Sub
 use async_trait::async_trait;
 use futures::StreamExt as _;
 use std::str::FromStr as _;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -85,6 +86,12 @@ impl Nats {
             State::Connected => Ok(client),
             _ => Err(self.unreached("the connection broke")),
         }
+    }
+
+    /// How often the connection was made. The library makes it anew by itself; who listens is to know.
+    fn connects(&self) -> u64 {
+        let client = self.client.get();
+        client.map_or(0, |client| client.statistics().connects.load(Relaxed))
     }
 
     async fn publish(
@@ -178,6 +185,7 @@ impl Broker for Nats {
             Err(_) => return Err(self.unreached("no answer in time")),
         }
         Ok(Box::new(Listening {
+            connects: self.connects(),
             nats: self.clone(),
             listening,
         }))
@@ -187,6 +195,8 @@ impl Broker for Nats {
 struct Listening {
     nats: Nats,
     listening: Subscriber,
+    /// How often the connection had been made when this began.
+    connects: u64,
 }
 
 #[async_trait]
@@ -203,7 +213,12 @@ impl Source for Listening {
                     }));
                 }
                 Some(Ok(None)) => return Err(self.nats.unreached("the connection broke")),
-                Some(Err(_)) => self.nats.client().await.map(|_| ())?,
+                Some(Err(_)) => {
+                    self.nats.client().await?;
+                    if self.nats.connects() != self.connects {
+                        return Err(self.nats.unreached("the connection broke"));
+                    }
+                }
             }
         }
     }

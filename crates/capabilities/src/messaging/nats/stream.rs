@@ -120,6 +120,7 @@ impl Nats {
             Fault::because(told, error)
         })?;
         Ok(Box::new(Listening {
+            connects: self.connects(),
             nats: self.clone(),
             consumer,
             batch: None,
@@ -143,6 +144,8 @@ fn durable(to: &Subscription) -> String {
 
 struct Listening {
     nats: Nats,
+    /// How often the connection had been made when this began.
+    connects: u64,
     consumer: Consumer<pull::Config>,
     /// What was asked for and may still come.
     batch: Option<Batch>,
@@ -152,6 +155,9 @@ struct Listening {
 impl Source for Listening {
     async fn next(&mut self, ended: &CancellationToken) -> Result<Option<Delivery>, Fault> {
         while !ended.is_cancelled() {
+            if self.nats.connects() != self.connects {
+                return Err(self.nats.unreached("the connection broke"));
+            }
             let batch = match &mut self.batch {
                 Some(batch) => batch,
                 None => {
