@@ -36,6 +36,8 @@ pub enum Shape {
     Flags(Arc<Flags>),
     /// An object of the resource's class, given away or lent.
     Resource { of: Arc<Resource>, own: bool },
+    /// An object of a class that Python provides, given away or lent.
+    Object(Arc<Resource>),
     /// An async iterator; the type is for errors.
     Flow(Option<Arc<Shape>>, Type),
     /// What Python cannot hold; functions with it are listed and not called.
@@ -79,6 +81,7 @@ pub struct Resource {
 #[derive(Default)]
 pub struct Shapes {
     bindings: HashMap<values::TypeName, Py<PyTuple>>,
+    provided: HashMap<values::TypeName, Py<PyAny>>,
     named: HashMap<values::TypeName, Named>,
 }
 
@@ -89,6 +92,7 @@ enum Named {
     Enum(Arc<Enum>),
     Flags(Arc<Flags>),
     Resource(Arc<Resource>),
+    Object(Arc<Resource>),
 }
 
 impl Shapes {
@@ -96,6 +100,11 @@ impl Shapes {
     /// class and those of its cases, for enums the class and its members, else the class.
     pub fn bind(&mut self, name: values::TypeName, binding: Py<PyTuple>) {
         self.bindings.insert(name, binding);
+    }
+
+    /// The class whose objects are a resource that Python provides.
+    pub fn provide(&mut self, name: values::TypeName, class: Py<PyAny>) {
+        self.provided.insert(name, class);
     }
 
     /// The shape of a type.
@@ -141,6 +150,16 @@ impl Shapes {
         };
         if let Some(named) = self.named.get(name) {
             return Ok(named.shape(ty));
+        }
+        if let Type::Own(of) | Type::Borrow(of) = ty
+            && let Some(class) = self.provided.get(name)
+        {
+            let of = Arc::new(Resource {
+                ty: of.clone(),
+                class: class.clone_ref(py),
+            });
+            self.named.insert(name.clone(), Named::Object(of.clone()));
+            return Ok(Shape::Object(of));
         }
         let Some(binding) = self.bindings.get(name).map(|b| b.clone_ref(py)) else {
             return Ok(Shape::Unknown(ty.clone()));
@@ -197,6 +216,7 @@ impl Named {
             Named::Variant(of) => Shape::Variant(of),
             Named::Enum(of) => Shape::Enum(of),
             Named::Flags(of) => Shape::Flags(of),
+            Named::Object(of) => Shape::Object(of),
             Named::Resource(of) => Shape::Resource {
                 of,
                 own: matches!(ty, Type::Own(_)),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from array import array
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
-from . import _holm
+from . import _aio, _holm
 
 T = TypeVar("T")
 
@@ -33,7 +34,7 @@ class _Pieces:
         """Waits until the next piece is fetched. It may be gone again: another task took it."""
         # A loop that has ended cancelled what was under way in it.
         if self._fetch is None or self._fetch.cancelled():
-            self._fetch = asyncio.create_task(asyncio.to_thread(self._reader.next))
+            self._fetch = asyncio.create_task(_aio.waiting(self._reader.next))
         # This does not cancel what it waits for.
         await asyncio.wait((self._fetch,))
 
@@ -71,10 +72,11 @@ class Stream(Generic[T]):
         if self._pieces.is_bytes:
             rest: Any = bytes(self._rest)  # type: ignore[arg-type]
             return rest + b"".join(self.pieces())  # type: ignore[arg-type,no-any-return]
-        items = list(self._rest)
+        whole: list[T] = list(self._rest)
         for piece in self.pieces():
-            items.extend(piece)
-        return items
+            # An array makes a list of itself in one go.
+            whole += piece.tolist() if isinstance(piece, array) else piece
+        return whole
 
     def close(self) -> None:
         """Tells the component that nobody wants what is left."""
