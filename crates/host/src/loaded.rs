@@ -111,7 +111,7 @@ impl Loaded {
                 let name = &component.name;
                 let providers = Providers {
                     links: &links,
-                    functions: &[],
+                    ..Providers::default()
                 };
                 let prepared = runtime.prepare_with(artifact, name, &granted, providers);
                 prepared

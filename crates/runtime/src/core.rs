@@ -4,6 +4,8 @@ use crate::bridge::Links;
 use crate::limits::Budget;
 use crate::receipt::Flows;
 use crate::seam::{Seam, Uses};
+use crate::values::Objects;
+use crate::values::opened::Ends;
 use std::sync::Arc;
 use std::sync::Mutex;
 use tokio::sync::Notify;
@@ -22,11 +24,16 @@ pub struct Core {
     pub denials: Denials,
     /// Where somebody may ask for an early end.
     pub(crate) stop: Option<Stop>,
+    /// What the embedder provides as resources, where the instance has handles of it.
+    pub(crate) objects: Objects,
+    /// What flows from the instance to the outside.
+    pub(crate) ends: Ends,
 }
 
 impl Core {
     /// A fresh record for one instance of `component`.
     pub fn new(component: Arc<str>, budget: Budget, watch: &Watch) -> Self {
+        let handles = budget.allowance().handles;
         Core {
             component,
             seam: Seam::new(watch.times, watch.uses.clone()),
@@ -34,6 +41,8 @@ impl Core {
             flows: Arc::new(Flows::default()),
             denials: Denials::default(),
             stop: watch.stop.clone(),
+            objects: Objects::new(handles),
+            ends: Ends::default(),
         }
     }
 }

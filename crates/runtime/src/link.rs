@@ -5,7 +5,7 @@ use crate::bridge::{self, Link};
 use crate::core::{Denial, InstanceState};
 use crate::engines::EngineKey;
 use crate::error::{Error, Result};
-use crate::provide::Provided;
+use crate::provide::{Imports, Linked};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -65,6 +65,7 @@ pub struct Prepared<S: 'static> {
     /// What it is.
     pub artifact: Artifact,
     pub(crate) pre: Pre<S>,
+    pub(crate) provided: Linked,
     places: Option<Arc<Semaphore>>,
     pool: u32,
 }
@@ -90,15 +91,15 @@ const KEPT_BESIDE_CODE: u64 = 96 << 10;
 pub struct Providers<'a, S: 'static> {
     /// Other components.
     pub links: &'a [Link<S>],
-    /// Functions of who embeds Holm.
-    pub functions: &'a [Provided],
+    /// Who embeds Holm.
+    pub embedder: Imports<'a>,
 }
 
 impl<S> Default for Providers<'_, S> {
     fn default() -> Self {
         Providers {
             links: &[],
-            functions: &[],
+            embedder: Imports::default(),
         }
     }
 }
@@ -148,22 +149,23 @@ impl<S: Host> Runtime<S> {
             true => Vec::new(),
             false => bridge::bridges(&artifact, name, others.links)?,
         };
+        let provided = others.embedder.linked()?;
         let linked = |import: &str| {
-            let provided = || others.functions.iter().any(|one| one.is_of(import));
-            bridges.iter().any(|bridge| bridge.import == import) || provided()
+            let bridged = bridges.iter().any(|bridge| bridge.import == import);
+            bridged || others.embedder.has(import)
         };
         let denials = ungranted::<S>(&artifact, granted, &linked);
         let pre = match &artifact.code {
             Code::Component(code) => {
                 let mut linker = self.component_linker(&artifact)?;
-                if !bridges.is_empty() || !others.functions.is_empty() {
+                if !bridges.is_empty() || !others.embedder.is_empty() {
                     // A linker of its own: all others keep the one that they share.
                     let own = Arc::make_mut(&mut linker);
                     own.allow_shadowing(true);
                     let bridged = bridges.iter().try_for_each(|one| bridge::define(own, one));
-                    let mut functions =
-                        || others.functions.iter().try_for_each(|one| one.link(own));
-                    bridged.and_then(|()| functions()).map_err(does_not_link)?;
+                    bridged
+                        .and_then(|()| others.embedder.link(own, &artifact.code, &provided.kinds))
+                        .map_err(does_not_link)?;
                 }
                 let pre = linker.instantiate_pre(code);
                 let pre = pre.map_err(|e| {
@@ -188,6 +190,7 @@ impl<S: Host> Runtime<S> {
         Ok(Prepared {
             artifact,
             pre,
+            provided,
             places: pooled.places,
             pool: pooled.size,
         })

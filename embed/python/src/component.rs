@@ -5,16 +5,17 @@ use crate::errors;
 use crate::function::{Function, Target};
 use crate::handle::Home;
 use crate::known;
-use crate::outside::HostFunction;
+use crate::outside::{Does, Gives, HostFunction, is_later};
 use crate::process::{self, Kept};
 use crate::settings;
 use crate::shape::Shapes;
-use holm_host::library::{AppOptions, Library, NotLoaded, Options, provided};
-use holm_runtime::values::{Signatures, TypeName};
+use holm_host::library::{AppOptions, Library, NotLoaded, Options, asked};
+use holm_runtime::provide::{Imports, Provided, ProvidedResource};
+use holm_runtime::values::{Resource, Signature, Signatures, Type, TypeName};
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt as _;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTuple};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -96,38 +97,57 @@ impl Component {
         describe(py, self.0.signatures())
     }
 
-    /// Links it: the classes of its types, and what Python provides by position among its imports.
+    /// Links it: the classes of its types, and what Python provides: functions by position among its
+    /// imports, each a callable or the name of a method, and weak references to the classes of resources, each with
+    /// whether the component's own functions mean a resource of their own by that name.
     fn link(
         &self,
         py: Python<'_>,
         bindings: Vec<(Option<String>, String, Py<PyTuple>)>,
         functions: &Bound<'_, PyDict>,
+        resources: Vec<(String, String, Py<PyAny>, bool)>,
     ) -> PyResult<Pool> {
         let _inside = process::Inside::enter(py);
         let signatures = self.0.signatures().clone();
-        let mut shapes = Shapes::default();
+        let (mut shapes, mut imports) = (Shapes::default(), Shapes::default());
         for (interface, name, binding) in bindings {
-            let interface = interface.as_deref().map(Arc::from);
-            let name = TypeName {
-                interface,
-                name: name.as_str().into(),
-            };
+            let name = type_name(interface.as_deref(), &name);
+            imports.bind(name.clone(), binding.clone_ref(py));
             shapes.bind(name, binding);
+        }
+        let mut names = Vec::new();
+        for (interface, name, class, exported) in resources {
+            let name = type_name(Some(&interface), &name);
+            if !exported {
+                shapes.provide(name.clone(), class.clone_ref(py));
+            }
+            imports.provide(name.clone(), class);
+            names.push(name);
         }
         let mut given = Vec::new();
         let mut provides = Vec::new();
-        for (position, callable) in functions {
+        for (position, does) in functions {
             let position: usize = position.extract()?;
             let signature = signatures.imports.get(position).ok_or_else(no_such)?;
-            provides.push(provided(signature.clone(), given.len()));
-            given.push(HostFunction::new(
-                py,
-                signature,
-                &mut shapes,
-                callable.unbind(),
-            )?);
+            provides.push(Provided {
+                signature: Arc::new(signature.clone()),
+                call: asked(given.len()),
+            });
+            given.push(HostFunction::new(py, signature, &mut imports, does)?);
         }
-        let linked = process::detached(py, || self.0.link(&provides));
+        let mut drops = Vec::new();
+        for name in names {
+            given.push(HostFunction::drop_of(py, &name, &mut imports)?);
+            drops.push(ProvidedResource {
+                name,
+                dropped: asked(given.len() - 1),
+            });
+        }
+        let imports = Imports {
+            functions: &provides,
+            resources: &drops,
+        };
+        let linked = process::detached(py, || self.0.link(imports));
         let pool = linked.map_err(|error| errors::exception(py, &error, true))?;
         Ok(Pool {
             pool: Kept::new(pool),
@@ -234,28 +254,49 @@ fn function(
     Function::new(py, signature, &mut shapes, target)
 }
 
+fn type_name(interface: Option<&str>, name: &str) -> TypeName {
+    TypeName {
+        interface: interface.map(Arc::from),
+        name: name.into(),
+    }
+}
+
 impl HostFunction {
     fn new(
         py: Python<'_>,
-        signature: &holm_runtime::values::Signature,
+        signature: &Signature,
         shapes: &mut Shapes,
-        callable: Py<PyAny>,
+        does: Bound<'_, PyAny>,
     ) -> PyResult<Self> {
-        let params: PyResult<_> = signature
-            .params
-            .iter()
-            .map(|param| shapes.of(py, &param.ty))
-            .collect();
-        let result = signature
-            .result
-            .as_ref()
-            .map(|ty| shapes.of(py, ty))
-            .transpose()?;
+        let params = signature.params.iter();
+        let params: PyResult<_> = params.map(|param| shapes.of(py, &param.ty)).collect();
+        let result = signature.result.as_ref();
         Ok(HostFunction {
-            callable,
+            does: match does.cast_into::<PyString>() {
+                Ok(name) => Does::Method(name.unbind()),
+                Err(error) => Does::Call(error.into_inner().unbind()),
+            },
             text: signature.local_name(),
             params: params?,
-            gives: result.into(),
+            gives: result.map(|ty| shapes.of(py, ty)).transpose()?.into(),
+            reads: signature.params.iter().any(|param| param.ty.flows()),
+            later: is_later(signature.is_async, result),
+        })
+    }
+
+    /// What is called when a component drops a resource.
+    fn drop_of(py: Python<'_>, name: &TypeName, shapes: &mut Shapes) -> PyResult<Self> {
+        let ty = Type::Own(Arc::new(Resource {
+            name: name.clone(),
+            docs: None,
+        }));
+        Ok(HostFunction {
+            does: Does::Drop,
+            text: format!("{}.close", name.name),
+            params: vec![shapes.of(py, &ty)?],
+            gives: Gives::Nothing,
+            reads: false,
+            later: false,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! From values to Python objects.
 
-use crate::handle::Home;
+use crate::handle::{Held, Home};
 use crate::known;
 use crate::numbers;
 use crate::shape::{self, Shape};
@@ -86,6 +86,10 @@ pub fn decode<'py>(
         (Shape::Flags(of), Value::Flags(bits)) => of.class.bind(py).call1((bits,))?,
         (Shape::Resource { of, .. }, Value::Resource(resource)) => {
             crate::handle::receive(py, of, resource, home)?
+        }
+        (Shape::Object(_), Value::Object(object)) => {
+            let object = object.get::<Held>().ok_or_else(unknown)?;
+            object.bind(py).clone()
         }
         _ => return Err(unknown()),
     })

@@ -26,11 +26,7 @@ pub fn describe<'py>(py: Python<'py>, of: &Signatures) -> PyResult<Bound<'py, Py
         !interface.starts_with("wasi:")
     };
     for (position, signature) in of.imports.iter().enumerate().filter(|one| own(&one)) {
-        let refused = callable::check(signature, Surface::ONE_CALL).err();
-        let refused = refused.or_else(|| {
-            let flows = signature.types().any(has_flow);
-            flows.then(|| "it has a stream or a future".to_owned())
-        });
+        let refused = callable::check(signature, Surface::SESSION).err();
         imports.append(told.function(position, signature, refused)?)?;
     }
     let interfaces: Vec<(&str, Option<&str>)> = of
@@ -45,10 +41,6 @@ pub fn describe<'py>(py: Python<'py>, of: &Signatures) -> PyResult<Bound<'py, Py
     all.set_item("exports", exports)?;
     all.set_item("imports", imports)?;
     Ok(all)
-}
-
-fn has_flow(ty: &Type) -> bool {
-    matches!(ty, Type::Stream(_) | Type::Future(_)) || ty.parts().into_iter().any(has_flow)
 }
 
 struct Told<'py> {

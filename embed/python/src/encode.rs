@@ -26,6 +26,7 @@ pub fn encode(shape: &Shape, object: &Bound<'_, PyAny>, met: &mut Met) -> Result
         Shape::Enum(of) => enumeration(of, object),
         Shape::Flags(of) => flags(of, object),
         Shape::Resource { of, own } => crate::handle::pass(of, *own, object, met),
+        Shape::Object(of) => crate::handle::hold(of, object),
         Shape::Flow(of, ty) => crate::flows::send(of.as_ref(), ty, object, met),
         Shape::Unknown(ty) => Err(Unfit::value(format!("Python has nothing for `{ty}`"))),
     }

@@ -4,12 +4,13 @@ use crate::decode::decode;
 use crate::encode::encode;
 use crate::errors;
 use crate::handle::{Home, Met};
+use crate::known;
 use crate::numbers;
 use crate::outside::Caller;
 use crate::process::{self, Kept};
 use crate::shape::Shape;
 use crate::unfit::Unfit;
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use holm_host::library::drive;
 use holm_runtime::Error;
 use holm_runtime::values::{Flow, FlowSender, Numbers, Pieces, Type, Value};
@@ -18,7 +19,7 @@ use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What Python sends as a stream or a future: what is there at once, or what comes by and by.
 pub fn send(
@@ -40,6 +41,7 @@ pub fn send(
         let (sender, flow) = Flow::new();
         let sender = Sender {
             sender: End::new(Some(sender)),
+            left: AtomicBool::new(false),
             of: of.clone(),
             stream,
         };
@@ -86,6 +88,8 @@ fn are_many(object: &Bound<'_, PyAny>) -> bool {
 #[pyclass(frozen, module = "holm._holm")]
 pub struct Sender {
     sender: End<FlowSender>,
+    /// Nobody waits for room any more.
+    left: AtomicBool,
     of: Arc<Shape>,
     stream: bool,
 }
@@ -101,13 +105,17 @@ impl Sender {
         let Some(mut sender) = self.sender.take("sends to")? else {
             return Ok(false);
         };
-        let mut caller = Caller::nobody();
+        let mut caller = Caller::nobody_until(&self.left);
         let (sent, sender) = process::detached(py, || {
             let sent = drive(threads, sender.send(piece), &mut caller);
             (sent, sender)
         });
         self.sender.put_back(sender);
-        sent.map_err(|_| caller.raised().unwrap_or_else(interrupted))
+        match (sent, caller.raised(py)) {
+            (Ok(sent), _) => Ok(sent),
+            (Err(_), None) if self.left.load(SeqCst) => Ok(false),
+            (Err(_), raised) => Err(raised.unwrap_or_else(interrupted)),
+        }
     }
 
     /// There is no more to come.
@@ -123,6 +131,11 @@ impl Sender {
 }
 
 impl Sender {
+    /// Whoever sends gives up; the component is not told that this is the end.
+    pub fn leave(&self) {
+        self.left.store(true, SeqCst);
+    }
+
     fn piece(&self, object: &Bound<'_, PyAny>) -> Result<Value, Unfit> {
         let mut met = Met::default();
         if !self.stream {
@@ -189,37 +202,66 @@ impl Reader {
         };
         let mut caller = Caller::nobody_until(&self.pieces.closed);
         let failure = self.home.failure.as_ref();
-        let (piece, pieces, failure) = process::detached(py, || {
-            let piece = drive(threads, pieces.next(), &mut caller);
-            let at_its_end = matches!(piece, Ok(None));
-            let failure = failure.filter(|_| at_its_end);
-            let failure = failure.and_then(|failure| match pieces.is_cut() {
+        let (piece, pieces, why) = process::detached(py, || {
+            let piece = match pieces.next().now_or_never() {
+                Some(piece) => Read::Piece(piece),
+                // The thread that drives the component is this one.
+                None if self.home.instance.is_called_here() => Read::Never,
+                None => match drive(threads, pieces.next(), &mut caller) {
+                    Ok(piece) => Read::Piece(piece),
+                    Err(_) => Read::Stopped,
+                },
+            };
+            let cut = matches!(piece, Read::Piece(None)) && pieces.is_cut();
+            let told_by_another = !self.home.instance.is_called_here();
+            if let Some(failure) = failure.filter(|_| cut && told_by_another) {
                 // Just now: why is told in a moment, by the thread of the call.
-                true => Some(failure.error.wait()),
-                false => failure.error.get(),
-            });
-            (piece, pieces, failure)
+                failure.over.wait();
+            }
+            let why = failure.and_then(|failure| failure.error.get());
+            (
+                piece,
+                pieces,
+                if cut { Why::Cut(why) } else { Why::Ended(why) },
+            )
         });
         match piece {
-            Err(_) => {
+            Read::Never => {
                 self.pieces.put_back(pieces);
-                match caller.raised() {
+                let message =
+                    "the component that writes this waits for the function that reads it".into();
+                let help = "read it in an `async def` of what is async in WIT, or when the function has returned";
+                Err(errors::plain(
+                    py,
+                    known::reentry_error(py),
+                    message,
+                    &[help],
+                ))
+            }
+            Read::Stopped => {
+                self.pieces.put_back(pieces);
+                match caller.raised(py) {
                     None if self.pieces.is_closed() => Ok(None),
                     raised => Err(raised.unwrap_or_else(interrupted)),
                 }
             }
-            Ok(Some(piece)) => {
+            Read::Piece(Some(piece)) => {
                 self.pieces.put_back(pieces);
                 self.object(py, piece).map(Some)
             }
-            Ok(None) => {
+            Read::Piece(None) => {
                 self.pieces.close();
-                match failure {
-                    Some(error) => {
-                        let raised = self.home.failure.as_ref().and_then(|f| f.raised(py));
+                match why {
+                    Why::Cut(None) => {
+                        let message =
+                            "the instance is closed, and with it what it was writing".into();
+                        Err(errors::plain(py, known::closed(py), message, &[]))
+                    }
+                    Why::Cut(Some(error)) | Why::Ended(Some(error)) => {
+                        let raised = failure.and_then(|failure| failure.raised(py));
                         Err(raised.unwrap_or_else(|| errors::exception(py, error, false)))
                     }
-                    None => Ok(None),
+                    Why::Ended(None) => Ok(None),
                 }
             }
         }
@@ -256,6 +298,21 @@ impl Reader {
             numbers => Ok(decode(py, of, numbers, &self.home)?.unbind()),
         }
     }
+}
+
+/// What came of reading.
+enum Read {
+    Piece(Option<Value>),
+    /// Whoever reads gave up.
+    Stopped,
+    /// There will be none for as long as this thread waits for one.
+    Never,
+}
+
+/// How a flow came to its end, and why the call that it is of failed.
+enum Why<'a> {
+    Cut(Option<&'a Error>),
+    Ended(Option<&'a Error>),
 }
 
 /// An end of a flow: a thread takes it out while it sends or reads.
@@ -307,21 +364,4 @@ impl<T> End<T> {
 
 fn interrupted() -> PyErr {
     PyKeyboardInterrupt::new_err(())
-}
-
-/// Why a call failed after its result was handed on, or while Python still sent to it.
-#[derive(Clone, Default)]
-pub struct Failure {
-    /// What the call came to.
-    pub error: Arc<OnceLock<Error>>,
-    /// What raised in Python, where that is why.
-    pub raised: Arc<OnceLock<Py<PyAny>>>,
-}
-
-impl Failure {
-    /// What raised in Python.
-    pub fn raised(&self, py: Python<'_>) -> Option<PyErr> {
-        let raised = self.raised.get()?;
-        Some(PyErr::from_value(raised.bind(py).clone()))
-    }
 }

@@ -1,9 +1,10 @@
 //! A function of a component, as Python calls it.
 
+use crate::course::Course;
 use crate::decode::{carried, decode};
 use crate::encode::encode;
 use crate::errors;
-use crate::flows::{Failure, Sender};
+use crate::flows::Sender;
 use crate::handle::{Home, Met};
 use crate::known;
 use crate::outside::{Caller, Gives, HostFunction, Opened};
@@ -14,7 +15,6 @@ use holm_runtime::values::{Signature, Value};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Where a function's calls are made.
@@ -165,20 +165,18 @@ impl Function {
         let threads = process::threads()?;
         let (home, _taken) = self.home(py, &mut met)?;
         met.gone(py);
-        let mut caller = Caller::new(&home, call.map(|call| &call.cancelled));
+        let mut caller = Caller::new(&home, call.map(|call| call.course.clone()));
         let result = process::detached(py, || {
             home.instance
                 .call(threads, &self.signature, arguments, &mut caller)
         });
+        caller.ended(py);
         match result {
             Ok(value) => self.give(py, value, &home),
-            Err(why) => {
-                let sent = call.and_then(|call| call.failure.raised(py));
-                Err(match caller.raised().or(sent) {
-                    Some(error) => errors::annotated(py, error, why),
-                    None => errors::refused(py, why),
-                })
-            }
+            Err(why) => Err(match caller.raised(py) {
+                Some(error) => errors::annotated(py, error, why),
+                None => errors::refused(py, why),
+            }),
         }
     }
 
@@ -193,10 +191,10 @@ impl Function {
         deliver: Py<PyAny>,
     ) -> PyResult<()> {
         let threads = process::threads()?;
-        let failure = call.failure.clone();
+        let failure = call.course.failure.clone();
         let (home, _taken) = self.home(py, &mut met)?;
         let home = Home {
-            failure: Some(failure.clone()),
+            failure: Some(failure),
             ..home
         };
         met.gone(py);
@@ -204,7 +202,6 @@ impl Function {
         let (slot, handed) = (result.clone(), deliver.clone_ref(py));
         let opened = Opened {
             result,
-            failure,
             deliver: Some(Box::new(|py: Python<'_>, value| {
                 let outcome = match self.give(py, value, &home) {
                     Ok(object) => handed.call1(py, (object, py.None())),
@@ -215,7 +212,7 @@ impl Function {
                 }
             })),
         };
-        let mut caller = Caller::new(&home, Some(&call.cancelled)).opening(opened);
+        let mut caller = Caller::new(&home, Some(call.course.clone())).opening(opened);
         let ended = process::detached(py, || {
             let on_result = move |value| {
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
@@ -223,14 +220,13 @@ impl Function {
             let instance = &home.instance;
             instance.call_open(threads, &self.signature, arguments, on_result, &mut caller)
         });
+        caller.ended(py);
         // Who reads its streams is told by them what went wrong since.
         match ended {
-            Err(why) if !caller.delivered() => {
-                Err(match caller.raised().or(call.failure.raised(py)) {
-                    Some(error) => errors::annotated(py, error, why),
-                    None => errors::refused(py, why),
-                })
-            }
+            Err(why) if !caller.delivered() => Err(match caller.raised(py) {
+                Some(error) => errors::annotated(py, error, why),
+                None => errors::refused(py, why),
+            }),
             _ => Ok(()),
         }
     }
@@ -280,9 +276,7 @@ impl Function {
         Ok(Call {
             function: this.clone().unbind(),
             ready: Mutex::new(Some(ready)),
-            cancelled: AtomicBool::new(false),
-            failure: Failure::default(),
-            broken: Mutex::default(),
+            course: Arc::default(),
         })
     }
 
@@ -308,11 +302,7 @@ impl Function {
 pub struct Call {
     function: Py<Function>,
     ready: Mutex<Option<(Vec<Value>, Met)>>,
-    cancelled: AtomicBool,
-    failure: Failure,
-    /// Senders whose source raised: dropped with the call, because to the component that is the end of
-    /// what they send, as if it were whole.
-    broken: Mutex<Vec<Py<Sender>>>,
+    course: Arc<Course>,
 }
 
 #[pymethods]
@@ -344,18 +334,12 @@ impl Call {
 
     /// Stops it, if it is under way: what it is sent by `sender` has raised.
     fn fail(&self, sender: Py<Sender>, error: Option<Py<PyAny>>) {
-        let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
-        broken.push(sender);
-        // The first is the cause.
-        if let Some(error) = error {
-            let _ = self.failure.raised.set(error);
-        }
-        self.cancel();
+        self.course.fail(sender, error);
     }
 
     /// Stops it, if it is under way.
     fn cancel(&self) {
-        self.cancelled.store(true, SeqCst);
+        self.course.stop();
     }
 }
 

@@ -1,13 +1,14 @@
 //! Resources that Python holds: each lives in one instance.
 
+use crate::course::Failure;
 use crate::errors;
-use crate::flows::{Failure, Sender};
+use crate::flows::Sender;
 use crate::outside::{Caller, HostFunction};
 use crate::process::{self, Kept};
 use crate::shape;
 use crate::unfit::Unfit;
 use holm_host::library::{Instance, Refused};
-use holm_runtime::values::Value;
+use holm_runtime::values::{Object, Value};
 use pyo3::prelude::*;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wasmtime::component::ResourceAny;
@@ -76,6 +77,7 @@ impl Handle {
         let dropped = process::detached(py, || {
             instance.drop_resource(threads, resource, &mut caller)
         });
+        caller.ended(py);
         match dropped {
             Ok(()) => Ok(()),
             // It is in a call that waits for this one: dropped with the next.
@@ -84,7 +86,9 @@ impl Handle {
                 instance.forget(resource);
                 Ok(())
             }
-            Err(why) => Err(caller.raised().unwrap_or_else(|| errors::refused(py, why))),
+            Err(why) => Err(caller
+                .raised(py)
+                .unwrap_or_else(|| errors::refused(py, why))),
         }
     }
 
@@ -158,6 +162,20 @@ pub fn pass(
         met.given.push(handle.unbind());
     }
     Ok(Value::Resource(resource))
+}
+
+/// An object of Python's that stands for a resource which Python provides.
+pub type Held = Kept<Py<PyAny>>;
+
+/// Gives an object to a component as a resource, or lends it.
+pub fn hold(of: &shape::Resource, object: &Bound<'_, PyAny>) -> Result<Value, Unfit> {
+    let class = of.class(object.py()).map_err(Unfit::Raised)?;
+    if !object.is_instance(&class).map_err(Unfit::Raised)? {
+        let class = class.getattr("__qualname__").map_err(Unfit::Raised)?;
+        return Err(Unfit::expected(format!("a `{class}`"), object));
+    }
+    let held: Held = Kept::new(object.clone().unbind());
+    Ok(Value::Object(Object::new(held)))
 }
 
 /// Makes an object for a resource that came out of a call.

@@ -32,6 +32,12 @@ known! {
     denial = "holm._errors" "Denial";
     /// Names of WIT as names of Python.
     snake = "holm._names" "snake";
+    /// What `async def` gives when it is called.
+    coroutine = "types" "CoroutineType";
+    /// Runs a coroutine that answers a component.
+    answering = "holm._aio" "answering";
+    /// Sends what brings a stream or a future by and by.
+    sending = "holm._aio" "sending";
     /// A bound method.
     method = "types" "MethodType";
     load_error = "holm._errors" "LoadError";

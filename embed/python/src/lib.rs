@@ -3,7 +3,9 @@
 //! Python's side of it makes classes and names (`python/holm/`); this side converts values, makes
 //! calls, and keeps the interpreter's lock while it does the one, not while it does the other.
 
+mod answer;
 mod component;
+mod course;
 mod decode;
 mod describe;
 mod encode;
@@ -30,6 +32,7 @@ fn _holm(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<component::Instance>()?;
     module.add_class::<function::Function>()?;
     module.add_class::<function::Call>()?;
+    module.add_class::<answer::Answer>()?;
     module.add_class::<handle::Handle>()?;
     module.add_class::<flows::Sender>()?;
     module.add_class::<flows::Reader>()?;

@@ -1,28 +1,42 @@
 //! Python as a guest sees it: functions that it provides, and a key press that ends a call.
 
+use crate::answer::{Answer, Pumps, raised, value_of};
+use crate::course::Course;
 use crate::decode::decode;
-use crate::encode::{carried, encode};
-use crate::flows::Failure;
 use crate::handle::{Home, Met};
 use crate::known;
 use crate::process;
 use crate::shape::Shape;
-use crate::unfit::Unfit;
-use holm_host::library::Outside;
+use holm_host::library::{Outside, Reply};
 use holm_runtime::Error;
-use holm_runtime::values::Value;
+use holm_runtime::values::{Type, Value};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyString, PyTuple};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A function of Python that a component imports.
 pub struct HostFunction {
-    pub callable: Py<PyAny>,
+    pub does: Does,
     /// As in WIT, for errors.
     pub text: String,
     pub params: Vec<Shape>,
     pub gives: Gives,
+    /// Streams or futures are in what it takes.
+    pub reads: bool,
+    /// It gives a future, and is not async itself: a coroutine is the future.
+    pub later: bool,
+}
+
+/// What is called.
+pub enum Does {
+    /// A function, or a class that makes a resource.
+    Call(Py<PyAny>),
+    /// A method of the first argument's.
+    Method(Py<PyString>),
+    /// `close` of the only argument, if it has one: the component has dropped it.
+    Drop,
 }
 
 /// What a function gives.
@@ -46,11 +60,17 @@ impl From<Option<Shape>> for Gives {
 }
 
 /// Whoever makes a call.
+#[derive(Default)]
 pub struct Caller<'a> {
     home: Option<&'a Home>,
-    cancelled: Option<&'a AtomicBool>,
+    /// How the call goes; made when somebody asks for it.
+    course: Option<Arc<Course>>,
+    /// It is given up where this becomes true.
+    closed: Option<&'a AtomicBool>,
     /// What a function of Python raised, or a signal.
     raised: Option<PyErr>,
+    /// Answers that coroutines work on.
+    pending: Vec<Py<Answer>>,
     /// Who waits for a result whose streams flow on.
     opened: Option<Opened<'a>>,
 }
@@ -61,38 +81,26 @@ pub struct Opened<'a> {
     pub result: Arc<Mutex<Option<Option<Value>>>>,
     /// What is done with it, once.
     pub deliver: Option<Deliver<'a>>,
-    /// Why it failed afterwards, for whoever reads its streams.
-    pub failure: Failure,
 }
 
 /// What is done with a result.
 pub type Deliver<'a> = Box<dyn FnOnce(Python<'_>, Option<Value>) + Send + 'a>;
 
 impl<'a> Caller<'a> {
-    /// A call in an instance, which somebody may cancel.
-    pub fn new(home: &'a Home, cancelled: Option<&'a AtomicBool>) -> Self {
+    /// A call in an instance, which somebody may stop by its course.
+    pub fn new(home: &'a Home, course: Option<Arc<Course>>) -> Self {
         Caller {
             home: Some(home),
-            cancelled,
-            ..Caller::nobody()
+            course,
+            ..Caller::default()
         }
     }
 
-    /// Somebody who waits, and provides nothing.
-    pub fn nobody() -> Self {
-        Caller {
-            home: None,
-            cancelled: None,
-            raised: None,
-            opened: None,
-        }
-    }
-
-    /// The same; it is given up where this becomes true.
+    /// Somebody who waits, and provides nothing; it is given up where this becomes true.
     pub fn nobody_until(closed: &'a AtomicBool) -> Self {
         Caller {
-            cancelled: Some(closed),
-            ..Caller::nobody()
+            closed: Some(closed),
+            ..Caller::default()
         }
     }
 
@@ -110,37 +118,136 @@ impl<'a> Caller<'a> {
     }
 
     /// What was raised meanwhile: it is the cause of whatever else went wrong.
-    pub fn raised(&mut self) -> Option<PyErr> {
-        self.raised.take()
+    pub fn raised(&mut self, py: Python<'_>) -> Option<PyErr> {
+        let course = self.course.as_ref();
+        let raised = self.raised.take();
+        raised.or_else(|| course?.failure.raised(py))
+    }
+
+    /// The call has ended: coroutines that nobody waits for are stopped, and who reads its streams is
+    /// told all that there is to tell.
+    pub fn ended(&mut self, py: Python<'_>) {
+        self.sweep(py);
+        if let Some(course) = &self.course {
+            let _ = course.failure.over.set(());
+        }
+    }
+
+    fn sweep(&mut self, py: Python<'_>) {
+        let gone = self.pending.extract_if(.., |answer| answer.get().is_over());
+        gone.for_each(|answer| answer.get().stop(py));
+    }
+
+    fn course(&mut self) -> Arc<Course> {
+        self.course.get_or_insert_default().clone()
+    }
+
+    /// Calls a function: gives what it came to and what is to be sent of it, or the coroutine that is
+    /// to tell.
+    fn begin<'py>(
+        &mut self,
+        py: Python<'py>,
+        home: &Home,
+        function: &HostFunction,
+        arguments: Vec<Value>,
+    ) -> PyResult<Result<(Option<Value>, Pumps), Bound<'py, PyAny>>> {
+        let told = function.reads.then(|| Home {
+            failure: Some(self.course().failure.clone()),
+            ..home.clone()
+        });
+        let home = told.as_ref().unwrap_or(home);
+        let arguments = function.params.iter().zip(arguments);
+        let objects: PyResult<Vec<_>> = arguments
+            .map(|(shape, value)| decode(py, shape, value, home))
+            .collect();
+        let outcome = called(py, &function.does, objects?);
+        if let Ok(object) = &outcome
+            && !function.later
+            && object.get_type().is(known::coroutine(py)?)
+        {
+            return Ok(Err(object.clone()));
+        }
+        let mut met = Met::default();
+        let value = value_of(py, function, outcome, &mut met)?;
+        Ok(Ok((value, met.pumps)))
     }
 }
 
+fn called<'py>(
+    py: Python<'py>,
+    does: &Does,
+    mut objects: Vec<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    match does {
+        Does::Call(callable) => callable.bind(py).call1(PyTuple::new(py, objects)?),
+        Does::Method(name) => {
+            if objects.is_empty() {
+                return Err(PyTypeError::new_err("a method without an object"));
+            }
+            let object = objects.remove(0);
+            object.call_method1(name.bind(py), PyTuple::new(py, objects)?)
+        }
+        Does::Drop => {
+            let object = objects.pop();
+            let close = object.map(|object| object.getattr_opt(pyo3::intern!(py, "close")));
+            match close.transpose()?.flatten() {
+                Some(close) => close.call0(),
+                None => Ok(py.None().into_bound(py)),
+            }
+        }
+    }
+}
+
+/// Whether a function gives a future by a function that is not async: a coroutine is that future.
+pub fn is_later(is_async: bool, result: Option<&Type>) -> bool {
+    !is_async && matches!(result, Some(Type::Future(_)))
+}
+
 impl Outside for Caller<'_> {
-    fn answer(
-        &mut self,
-        function: usize,
-        arguments: Vec<Value>,
-    ) -> wasmtime::Result<Option<Value>> {
+    fn answer(&mut self, number: usize, arguments: Vec<Value>, reply: Reply) {
         let home = self.home;
-        let found = home.and_then(|home| Some((home, home.functions.get(function)?)));
+        let found = home.and_then(|home| Some((home, home.functions.get(number)?)));
         let Some((home, function)) = found else {
-            return Err(wasmtime::Error::msg("no such function"));
+            return reply.give(Err(wasmtime::Error::msg("no such function")));
         };
         process::attached(|py| {
-            call(py, function, arguments, home).map_err(|error| {
-                let text = format!("`{}` of Python raised {error}", function.text);
-                // The first is the cause; what follows are its consequences.
-                self.raised.get_or_insert(error);
-                wasmtime::Error::msg(text)
-            })
-        })
+            let begun = self.begin(py, home, function, arguments);
+            let done = match begun {
+                Ok(Err(coroutine)) => {
+                    let functions = home.functions.clone();
+                    let answer = Answer::new(functions, number, self.course(), Some(reply));
+                    match Py::new(py, answer) {
+                        Ok(answer) => {
+                            Answer::by(&answer, py, &coroutine);
+                            self.pending.push(answer);
+                        }
+                        Err(error) => _ = self.raised.get_or_insert(error),
+                    }
+                    return;
+                }
+                Ok(Ok((value, pumps))) if pumps.is_empty() => Ok(value),
+                Ok(Ok((value, pumps))) => {
+                    let answer = Answer::new(home.functions.clone(), number, self.course(), None);
+                    known::sending(py)
+                        .and_then(|send| send.call1((pumps, answer)))
+                        .map(|_| value)
+                }
+                Err(error) => Err(error),
+            };
+            match done {
+                Ok(value) => reply.give(Ok(value)),
+                Err(error) => {
+                    reply.give(Err(raised(function, &error)));
+                    // The first is the cause; what follow are its consequences.
+                    self.raised.get_or_insert(error);
+                }
+            }
+        });
     }
 
     fn go_on(&mut self) -> bool {
-        if self
-            .cancelled
-            .is_some_and(|cancelled| cancelled.load(SeqCst))
-        {
+        let stopped = self.course.as_ref().is_some_and(|c| c.is_stopped());
+        if stopped || self.closed.is_some_and(|closed| closed.load(SeqCst)) {
             return false;
         }
         // Python's main thread alone hears signals.
@@ -157,6 +264,9 @@ impl Outside for Caller<'_> {
     }
 
     fn polled(&mut self) {
+        if self.pending.iter().any(|answer| answer.get().is_over()) {
+            process::attached(|py| self.sweep(py));
+        }
         let Some(opened) = &mut self.opened else {
             return;
         };
@@ -169,50 +279,13 @@ impl Outside for Caller<'_> {
     }
 
     fn failed(&mut self, why: &Error) {
-        if let Some(opened) = &self.opened {
+        if let Some(course) = &self.course {
             // The first is the cause.
-            let _ = opened.failure.error.set(why.clone());
+            let _ = course.failure.error.set(why.clone());
         }
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn call(
-    py: Python<'_>,
-    function: &HostFunction,
-    arguments: Vec<Value>,
-    home: &Home,
-) -> PyResult<Option<Value>> {
-    let arguments = function.params.iter().zip(arguments);
-    let objects: PyResult<Vec<_>> = arguments
-        .map(|(shape, value)| decode(py, shape, value, home))
-        .collect();
-    let outcome = function
-        .callable
-        .bind(py)
-        .call1(PyTuple::new(py, objects?)?);
-    let wrong = |error: Unfit| crate::errors::unfit(py, error.within("its result"));
-    // Resources cannot stand in it, so that nothing has to be kept.
-    let mut met = Met::default();
-    match (&function.gives, outcome) {
-        (Gives::Nothing, outcome) => outcome.map(|_| None),
-        (Gives::Value(shape), outcome) => {
-            encode(shape, &outcome?, &mut met).map(Some).map_err(wrong)
-        }
-        (Gives::Result(ok, _), Ok(object)) => {
-            let value = carried(ok.as_deref(), &object, &mut met).map_err(wrong)?;
-            Ok(Some(Value::Result(Ok(value))))
-        }
-        (Gives::Result(_, err), Err(error)) => {
-            if !error.value(py).is_instance(known::err(py)?)? {
-                return Err(error);
-            }
-            let object = error.value(py).getattr(pyo3::intern!(py, "value"))?;
-            let value = carried(err.as_deref(), &object, &mut met).map_err(wrong)?;
-            Ok(Some(Value::Result(Err(value))))
-        }
-    }
 }

@@ -37,6 +37,8 @@ pub enum Shape {
     Flags(Arc<Flags>),
     /// An object of the resource's class, given away or lent.
     Resource { of: Arc<Resource>, own: bool },
+    /// An object of a class that Python provides, given away or lent.
+    Object(Arc<Resource>),
     /// An async iterator; the type is for errors.
     Flow(Option<Arc<Shape>>, Type),
     /// What Python cannot hold; functions with it are listed and not called.
@@ -95,6 +97,7 @@ impl Resource {
 #[derive(Default)]
 pub struct Shapes {
     bindings: HashMap<values::TypeName, Py<PyTuple>>,
+    provided: HashMap<values::TypeName, Py<PyAny>>,
     named: HashMap<values::TypeName, Named>,
 }
 
@@ -105,6 +108,7 @@ enum Named {
     Enum(Arc<Enum>),
     Flags(Arc<Flags>),
     Resource(Arc<Resource>),
+    Object(Arc<Resource>),
 }
 
 impl Shapes {
@@ -113,6 +117,11 @@ impl Shapes {
     /// reference to the class, else the class.
     pub fn bind(&mut self, name: values::TypeName, binding: Py<PyTuple>) {
         self.bindings.insert(name, binding);
+    }
+
+    /// The class whose objects are a resource that Python provides, by a weak reference to it.
+    pub fn provide(&mut self, name: values::TypeName, class: Py<PyAny>) {
+        self.provided.insert(name, class);
     }
 
     /// The shape of a type.
@@ -158,6 +167,16 @@ impl Shapes {
         };
         if let Some(named) = self.named.get(name) {
             return Ok(named.shape(ty));
+        }
+        if let Type::Own(of) | Type::Borrow(of) = ty
+            && let Some(class) = self.provided.get(name)
+        {
+            let of = Arc::new(Resource {
+                ty: of.clone(),
+                reference: class.clone_ref(py),
+            });
+            self.named.insert(name.clone(), Named::Object(of.clone()));
+            return Ok(Shape::Object(of));
         }
         let Some(binding) = self.bindings.get(name).map(|b| b.clone_ref(py)) else {
             return Ok(Shape::Unknown(ty.clone()));
@@ -214,6 +233,7 @@ impl Named {
             Named::Variant(of) => Shape::Variant(of),
             Named::Enum(of) => Shape::Enum(of),
             Named::Flags(of) => Shape::Flags(of),
+            Named::Object(of) => Shape::Object(of),
             Named::Resource(of) => Shape::Resource {
                 of,
                 own: matches!(ty, Type::Own(_)),

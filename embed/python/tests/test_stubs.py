@@ -84,6 +84,101 @@ def test_mypy_finds_what_is_wrong(folder: Path) -> None:
         assert words in found.get(at, ""), f"{wrong}: {said}"
 
 
+PROVIDES = """
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING
+
+import holm
+
+if TYPE_CHECKING:
+    import desk_lab
+    from desk_lab import _imports as desk
+    from pipes_lab import _imports as pipes
+
+
+class Cursor:
+    pass
+
+
+class Rows:
+    def __init__(self, name: str) -> None: ...
+    async def put(self, key: str, number: int) -> int | None: raise NotImplementedError
+    def get(self, key: str) -> int | None: raise NotImplementedError
+    def close_(self) -> str: raise NotImplementedError
+    @staticmethod
+    def merged(a: Rows, b: Rows) -> Rows: raise NotImplementedError
+
+
+class Store:
+    Table = Rows
+
+    def open(self, name: str) -> Rows: raise NotImplementedError
+    def total(self, them: list[Rows]) -> int: raise NotImplementedError
+    async def keep(self, it: Rows | None) -> None: ...
+    def kept(self) -> Sequence[Rows]: raise NotImplementedError
+    def split(self, it: Rows) -> desk_lab.Pair: raise NotImplementedError
+    def rows(self, it: Rows) -> Cursor: raise NotImplementedError
+    def next(self, it: Cursor) -> str | None: raise NotImplementedError
+
+
+class Work:
+    def __init__(self, n: int) -> None: ...
+    async def run(self, input: holm.Stream[int]) -> int: raise NotImplementedError
+
+
+class Host:
+    Job = Work
+
+    async def count(self, bytes: holm.Stream[int]) -> int: raise NotImplementedError
+    async def upper(self, words: holm.Stream[str]) -> AsyncIterator[str]: raise NotImplementedError
+    async def numbers(self, to: int) -> AsyncIterator[bytes] | AsyncIterator[int]: raise NotImplementedError
+    def bits(self, them: list[bool]) -> list[bool]: raise NotImplementedError
+    async def brought(self, text: holm.Future[str]) -> str: raise NotImplementedError
+    async def later(self, n: int) -> int: raise NotImplementedError
+    def log(self, lines: holm.Stream[str]) -> None: ...
+    async def pair(self, n: int) -> tuple[int, list[int] | None]: raise NotImplementedError
+    async def slow(self, n: int) -> int: raise NotImplementedError
+
+
+store: desk.Store = Store()
+host: pipes.Host = Host()
+"""
+
+
+@pytest.fixture(scope="module")
+def importing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("imports")
+    for name in ("desk-lab", "pipes-lab"):
+        assert main(["stubs", str(guest(name)), "-o", str(folder)]) == 0
+    return folder
+
+
+def test_mypy_knows_what_is_imported(importing: Path) -> None:
+    code, said = mypy(importing, PROVIDES)
+    assert code == 0, said
+    for line, other in (
+        ("    def get(self, key: str) -> int | None: raise NotImplementedError\n", ""),
+        ("def get(self, key: str)", "def get(self, key: int)"),
+        ("def __init__(self, name: str)", "def __init__(self)"),
+        ("    @staticmethod\n    def merged(a: Rows, b: Rows)", "    def merged(self, a: Rows, b: Rows, c: int)"),
+        ("    Table = Rows\n", ""),
+        ("def open(self, name: str) -> Rows", "def open(self, name: str) -> Cursor | str"),
+        ("-> AsyncIterator[str]", "-> AsyncIterator[int]"),
+        ("input: holm.Stream[int]", "input: list[int]"),
+        ("async def later(self, n: int) -> int", "async def later(self, n: int) -> str"),
+    ):
+        assert line in PROVIDES, line
+        code, said = mypy(importing, PROVIDES.replace(line, other, 1))
+        assert code == 1 and "Incompatible types in assignment" in said, f"{line}: {said}"
+
+
+def test_a_component_without_imports_has_no_protocols(folder: Path) -> None:
+    assert not (folder / "greet" / "_imports.pyi").exists()
+    assert "class Host(Protocol):" in (folder / "types_lab" / "_imports.pyi").read_text()
+
+
 def test_docs_are_in_them(folder: Path) -> None:
     text = (folder / "types_lab" / "echo.pyi").read_text()
     assert '"""Each function gives back what it takes."""' in text

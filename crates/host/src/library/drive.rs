@@ -2,8 +2,8 @@
 //! thread and on its own stack, not on the guest's: an interpreter measures how deep it is.
 
 use holm_runtime::Error;
-use holm_runtime::provide::Provided;
-use holm_runtime::values::{Signature, Value};
+use holm_runtime::provide::Call;
+use holm_runtime::values::Value;
 use std::cell::RefCell;
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -20,9 +20,9 @@ const ASKED: Duration = Duration::from_millis(50);
 
 /// Whoever makes a call, while it is under way.
 pub trait Outside {
-    /// Calls a function that the embedder provides: the one that [`provided`] gave this number.
-    fn answer(&mut self, function: usize, arguments: Vec<Value>)
-    -> wasmtime::Result<Option<Value>>;
+    /// Calls a function that the embedder provides: the one that [`asked`] gave this number. The
+    /// guest, or what else of it may go on, goes on until there is a reply, from whichever thread.
+    fn answer(&mut self, function: usize, arguments: Vec<Value>, reply: Reply);
 
     /// Whether to go on: asked some times a second, so that a key press can end a call.
     fn go_on(&mut self) -> bool;
@@ -38,11 +38,27 @@ pub trait Outside {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stopped;
 
+/// Where the answer of a provided function goes. The call fails where none is given.
+#[derive(Debug)]
+pub struct Reply(oneshot::Sender<wasmtime::Result<Option<Value>>>);
+
+impl Reply {
+    /// Gives the answer. Who asked may be gone.
+    pub fn give(self, answer: wasmtime::Result<Option<Value>>) {
+        let _ = self.0.send(answer);
+    }
+
+    /// Whether who asked still waits.
+    pub fn is_awaited(&self) -> bool {
+        !self.0.is_closed()
+    }
+}
+
 /// A call of a provided function that waits for its answer.
 struct Request {
     function: usize,
     arguments: Vec<Value>,
-    answer: oneshot::Sender<wasmtime::Result<Option<Value>>>,
+    reply: Reply,
 }
 
 thread_local! {
@@ -60,25 +76,22 @@ thread_local! {
 }
 
 /// A function that is answered by [`Outside::answer`] of whoever drives the call.
-pub fn provided(signature: Signature, function: usize) -> Provided {
-    Provided {
-        signature: Arc::new(signature),
-        call: Arc::new(move |arguments| {
-            Box::pin(async move {
-                let (answer, answered) = oneshot::channel();
-                let request = Request {
-                    function,
-                    arguments,
-                    answer,
-                };
-                REQUESTS.with_borrow_mut(|all| all.push(request));
-                match answered.await {
-                    Ok(result) => result,
-                    Err(_) => Err(wasmtime::Error::msg("the call was given up")),
-                }
-            })
-        }),
-    }
+pub fn asked(function: usize) -> Call {
+    Arc::new(move |arguments| {
+        Box::pin(async move {
+            let (answer, answered) = oneshot::channel();
+            let request = Request {
+                function,
+                arguments,
+                reply: Reply(answer),
+            };
+            REQUESTS.with_borrow_mut(|all| all.push(request));
+            match answered.await {
+                Ok(result) => result,
+                Err(_) => Err(wasmtime::Error::msg("the call was given up")),
+            }
+        })
+    })
 }
 
 /// Drives a call on this thread until it ends.
@@ -112,9 +125,7 @@ fn drive_by<T>(
         outside.polled();
         let idle = requests.is_empty();
         for request in requests {
-            let answer = outside.answer(request.function, request.arguments);
-            // Who asked may be gone.
-            let _ = request.answer.send(answer);
+            outside.answer(request.function, request.arguments, request.reply);
         }
         // Not before the answers: a guest may give its result and ask in one poll.
         if let Poll::Ready(value) = polled {
@@ -153,15 +164,14 @@ impl Wake for Sleeper {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use holm_runtime::values::{Docs, FunctionKind};
 
     #[derive(Default)]
     struct Asked(Vec<usize>);
 
     impl Outside for Asked {
-        fn answer(&mut self, function: usize, _: Vec<Value>) -> wasmtime::Result<Option<Value>> {
+        fn answer(&mut self, function: usize, _: Vec<Value>, reply: Reply) {
             self.0.push(function);
-            Ok(None)
+            reply.give(Ok(None));
         }
 
         fn go_on(&mut self) -> bool {
@@ -169,24 +179,9 @@ mod tests {
         }
     }
 
-    fn function(number: usize) -> Provided {
-        let signature = Signature {
-            interface: None,
-            function: "f".into(),
-            kind: FunctionKind::Free,
-            params: Vec::new(),
-            result: None,
-            is_async: true,
-            docs: Docs::default(),
-            position: 0,
-        };
-        provided(signature, number)
-    }
-
     /// Asks, and is done before there is an answer.
-    async fn asks(function: Provided) {
-        let mut asked = (function.call)(Vec::new());
-        assert!(futures::poll!(&mut asked).is_pending());
+    async fn asks(function: Call) {
+        assert!(futures::poll!(function(Vec::new())).is_pending());
     }
 
     fn threads() -> tokio::runtime::Runtime {
@@ -199,7 +194,7 @@ mod tests {
     fn what_a_call_asks_in_its_last_poll_is_answered_by_its_own_outside() {
         let threads = threads();
         let (mut own, mut next) = (Asked::default(), Asked::default());
-        drive(threads.handle(), asks(function(7)), &mut own).unwrap();
+        drive(threads.handle(), asks(asked(7)), &mut own).unwrap();
         drive(threads.handle(), async {}, &mut next).unwrap();
         assert_eq!((own.0, next.0), (vec![7], vec![]));
     }
@@ -209,7 +204,7 @@ mod tests {
         let threads = threads();
         let (mut own, mut next) = (Asked::default(), Asked::default());
         let broken = async {
-            asks(function(7)).await;
+            asks(asked(7)).await;
             panic!("a bug of ours");
         };
         let driven = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -218,5 +213,57 @@ mod tests {
         assert!(driven.is_err());
         drive(threads.handle(), async {}, &mut next).unwrap();
         assert_eq!((own.0, next.0), (vec![], vec![]));
+    }
+
+    #[test]
+    fn an_answer_may_come_later_and_from_another_thread() {
+        #[derive(Default)]
+        struct Later(Vec<std::thread::JoinHandle<()>>);
+
+        impl Outside for Later {
+            fn answer(&mut self, function: usize, _: Vec<Value>, reply: Reply) {
+                self.0.push(std::thread::spawn(move || {
+                    assert!(reply.is_awaited());
+                    reply.give(Ok(Some(Value::U64(function as u64))));
+                }));
+            }
+
+            fn go_on(&mut self) -> bool {
+                true
+            }
+        }
+
+        let threads = threads();
+        let mut outside = Later::default();
+        // Both are under way at once.
+        let both = async { futures::join!(asked(1)(Vec::new()), asked(2)(Vec::new())) };
+        let (one, two) = drive(threads.handle(), both, &mut outside).unwrap();
+        assert_eq!(one.unwrap(), Some(Value::U64(1)));
+        assert_eq!(two.unwrap(), Some(Value::U64(2)));
+        outside
+            .0
+            .into_iter()
+            .for_each(|thread| thread.join().unwrap());
+    }
+
+    #[test]
+    fn nobody_waits_for_a_call_that_was_given_up() {
+        struct Keeps(Option<Reply>);
+
+        impl Outside for Keeps {
+            fn answer(&mut self, _: usize, _: Vec<Value>, reply: Reply) {
+                self.0 = Some(reply);
+            }
+
+            fn go_on(&mut self) -> bool {
+                false
+            }
+        }
+
+        let threads = threads();
+        let mut outside = Keeps(None);
+        let driven = drive(threads.handle(), asked(1)(Vec::new()), &mut outside);
+        assert!(matches!(driven, Err(Stopped)));
+        assert!(!outside.0.unwrap().is_awaited());
     }
 }

@@ -176,6 +176,11 @@ impl Instance {
         drop(was);
     }
 
+    /// Whether this thread makes a call in it.
+    pub fn is_called_here(&self) -> bool {
+        matches!(*self.state(), Is::Busy(thread) if thread == std::thread::current().id())
+    }
+
     /// Whether it is gone.
     pub fn is_over(&self) -> bool {
         matches!(*self.state(), Is::Over(_))

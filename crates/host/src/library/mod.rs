@@ -8,7 +8,7 @@ mod instance;
 mod pool;
 
 pub use app::{AppOptions, Embedding};
-pub use drive::{Outside, Stopped, drive, provided};
+pub use drive::{Outside, Reply, Stopped, asked, drive};
 pub use instance::{Instance, Refused};
 pub use pool::{Pool, Taken};
 
@@ -21,7 +21,7 @@ use holm_runtime::bridge::Link;
 use holm_runtime::call::MakeState;
 use holm_runtime::limits::Budget;
 use holm_runtime::link::Providers;
-use holm_runtime::provide::Provided;
+use holm_runtime::provide::Imports;
 use holm_runtime::values::Signatures;
 use holm_runtime::{Core, Error, Runtime, Watch};
 use std::path::{Path, PathBuf};
@@ -178,11 +178,11 @@ impl Library {
     ///
     /// # Errors
     /// It imports what nobody provides, or what it was not granted.
-    pub fn link(&self, provided: &[Provided]) -> Result<Pool, Error> {
+    pub fn link(&self, embedder: Imports<'_>) -> Result<Pool, Error> {
         let granted = |grant: &str| self.component.grant(grant).is_some();
         let providers = Providers {
             links: &self.links,
-            functions: provided,
+            embedder,
         };
         let prepared =
             self.runtime

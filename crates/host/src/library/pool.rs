@@ -122,13 +122,14 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Library, Options, Outside};
+    use super::super::{Library, Options, Outside, Reply};
     use super::*;
     use holm_manifest::Value as Setting;
     use holm_runtime::Runtime;
     use holm_runtime::artifact::{Cache, Loader};
     use holm_runtime::engines::Engines;
     use holm_runtime::pools::PoolSize;
+    use holm_runtime::provide::Imports;
     use holm_runtime::values::{Signature, Value};
 
     const COMPONENT: &str = r#"(component
@@ -139,8 +140,8 @@ mod tests {
     struct Nobody;
 
     impl Outside for Nobody {
-        fn answer(&mut self, _: usize, _: Vec<Value>) -> wasmtime::Result<Option<Value>> {
-            Err(wasmtime::Error::msg("nothing is provided"))
+        fn answer(&mut self, _: usize, _: Vec<Value>, reply: Reply) {
+            reply.give(Err(wasmtime::Error::msg("nothing is provided")));
         }
 
         fn go_on(&mut self) -> bool {
@@ -169,7 +170,7 @@ mod tests {
             panic!("it does not load");
         };
         let signature = library.signatures().exports[0].clone();
-        (library.link(&[]).unwrap(), signature)
+        (library.link(Imports::default()).unwrap(), signature)
     }
 
     /// Calls the function: an instance that was never called does not go back to the pool.

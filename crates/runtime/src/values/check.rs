@@ -29,7 +29,7 @@ pub fn check(ty: &Type, value: &Value) -> Result<(), Mismatch> {
         | (Type::F64, Value::F64(_))
         | (Type::Char, Value::Char(_))
         | (Type::String, Value::String(_))
-        | (Type::Own(_) | Type::Borrow(_), Value::Resource(_)) => Ok(()),
+        | (Type::Own(_) | Type::Borrow(_), Value::Resource(_) | Value::Object(_)) => Ok(()),
         (Type::FixedList(_, wanted), list) if length(list) != Some(*wanted as usize) => wrong(),
         (Type::List(of) | Type::FixedList(of, _), Value::Numbers(numbers)) => {
             match Numbers::of(of) {

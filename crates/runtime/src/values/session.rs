@@ -2,7 +2,8 @@
 
 use super::check::check;
 use super::mismatch::{Misfit, Mismatch};
-use super::opened::{self, Opener};
+use super::objects::Kinds;
+use super::opened::{self, EndsWith, OpenedIn, Opener};
 use super::signature::Signature;
 use super::straight::Straight;
 use super::ty::Type;
@@ -15,7 +16,7 @@ use crate::limits::Meter;
 use crate::link::{Pre, Prepared};
 use futures::StreamExt as _;
 use futures::channel::mpsc;
-use futures::stream::AbortHandle;
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -30,14 +31,18 @@ const COLLECTED_BYTES_MAX: usize = 256 << 20;
 /// first call. A trap, a limit that was hit or a call that was cut off ends it: every further call
 /// is refused then.
 pub struct Session<S: 'static> {
+    /// Its flows end before it does, so that nobody takes that for their end.
+    ends: EndsWith,
     store: Store<S>,
     pre: InstancePre<S>,
     concurrency: bool,
     instance: Option<Instance>,
     /// The functions that were called, by their position among the exports.
     functions: Vec<Option<Known>>,
-    /// How the flows of the call that is made are ended, should it fail.
-    ends: Vec<AbortHandle>,
+    /// The resources that the embedder provides.
+    kinds: Arc<Kinds>,
+    /// Streams and futures go to functions that the embedder provides.
+    flows_out: bool,
     called: bool,
     over: bool,
 }
@@ -48,7 +53,7 @@ struct Known {
     /// How values go straight into the guest and out of it.
     straight: Straight,
     /// Something is to be opened in its arguments or in what it gives.
-    flows: bool,
+    opens: bool,
 }
 
 impl<S: InstanceState> Prepared<S> {
@@ -71,18 +76,21 @@ impl<S: InstanceState> Prepared<S> {
     ///
     /// # Errors
     /// It is no component.
-    pub fn session_in(&self, store: Store<S>) -> Result<Session<S>> {
+    pub fn session_in(&self, mut store: Store<S>) -> Result<Session<S>> {
         let Pre::Component(pre) = &self.pre else {
             return Err(Error::yours("a core module has no typed functions")
                 .help("call one with `holm run --invoke 'name(1, 2)' FILE`"));
         };
+        let ends = store.data_mut().core().ends.clone();
         Ok(Session {
+            ends: EndsWith(ends),
             store,
             pre: pre.clone(),
             concurrency: self.artifact.key.concurrency,
             instance: None,
             functions: Vec::new(),
-            ends: Vec::new(),
+            kinds: self.provided.kinds.clone(),
+            flows_out: self.provided.flows,
             called: false,
             over: false,
         })
@@ -148,8 +156,8 @@ impl<S: InstanceState> Session<S> {
         let known = self.functions.get(signature.position).copied().flatten();
         let Some(Known {
             straight,
-            flows: false,
-        }) = known
+            opens: false,
+        }) = known.filter(|_| !self.flows_out)
         else {
             return self.call(signature, arguments).await.result;
         };
@@ -210,7 +218,7 @@ impl<S: InstanceState> Session<S> {
             .dispatch_open(function, signature, arguments, on_result)
             .await;
         if !matches!(driven, Ok(Ok(()))) {
-            self.end_flows();
+            self.ends.0.end();
         }
         driven
     }
@@ -283,13 +291,11 @@ impl<S: InstanceState> Session<S> {
         let result = match metered(&meter, timeout, call).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(misfit)) => {
-                self.end_flows();
+                self.ends.0.end();
                 Err(misfit.into())
             }
             Err(error) => Err(self.failed(error)),
         };
-        // They have ended; what fails later is none of theirs.
-        self.ends.clear();
         Outcome {
             result,
             receipt: Some(close(&mut self.store, began)),
@@ -353,7 +359,10 @@ impl<S: InstanceState> Session<S> {
         };
         let known = Known {
             straight,
-            flows: signature.types().any(Type::flows),
+            opens: match self.kinds.is_empty() {
+                true => signature.types().any(Type::flows),
+                false => signature.types().any(Type::carries),
+            },
         };
         if self.functions.len() <= signature.position {
             self.functions.resize(signature.position + 1, None);
@@ -369,22 +378,25 @@ impl<S: InstanceState> Session<S> {
         signature: &Signature,
         arguments: Vec<Value>,
     ) -> Called<Option<Value>> {
-        let checked = match known.flows {
-            false => checked(signature, &arguments).map(|()| arguments),
-            true => {
-                let (open, _) = mpsc::channel(0);
-                let mut opener = Opener {
-                    store: self.store.as_context_mut(),
-                    open,
-                    ends: &mut self.ends,
-                };
-                opened_in(signature, arguments, &mut opener)
-            }
-        };
-        match checked {
-            Ok(arguments) => Ok(Ok(known.straight.call(&mut self.store, arguments).await?)),
-            Err(mismatch) => Ok(Err(Misfit::Arguments(mismatch))),
+        if self.flows_out {
+            let mut given = None;
+            let call = self.dispatch_open(known, signature, arguments, |value| given = value);
+            let called = Box::pin(call).await?;
+            return Ok(called.map(|()| given));
         }
+        if !known.opens {
+            return match checked(signature, &arguments) {
+                Ok(()) => Ok(Ok(known.straight.call(&mut self.store, arguments).await?)),
+                Err(mismatch) => Ok(Err(Misfit::Arguments(mismatch))),
+            };
+        }
+        let (arguments, opened) = match opened_in(signature, arguments, self.opener())? {
+            Ok(opened) => opened,
+            Err(mismatch) => return Ok(Err(Misfit::Arguments(mismatch))),
+        };
+        let value = known.straight.call(&mut self.store, arguments).await?;
+        opened.returned(self.store.as_context_mut())?;
+        Ok(opened_out(signature, value, self.opener()).map_err(Misfit::Result))
     }
 
     /// Calls, hands the result on, and stays until what flows out of the guest has ended.
@@ -396,45 +408,55 @@ impl<S: InstanceState> Session<S> {
         on_result: impl FnOnce(Option<Value>) + Send,
     ) -> Called<()> {
         let (open, mut ended) = mpsc::channel::<()>(0);
-        let ends = &mut self.ends;
+        let (ends, kinds, flows_out) = (self.ends.0.clone(), self.kinds.clone(), self.flows_out);
         let call = async |store: &Accessor<S>| -> Called<()> {
             let arguments = store.with(|mut store| {
-                let mut opener = Opener {
+                let opener = Opener {
                     store: store.as_context_mut(),
                     open: open.clone(),
-                    ends: &mut *ends,
+                    ends: &ends,
+                    kinds: &kinds,
                 };
-                opened_in(signature, arguments, &mut opener)
+                opened_in(signature, arguments, opener)
             });
-            let arguments = match arguments {
-                Ok(arguments) => arguments,
+            let (arguments, opened) = match arguments? {
+                Ok(opened) => opened,
                 Err(mismatch) => return Ok(Err(Misfit::Arguments(mismatch))),
             };
             let value = straight.call_within(store, arguments).await?;
-            let value = match (&signature.result, value) {
-                (Some(ty), Some(value)) => store.with(|mut store| {
-                    let mut opener = Opener {
-                        store: store.as_context_mut(),
-                        open,
-                        ends: &mut *ends,
-                    };
-                    opener.out_of_guest(ty, value).map(Some)
-                }),
-                _ => Ok(None),
-            };
+            let value = store.with(|mut store| {
+                opened.returned(store.as_context_mut())?;
+                let opener = Opener {
+                    store: store.as_context_mut(),
+                    open,
+                    ends: &ends,
+                    kinds: &kinds,
+                };
+                wasmtime::error::Ok(opened_out(signature, value, opener))
+            })?;
             match value {
                 Ok(value) => on_result(value),
                 Err(mismatch) => return Ok(Err(Misfit::Result(mismatch))),
             }
             while ended.next().await.is_some() {}
+            if flows_out {
+                // The guest may still write to functions of the embedder's.
+                poll_fn(|cx| store.poll_no_interesting_tasks(cx)).await;
+            }
             Ok(Ok(()))
         };
         self.store.run_concurrent(call).await?
     }
 
-    /// Whoever reads the flows of a call that failed would wait for ever.
-    fn end_flows(&self) {
-        self.ends.iter().for_each(AbortHandle::abort);
+    /// Opens what stands in a call's values, where none of its flows is waited for.
+    fn opener(&mut self) -> Opener<'_, S> {
+        let (open, _) = mpsc::channel(0);
+        Opener {
+            store: self.store.as_context_mut(),
+            open,
+            ends: &self.ends.0,
+            kinds: &self.kinds,
+        }
     }
 
     fn ended(&self) -> Error {
@@ -444,7 +466,8 @@ impl<S: InstanceState> Session<S> {
 
     fn failed(&mut self, error: wasmtime::Error) -> Error {
         self.over = true;
-        self.end_flows();
+        // Whoever reads the flows of a call that failed would wait for ever.
+        self.ends.0.end();
         match explain(error, self.store.data_mut().core()) {
             Ended::Exit(code) => Error::guest(format!(
                 "the function ended the program with exit code {code}"
@@ -469,17 +492,38 @@ fn checked(signature: &Signature, arguments: &[Value]) -> std::result::Result<()
     Ok(())
 }
 
-/// Arguments that are of their types, their flows opened.
-fn opened_in<S: Send + 'static>(
+/// Arguments that are of their types, with all in them opened.
+fn opened_in<S: InstanceState>(
     signature: &Signature,
     arguments: Vec<Value>,
-    opener: &mut Opener<'_, S>,
-) -> std::result::Result<Vec<Value>, Mismatch> {
-    checked(signature, &arguments)?;
+    mut opener: Opener<'_, S>,
+) -> wasmtime::Result<std::result::Result<(Vec<Value>, OpenedIn), Mismatch>> {
+    if let Err(mismatch) = checked(signature, &arguments) {
+        return Ok(Err(mismatch));
+    }
+    let mut opened = OpenedIn::default();
     let each = signature.params.iter().zip(arguments);
     let each = each.map(|(param, value)| {
-        let opened = opener.into_guest(&param.ty, value);
-        opened.map_err(|mismatch| mismatch.within(&param.name))
+        let value = opener.into_guest(&param.ty, value, &mut opened);
+        value.map_err(|mismatch| mismatch.within(&param.name))
     });
-    each.collect()
+    match each.collect() {
+        Ok(arguments) => Ok(Ok((arguments, opened))),
+        Err(mismatch) => {
+            opened.undo(opener.store)?;
+            Ok(Err(mismatch))
+        }
+    }
+}
+
+/// A result with all in it opened.
+fn opened_out<S: InstanceState>(
+    signature: &Signature,
+    value: Option<Value>,
+    mut opener: Opener<'_, S>,
+) -> std::result::Result<Option<Value>, Mismatch> {
+    match (&signature.result, value) {
+        (Some(ty), Some(value)) => opener.out_of_guest(ty, value).map(Some),
+        _ => Ok(None),
+    }
 }

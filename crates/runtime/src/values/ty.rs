@@ -196,6 +196,22 @@ impl Type {
         }
     }
 
+    /// Whether there is more in it than data: a resource, a stream or a future.
+    pub fn carries(&self) -> bool {
+        match self {
+            Type::Stream(_) | Type::Future(_) | Type::Own(_) | Type::Borrow(_) => true,
+            _ => self.parts().into_iter().any(Type::carries),
+        }
+    }
+
+    /// The resources in it, each as often as it stands there.
+    pub fn resources(&self) -> Vec<&Arc<Resource>> {
+        match self {
+            Type::Own(of) | Type::Borrow(of) => vec![of],
+            _ => self.parts().into_iter().flat_map(Type::resources).collect(),
+        }
+    }
+
     /// The types directly within it, in order.
     pub fn parts(&self) -> Vec<&Type> {
         match self {

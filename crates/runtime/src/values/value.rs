@@ -1,6 +1,7 @@
 //! A value on its way between a guest and the outside.
 
 use super::flow::Flow;
+use super::objects::Object;
 use wasmtime::component::{FutureAny, ResourceAny, StreamAny};
 
 /// A WIT value, read and written with its [`Type`](super::Type) beside it: fields, cases and flags
@@ -58,6 +59,8 @@ pub enum Value {
     Result(Result<Option<Box<Value>>, Option<Box<Value>>>),
     /// A resource, owned or lent; it lives in the session that made it.
     Resource(ResourceAny),
+    /// A resource that the embedder provides, owned or lent.
+    Object(Object),
     /// A stream. As an argument a list will do as well: it is sent as a stream.
     Stream(Flow),
     /// A future: a flow of one item. As an argument its value will do as well.
@@ -281,6 +284,7 @@ impl PartialEq for Value {
             (Option(a), Option(b)) => a == b,
             (Result(a), Result(b)) => a == b,
             (Resource(a), Resource(b)) => a == b,
+            (Object(a), Object(b)) => a.is(b),
             (Stream(a), Stream(b)) | (Future(a), Future(b)) => a.is(b),
             _ => false,
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from . import _holm, _threads
@@ -15,9 +15,15 @@ from ._errors import Err
 class _Here(threading.local):
     #: The loop of whoever awaits the call that this thread runs.
     loop: asyncio.AbstractEventLoop | None = None
+    #: How many loops of our own wait for this thread, which runs the last of them.
+    depth: int = 0
 
 
 _here = _Here()
+#: Loops for host functions whose component was called by nobody that has one; each for those that are
+#: called from the one before.
+_loops: list[asyncio.AbstractEventLoop] = []
+_making = threading.Lock()
 
 
 def awaited(native: _holm.Function, flows: bool) -> Callable[..., Awaitable[Any]]:
@@ -98,17 +104,49 @@ async def run(call: _holm.Call, flows: bool) -> Any:
     return result
 
 
-def finish(awaitable: Awaitable[Any]) -> Any:
-    """Waits for a host function that is a coroutine: on the loop of whoever awaits the call, or on
-    one for it alone.
+def answering(coroutine: Coroutine[Any, Any, Any], answer: _holm.Answer) -> Callable[[], Any]:
+    """Runs a host function that is a coroutine while its component goes on: on the loop of whoever
+    awaits the call, or on one of our own. What this gives stops it.
     """
 
-    async def wait() -> Any:
-        return await awaitable
+    async def work() -> None:
+        try:
+            value = await coroutine
+        except BaseException as error:  # noqa: BLE001: raised by the call
+            answer.fail(error)
+            if isinstance(error, asyncio.CancelledError):
+                raise
+        else:
+            _send(answer.give(value), answer)
 
-    if _here.loop is None:
-        return asyncio.run(wait())
-    return asyncio.run_coroutine_threadsafe(wait(), _here.loop).result()
+    return asyncio.run_coroutine_threadsafe(work(), _loop()).cancel
+
+
+def sending(pumps: list[tuple[_holm.Sender, Any]], answer: _holm.Answer) -> None:
+    """Sends what a host function has answered and what comes by and by."""
+    _loop().call_soon_threadsafe(_send, pumps, answer)
+
+
+def _send(pumps: list[tuple[_holm.Sender, Any]], answer: _holm.Answer) -> None:
+    for sender, source in pumps:
+        _keep(asyncio.get_running_loop().create_task(_pump(sender, source, answer.broken)))
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    if _here.loop is not None and not _here.loop.is_closed():
+        return _here.loop
+    depth = _here.depth
+    with _making:
+        if depth == len(_loops):
+            loop = asyncio.new_event_loop()
+            threading.Thread(target=_run, args=(loop, depth + 1), name="holm-loop", daemon=True).start()
+            _loops.append(loop)
+        return _loops[depth]
+
+
+def _run(loop: asyncio.AbstractEventLoop, depth: int) -> None:
+    _here.depth = depth
+    loop.run_forever()
 
 
 def _work(
@@ -148,6 +186,8 @@ async def _pump(
                 if not await _threads.call(sender.send, item):
                     break
                 at += 1
+            if hasattr(source, "aclose"):
+                await source.aclose()
         else:
             value = await source
             await _threads.call(sender.send, value)
@@ -165,6 +205,7 @@ async def _pump(
         sender.close()
 
 
+#: What still sends.
 _kept: set[asyncio.Task[None]] = set()
 
 

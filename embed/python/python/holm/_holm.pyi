@@ -1,3 +1,4 @@
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,8 @@ class Component:
     def link(
         self,
         bindings: list[tuple[str | None, str, tuple[Any, tuple[Any, ...]]]],
-        functions: dict[int, Any],
+        functions: dict[int, Callable[..., Any] | str],
+        resources: list[tuple[str, str, weakref.ref[type], bool]],
     ) -> Pool: ...
 
 class Pool:
@@ -63,6 +65,11 @@ class Call:
     def pumps(self) -> list[tuple[Sender, Any]]: ...
     def fail(self, sender: Sender, error: BaseException | None) -> None: ...
     def cancel(self) -> None: ...
+
+class Answer:
+    def give(self, object: Any) -> list[tuple[Sender, Any]]: ...
+    def fail(self, error: BaseException) -> None: ...
+    def broken(self, sender: Sender, error: BaseException | None) -> None: ...
 
 class Handle:
     def close(self) -> None: ...

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
+import dataclasses
 import inspect
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any, TypeVar
 
-from . import _aio, _names
+from . import _names
 from ._errors import LoadError
 from ._world import Function, World
 
@@ -74,60 +74,110 @@ class Imports(MutableMapping[str, Any]):
 imports = Imports()
 
 
-def find(world: World, given: Mapping[str, Any]) -> dict[int, Callable[..., Any]]:
-    """The functions that Python provides for a component, by their position among its imports."""
-    found: dict[int, Callable[..., Any]] = {}
-    missing: list[str] = []
-    for of in world.imports:
-        for mapping in (given, imports):
-            key = _key(of, mapping)
-            if key is None:
-                continue
-            function = mapping[key] if of.interface is None else _of(mapping[key], of.name)
-            if function is None:
-                missing.append(of.text)
-            elif not callable(function):
-                raise LoadError(f"what Python provides for `{key}` is no function: {function!r}")
-            elif of.refused is not None or of.kind != "free":
-                why = of.refused or "it belongs to a resource"
-                raise LoadError(f"Python cannot provide `{of.text}` of {of.interface}: {why}")
+@dataclasses.dataclass
+class Provided:
+    """What Python provides for a component."""
+
+    #: By the position among its imports: a callable, or the name of a method.
+    functions: dict[int, Callable[..., Any] | str]
+    #: The class of each resource, by its position among the types.
+    resources: dict[int, type]
+
+
+def find(world: World, given: Mapping[str, Any]) -> Provided:
+    """What Python provides for a component."""
+    sources = _Sources(world, given)
+    found = Provided({}, {})
+    for at, of in enumerate(world.types):
+        provider = sources.of(of.interface) if world.is_imported(at) else None
+        if provider is not None:
+            cls = _of(provider, of.name, _names.pascal(of.name))
+            if cls is None:
+                sources.missing.append(f"resource {of.name}, a class `{_names.pascal(of.name)}`")
+            elif not inspect.isclass(cls):
+                raise LoadError(f"what Python provides for the resource `{of.name}` of {of.interface} is no class: {cls!r}")
             else:
-                found[of.position] = _plain(function)
-            break
-    if missing:
-        raise LoadError("Python provides an interface without all of its functions", help=tuple(f"missing: {text}" for text in missing))
-    unused = [key for key in given if not any(_key(of, {key: None}) for of in world.imports)]
-    if unused:
-        wanted = sorted({of.interface or of.name for of in world.imports if not (of.interface or "").startswith("wasi:")})
-        says = f"it imports: {', '.join(wanted)}" if wanted else "it imports nothing but WASI"
-        raise LoadError(f"the component imports no `{unused[0]}`", help=(says,))
+                found.resources[at] = cls
+    for function in world.imports:
+        what = _function(sources, found, function)
+        if what is None:
+            continue
+        if function.refused is not None:
+            place = f" of {function.interface}" if function.interface else ""
+            raise LoadError(f"Python cannot provide `{function.text}`{place}: {function.refused}")
+        found.functions[function.position] = what
+    if sources.missing:
+        raise LoadError("Python provides an interface without all of it", help=tuple(f"missing: {text}" for text in sources.missing))
+    sources.all_used()
     return found
 
 
-def _key(of: Function, mapping: Mapping[str, Any]) -> str | None:
+def _function(sources: _Sources, found: Provided, of: Function) -> Callable[..., Any] | str | None:
+    """What is called for one import: nothing where Python does not provide it."""
+    provider = sources.of(of.interface, of.name)
+    if provider is None:
+        return None
     if of.interface is None:
-        names = [of.name, _names.snake(of.name)]
+        what, shown = provider, of.name
+    elif of.kind == "free":
+        what, shown = _of(provider, of.name, _names.snake(of.name)), of.interface
     else:
-        names = [of.interface, _names.without_version(of.interface)]
+        # A resource without a class is missing as a whole.
+        cls = found.resources.get(-1 if of.resource is None else of.resource)
+        if cls is None or of.kind == "constructor":
+            return cls
+        name = _names.member(of.name)
+        what, shown = getattr(cls, name, None), f"{cls.__qualname__}.{name}"
+        if of.kind == "method" and callable(what):
+            return name
+    if what is None:
+        sources.missing.append(of.text)
+    elif not callable(what):
+        raise LoadError(f"what Python provides for `{shown}` is no function: {what!r}")
+    return what  # type: ignore[no-any-return]
+
+
+class _Sources:
+    """Who provides what: what was given with the component, then what all may import."""
+
+    def __init__(self, world: World, given: Mapping[str, Any]) -> None:
+        self.world = world
+        self.given = given
+        self.missing: list[str] = []
+
+    def of(self, interface: str | None, name: str = "") -> Any:
+        """The provider of an interface, or of a function of the component's own."""
+        for mapping in (self.given, imports):
+            key = _key(interface, name, mapping)
+            if key is not None:
+                return mapping[key]
+        return None
+
+    def all_used(self) -> None:
+        """Whether the component imports all that was given with it."""
+        wanted = {(of.interface, of.name) for of in self.world.imports}
+        wanted |= {(of.interface, "") for at, of in enumerate(self.world.types) if self.world.is_imported(at)}
+        unused = [key for key in self.given if not any(_key(*one, {key: None}) for one in wanted)]
+        if not unused:
+            return
+        names = sorted({interface or name for interface, name in wanted if not (interface or "").startswith("wasi:")})
+        says = f"it imports: {', '.join(names)}" if names else "it imports nothing but WASI"
+        raise LoadError(f"the component imports no `{unused[0]}`", help=(says,))
+
+
+def _key(interface: str | None, name: str, mapping: Mapping[str, Any]) -> str | None:
+    if interface is None:
+        names = [name, _names.snake(name)]
+    else:
+        names = [interface, _names.without_version(interface)]
     return next((name for name in names if name in mapping), None)
 
 
-def _of(provider: Any, name: str) -> Any:
-    for way in (name, _names.snake(name)):
+def _of(provider: Any, *names: str) -> Any:
+    for way in names:
         if isinstance(provider, Mapping):
             if way in provider:
                 return provider[way]
         elif hasattr(provider, way):
             return getattr(provider, way)
     return None
-
-
-def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
-    if not inspect.iscoroutinefunction(function):
-        return function
-
-    @functools.wraps(function)
-    def call(*args: Any) -> Any:
-        return _aio.finish(function(*args))
-
-    return call

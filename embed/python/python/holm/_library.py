@@ -49,7 +49,7 @@ class Library(types.ModuleType):
         # What it has depends on the component: stubs tell.
         def __getattr__(self, name: str) -> Any: ...
 
-    def __init__(self, name: str, path: Path, component: _holm.Component, pool: _holm.Pool, world: World) -> None:
+    def __init__(self, name: str, path: Path, pool: _holm.Pool, world: World, provided: set[int]) -> None:
         super().__init__(name, world.docs)
         self.__file__ = str(path)
         self._pool = pool
@@ -61,7 +61,8 @@ class Library(types.ModuleType):
         def module(interface: str | None) -> str:
             return f"{name}.{attributes[interface]}" if interface in attributes else name
 
-        wanted = world.reachable(world.exports + world.imports)
+        # Those that Python provides have classes already.
+        wanted = world.reachable(world.exports + world.imports) - provided
         self._classes = _classes.make(world, wanted, module)
         self._kept = Kept(self._classes)
 
@@ -137,7 +138,7 @@ class Kept:
 
     def __init__(self, classes: dict[int, Any]) -> None:
         self.classes = classes
-        self.provided: list[Callable[..., Any]] = []
+        self.provided: list[Any] = []
 
     def provide(self, function: Callable[..., Any]) -> Any:
         """Keeps a function that Python provides; gives what stands for it."""
@@ -147,6 +148,11 @@ class Kept:
             function = functools.partial(function)
         self.provided.append(function)
         return weakref.proxy(function)
+
+    def refer(self, cls: type) -> weakref.ref[type]:
+        """Keeps a class that Python provides; gives a reference to it."""
+        self.provided.append(cls)
+        return weakref.ref(cls)
 
 
 class _Scope:
@@ -184,7 +190,6 @@ class _Scope:
         return self.interfaces.get(interface, self.root) if interface else self.root
 
     def member(self, of: Function, cls: Any) -> None:
-        name = _names.snake(of.name.rpartition(".")[2])
         if of.kind == "constructor":
             make = self.function(of, cls.__qualname__)
 
@@ -195,10 +200,8 @@ class _Scope:
             cls.__init__ = __init__
             cls.__signature__ = signature(of, self.world)
             return
-        if name == "close":
-            name = "close_"
         function = self.function(of, cls.__qualname__)
-        setattr(cls, name, staticmethod(function) if of.kind == "static" else function)
+        setattr(cls, _names.member(of.name), staticmethod(function) if of.kind == "static" else function)
 
     def function(self, of: Function, owner: str) -> Any:
         name = _names.snake(of.name.rpartition(".")[2])
@@ -329,9 +332,13 @@ def load(
     provided = _imports.find(world, imports or {})
     # The pool needs the classes, which need the names that the library gives its interfaces.
     library = Library.__new__(Library)
-    Library.__init__(library, name, file, native, None, world)  # type: ignore[arg-type]
+    # A resource of an interface that is exported too has a class of its own there.
+    shared = {at for at in provided.resources if world.is_exported(world.types[at].interface)}
+    Library.__init__(library, name, file, None, world, provided.resources.keys() - shared)  # type: ignore[arg-type]
     bindings = [(of.interface, of.name, _classes.binding(of, library._classes[at])) for at, of in enumerate(world.types) if at in library._classes]
-    library._pool = native.link(bindings, {at: library._kept.provide(function) for at, function in provided.items()})
+    functions = {at: what if isinstance(what, str) else library._kept.provide(what) for at, what in provided.functions.items()}
+    resources = [(world.types[at].interface or "", world.types[at].name, library._kept.refer(cls), at in shared) for at, cls in provided.resources.items()]
+    library._pool = native.link(bindings, functions, resources)
     library._fill()
     for function, why in not_callable.items():
         warnings.warn(f"`{function}` of {file} cannot be called from Python: {why}", NotCallable, stacklevel=2)

@@ -11,6 +11,14 @@ def snake(name: str) -> str:
     return _free(name.lower().replace("-", "_").replace(".", "_"))
 
 
+def member(name: str) -> str:
+    """A method, or a static function: of ``cart.add`` it is ``add``. `close` is Python's own, which
+    drops the resource.
+    """
+    name = snake(name.rpartition(".")[2])
+    return "close_" if name == "close" else name
+
+
 def pascal(name: str) -> str:
     """A type or a case: ``http-error`` is ``HttpError``."""
     words = name.replace("_", "-").split("-")

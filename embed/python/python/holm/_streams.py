@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from concurrent import futures
 from types import TracebackType
@@ -79,10 +80,11 @@ class Stream(Generic[T]):
         if self._pieces.is_bytes:
             rest: Any = bytes(self._rest)  # type: ignore[arg-type]
             return rest + b"".join(self.pieces())  # type: ignore[arg-type,no-any-return]
-        items = list(self._rest)
+        whole: list[T] = list(self._rest)
         for piece in self.pieces():
-            items.extend(piece)
-        return items
+            # An array makes a list of itself in one go.
+            whole += piece.tolist() if isinstance(piece, array) else piece
+        return whole
 
     def close(self) -> None:
         """Tells the component that nobody wants what is left."""

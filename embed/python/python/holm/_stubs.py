@@ -66,8 +66,14 @@ class Words:
             return self._stream(type[1], taken)
         if kind == "future":
             inner = "None" if type[1] is None else self.of(type[1], taken)
-            return inner if taken else f"holm.Future[{inner}]"
+            return f"{inner} | Awaitable[{inner}]" if taken else f"holm.Future[{inner}]"
+        if kind in ("own", "borrow") and self.world.is_imported(type[1]):
+            return self.imported(type[1], taken)
         return self.name(type[1])
+
+    def imported(self, at: int, taken: bool) -> str:
+        """What stands for a resource that the component imports: whoever provides it has its class."""
+        return self.name(at) if self.world.is_exported(self.world.types[at].interface) else "Any"
 
     def own(self, word: str) -> str:
         """A word of Python's own, said so that nothing here is mistaken for it."""
@@ -89,6 +95,11 @@ class Words:
         self.named.add(of.interface or "")
         return f"{place}.{name}"
 
+    def imports(self) -> list[str]:
+        """The lines that a file with these words begins with."""
+        lines = [f"from . import {self.attributes[name]}" for name in sorted(self.named)]
+        return lines + [f"from . import {name} as _{name}" for name in sorted(self.of_root)]
+
     def _list(self, item: Type, taken: bool) -> str:
         if item == "u8":
             return f"Buffer | Sequence[{self.own('int')}]" if taken else self.own("bytes")
@@ -101,16 +112,17 @@ class Words:
         inner = "None" if item is None else self.of(item, taken)
         if not taken:
             return f"holm.Stream[{inner}]"
-        bytes_too = "Buffer | " if item == "u8" else ""
-        return f"{bytes_too}Iterable[{inner}] | AsyncIterable[{inner}]"
+        if item in _PLAIN and _PLAIN[item] in ("int", "float"):
+            return f"Buffer | Iterable[{inner}] | AsyncIterable[{inner} | Sequence[{inner}] | Buffer]"
+        return f"Iterable[{inner}] | AsyncIterable[{inner}]"
 
 
-_HEAD = """\
+HEAD = """\
 from __future__ import annotations
 
 import builtins
 import enum
-from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,7 +133,11 @@ import holm
 
 
 def files(world: World) -> dict[str, str]:
-    """The stubs of a component's module: ``__init__.pyi``, and a file for each interface."""
+    """The stubs of a component's module: ``__init__.pyi``, a file for each interface, and one for what
+    it imports.
+    """
+    from . import _import_stubs
+
     attributes = _names.interfaces(
         [name for name, _ in world.interfaces],
         [_names.snake(f.name) for f in world.exports if not f.interface],
@@ -129,6 +145,9 @@ def files(world: World) -> dict[str, str]:
     texts = {"__init__.pyi": _module(world, None, attributes, world.docs)}
     for name, docs in world.interfaces:
         texts[f"{attributes[name]}.pyi"] = _module(world, name, attributes, docs)
+    wanted = _import_stubs.module(world, attributes)
+    if wanted is not None:
+        texts["_imports.pyi"] = wanted
     return texts
 
 
@@ -140,6 +159,7 @@ def _module(world: World, here: str | None, attributes: dict[str, str], docs: st
         return interface == here or (here is None and interface not in from_elsewhere)
 
     wanted = world.reachable(world.exports + world.imports)
+    wanted -= {at for at in wanted if world.is_imported(at) and not world.is_exported(world.types[at].interface)}
     words.shadowed = {_names.snake(f.name.rpartition(".")[2]) for f in world.exports if belongs(f.interface)}
     for at, of in enumerate(world.types):
         if at in wanted and of.kind == "record" and belongs(of.interface):
@@ -155,13 +175,12 @@ def _module(world: World, here: str | None, attributes: dict[str, str], docs: st
         if belongs(function.interface) and function.refused is not None:
             text = _clean(f"{function.text}: cannot be called from Python: {function.refused}")
             body += ["", f"# {' '.join(text.split())}"]
-    lines = [_HEAD.rstrip()]
+    lines = [HEAD.rstrip()]
     if here is None:
         lines += [f"from . import {attribute} as {attribute}" for attribute in attributes.values()]
         body += ["", "def instance() -> Any: ..."]
     else:
-        lines += [f"from . import {attributes[name]}" for name in sorted(words.named)]
-        lines += [f"from . import {name} as _{name}" for name in sorted(words.of_root)]
+        lines += words.imports()
     head = [f'"""{_clean(docs)}"""', ""] if docs else []
     return "\n".join([*head, *lines, *body, ""])
 
@@ -170,21 +189,21 @@ def _class(words: Words, world: World, at: int, of: Named) -> list[str]:
     name = _names.pascal(of.name)
     lines: list[str] = []
     if of.kind == "record":
-        lines = ["@dataclass", f"class {name}:", *_doc(of.docs)]
+        lines = ["@dataclass", f"class {name}:", *doc(of.docs)]
         for part, field in zip(of.parts, _classes.field_names(of)):
-            lines += [f"    {field}: {words.of(part.type, True)}", *_doc(part.docs)]
+            lines += [f"    {field}: {words.of(part.type, True)}", *doc(part.docs)]
     elif of.kind == "variant":
-        lines = [f"class {name}:", *_doc(of.docs)]
+        lines = [f"class {name}:", *doc(of.docs)]
         for part, case in zip(of.parts, _classes.case_names(of)):
             lines += ["    @dataclass", f"    class {case}({name}):"]
-            lines += [f"    {line}" for line in _doc(part.docs)]
+            lines += [f"    {line}" for line in doc(part.docs)]
             lines.append("        ..." if part.type is None else f"        value: {words.of(part.type, True)}")
     elif of.kind in ("enum", "flags"):
-        lines = [f"class {name}(enum.{'Enum' if of.kind == 'enum' else 'Flag'}):", *_doc(of.docs)]
+        lines = [f"class {name}(enum.{'Enum' if of.kind == 'enum' else 'Flag'}):", *doc(of.docs)]
         for bit, (part, case) in enumerate(zip(of.parts, _classes.case_names(of))):
-            lines += [f"    {case} = {repr(part.name) if of.kind == 'enum' else 1 << bit}", *_doc(part.docs)]
+            lines += [f"    {case} = {repr(part.name) if of.kind == 'enum' else 1 << bit}", *doc(part.docs)]
     else:
-        lines = [f"class {name}(holm.Resource):", *_doc(of.docs)]
+        lines = [f"class {name}(holm.Resource):", *doc(of.docs)]
         members = [f for f in world.exports if f.resource == at and f.kind != "free" and f.refused is None]
         for function in members:
             lines += [f"    {line}" for line in _function(words, function)]
@@ -214,11 +233,12 @@ def _function(words: Words, of: Function) -> list[str]:
         before = ["@staticmethod"]
     start = "async def" if of.is_async else "def"
     head = f"{start} {name}({', '.join(parameters)}) -> {result}:"
-    docs = _doc(of.docs)
+    docs = doc(of.docs)
     return [*before, f"{head} ..."] if not docs else [*before, head, *docs, "    ..."]
 
 
-def _doc(docs: str | None) -> list[str]:
+def doc(docs: str | None) -> list[str]:
+    """The lines of a docstring, within what they are of."""
     if not docs:
         return []
     lines = _clean(docs).split("\n")

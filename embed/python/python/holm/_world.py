@@ -91,6 +91,19 @@ class World:
         """The functions that Python cannot call, each with the reason."""
         return {of.full_name: of.refused for of in self.exports if of.refused is not None}
 
+    def is_imported(self, at: int) -> bool:
+        """Whether a type is a resource that the component imports by an interface that is not WASI's.
+        One of an interface that it exports too is two resources.
+        """
+        of = self.types[at]
+        if of.kind != "resource" or of.interface is None or of.interface.startswith("wasi:"):
+            return False
+        return not self.is_exported(of.interface) or any(f.interface == of.interface for f in self.imports)
+
+    def is_exported(self, interface: str | None) -> bool:
+        """Whether the component exports an interface."""
+        return any(name == interface for name, _ in self.interfaces)
+
     def reachable(self, functions: tuple[Function, ...]) -> set[int]:
         """The types that some functions take and give, and what those are made of."""
         found: set[int] = set()
@@ -106,7 +119,6 @@ class World:
                     found.add(at)
                     waiting += [part.type for part in self.types[at].parts]
         return found
-
 
     def flows(self, type: Type | None) -> bool:
         """Whether a stream or a future is in it."""

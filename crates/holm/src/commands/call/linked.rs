@@ -73,7 +73,7 @@ impl Linked {
         let links: Vec<Link<State>> = self.app.links_of(name)?;
         let providers = Providers {
             links: &links,
-            functions: &[],
+            ..Providers::default()
         };
         let prepared = self
             .setting

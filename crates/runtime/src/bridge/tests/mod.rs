@@ -135,7 +135,7 @@ impl Room {
             .collect();
         let providers = Providers {
             links: &links,
-            functions: &[],
+            ..Providers::default()
         };
         self.runtime
             .prepare_with(artifact, name, &|_| true, providers)

@@ -1,186 +1,106 @@
 //! Streams and futures of a call, opened: the engine wants their items' type known when Holm is
 //! built, so there is code for each.
 
+mod ends;
+mod item;
+
+pub(crate) use ends::{Ends, EndsWith};
+
 use super::flow::{Flow, FlowSender, Pieces};
 use super::mismatch::Mismatch;
+use super::objects::{Kinds, Object};
 use super::ty::Type;
 use super::value::{Numbers, Raw, Value};
+use crate::core::InstanceState;
 use futures::channel::mpsc;
 use futures::future::{BoxFuture, try_join_all};
-use futures::stream::AbortHandle;
 use futures::{Stream as _, StreamExt as _};
+use item::{Item, cannot_open, with_item};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use wasmtime::component::{
-    ComponentType, Destination, FutureAny, FutureConsumer, FutureReader, Lift, Lower, Source,
-    StreamAny, StreamConsumer, StreamProducer, StreamReader, StreamResult, VecBuffer,
+    Destination, FutureAny, FutureConsumer, FutureReader, ResourceAny, ResourceDynamic,
+    ResourceType, Source, StreamAny, StreamConsumer, StreamProducer, StreamReader, StreamResult,
+    VecBuffer,
 };
 use wasmtime::{AsContextMut as _, StoreContextMut};
 
 /// Items that are taken from a guest at once.
 const PIECE_ITEMS: usize = 64 << 10;
 
-/// A type of items that the engine can open a stream of.
-trait Item: ComponentType + Lower + Lift + Send + Sync + Sized + 'static {
-    fn piece(items: Vec<Self>) -> Value;
-    fn items(piece: Value) -> Option<Vec<Self>>;
-    fn value(self) -> Value;
-    fn from(value: Value) -> Option<Self>;
-}
-
-macro_rules! numbers {
-    ($($rust:ty => $case:ident)*) => { $(
-        impl Item for $rust {
-            fn piece(items: Vec<Self>) -> Value {
-                Value::Numbers(Numbers::$case(items))
-            }
-
-            fn items(piece: Value) -> Option<Vec<Self>> {
-                match piece {
-                    Value::Numbers(Numbers::$case(items)) => Some(items),
-                    Value::List(list) if list.is_empty() => Some(Vec::new()),
-                    _ => None,
-                }
-            }
-
-            fn value(self) -> Value {
-                Value::$case(self)
-            }
-
-            fn from(value: Value) -> Option<Self> {
-                match value {
-                    Value::$case(value) => Some(value),
-                    _ => None,
-                }
-            }
-        }
-    )* };
-}
-numbers! {
-    i8 => S8 u8 => U8 i16 => S16 u16 => U16 i32 => S32 u32 => U32 i64 => S64 u64 => U64
-    f32 => F32 f64 => F64
-}
-
-macro_rules! others {
-    ($($rust:ty => $case:ident)*) => { $(
-        impl Item for $rust {
-            fn piece(items: Vec<Self>) -> Value {
-                Value::List(items.into_iter().map(Value::$case).collect())
-            }
-
-            fn items(piece: Value) -> Option<Vec<Self>> {
-                match piece {
-                    Value::List(list) => list.into_iter().map(<Self as Item>::from).collect(),
-                    _ => None,
-                }
-            }
-
-            fn value(self) -> Value {
-                Value::$case(self)
-            }
-
-            fn from(value: Value) -> Option<Self> {
-                match value {
-                    Value::$case(value) => Some(value),
-                    _ => None,
-                }
-            }
-        }
-    )* };
-}
-others! { bool => Bool char => Char String => String }
-
-/// Runs code with the Rust type of a type of items.
-macro_rules! with_item {
-    ($ty:expr, $rust:ident => $body:expr) => {
-        match $ty {
-            Type::Bool => {
-                type $rust = bool;
-                $body
-            }
-            Type::S8 => {
-                type $rust = i8;
-                $body
-            }
-            Type::U8 => {
-                type $rust = u8;
-                $body
-            }
-            Type::S16 => {
-                type $rust = i16;
-                $body
-            }
-            Type::U16 => {
-                type $rust = u16;
-                $body
-            }
-            Type::S32 => {
-                type $rust = i32;
-                $body
-            }
-            Type::U32 => {
-                type $rust = u32;
-                $body
-            }
-            Type::S64 => {
-                type $rust = i64;
-                $body
-            }
-            Type::U64 => {
-                type $rust = u64;
-                $body
-            }
-            Type::F32 => {
-                type $rust = f32;
-                $body
-            }
-            Type::F64 => {
-                type $rust = f64;
-                $body
-            }
-            Type::Char => {
-                type $rust = char;
-                $body
-            }
-            Type::String => {
-                type $rust = String;
-                $body
-            }
-            _ => Err(cannot_open($ty)),
-        }
-    };
-}
-
-fn cannot_open(item: &Type) -> Mismatch {
-    Mismatch::new(format!(
-        "items of type {item} cannot move through it: only numbers, bool, char and string can"
-    ))
-}
-
-/// Opens the flows of one call in its store.
-pub(super) struct Opener<'a, S: 'static> {
-    pub(super) store: StoreContextMut<'a, S>,
+/// Opens what is not data in the values of one call: flows, and resources of the embedder's.
+pub(crate) struct Opener<'a, S: 'static> {
+    pub(crate) store: StoreContextMut<'a, S>,
     /// Held by each flow that comes out of the guest, for as long as it flows.
-    pub(super) open: mpsc::Sender<()>,
+    pub(crate) open: mpsc::Sender<()>,
     /// How each of them is ended from outside.
-    pub(super) ends: &'a mut Vec<AbortHandle>,
+    pub(crate) ends: &'a Ends,
+    /// The resources that are the embedder's.
+    pub(crate) kinds: &'a Kinds,
 }
 
-/// What is done with a flow where it stands in a value.
+/// What was opened in the values that a guest is given.
+#[derive(Default)]
+pub(crate) struct OpenedIn {
+    flows: Vec<Raw>,
+    given: Vec<ResourceAny>,
+    lent: Vec<ResourceAny>,
+}
+
+impl OpenedIn {
+    /// The call has returned: takes back what was lent for it.
+    pub(crate) fn returned<S: InstanceState>(
+        self,
+        mut store: StoreContextMut<'_, S>,
+    ) -> wasmtime::Result<()> {
+        let mut lent = self.lent.into_iter();
+        lent.try_for_each(|resource| take_back(resource, &mut store).map(drop))
+    }
+
+    /// There is no call: closes it all.
+    pub(crate) fn undo<S: InstanceState>(
+        mut self,
+        mut store: StoreContextMut<'_, S>,
+    ) -> wasmtime::Result<()> {
+        for flow in self.flows.drain(..) {
+            match flow {
+                Raw::Stream(mut stream) => stream.close(&mut store)?,
+                Raw::Future(mut future) => future.close(&mut store)?,
+                Raw::Carried(_) => {}
+            }
+        }
+        self.lent.append(&mut self.given);
+        self.returned(store)
+    }
+}
+
+/// An object out of the table, by the handle that the host owns.
+fn take_back<S: InstanceState>(
+    resource: ResourceAny,
+    store: &mut StoreContextMut<'_, S>,
+) -> wasmtime::Result<Object> {
+    let place = resource.try_into_resource_dynamic(&mut *store)?.rep();
+    store.data_mut().core().objects.take(place)
+}
+
+/// What is done with what is not data, where it stands in a value.
 type Change<'a> = &'a mut dyn FnMut(&Type, Value) -> Result<Value, Mismatch>;
 
-/// A value with each of its flows changed; what has none is left as it is, as a whole.
-fn each_flow(ty: &Type, value: Value, change: Change<'_>) -> Result<Value, Mismatch> {
-    if !ty.flows() {
+/// A value with each flow and resource in it changed; what has none is left as it is, as a whole.
+fn each_carried(ty: &Type, value: Value, change: Change<'_>) -> Result<Value, Mismatch> {
+    if !ty.carries() {
         return Ok(value);
     }
     let mut inside = |ty: Option<&Type>, value: Option<Box<Value>>| match (ty, value) {
-        (Some(ty), Some(value)) => each_flow(ty, *value, change).map(|v| Some(Box::new(v))),
+        (Some(ty), Some(value)) => each_carried(ty, *value, change).map(|v| Some(Box::new(v))),
         (_, value) => Ok(value),
     };
     Ok(match (ty, value) {
-        (Type::Stream(_) | Type::Future(_), value) => change(ty, value)?,
+        (Type::Stream(_) | Type::Future(_) | Type::Own(_) | Type::Borrow(_), value) => {
+            change(ty, value)?
+        }
         (Type::Option(of), Value::Option(value)) => Value::Option(inside(Some(of), value)?),
         (Type::Result(of, _), Value::Result(Ok(value))) => {
             Value::Result(Ok(inside(of.as_deref(), value)?))
@@ -194,39 +114,100 @@ fn each_flow(ty: &Type, value: Value, change: Change<'_>) -> Result<Value, Misma
         }
         (Type::Tuple(types), Value::Tuple(values)) => {
             let each = types.iter().zip(values).enumerate();
-            let all = each.map(|(at, (ty, v))| each_flow(ty, v, change).map_err(|m| m.at(at)));
+            let all = each.map(|(at, (ty, v))| each_carried(ty, v, change).map_err(|m| m.at(at)));
             Value::Tuple(all.collect::<Result<_, _>>()?)
         }
         (Type::Record(of), Value::Record(values)) => {
             let each = of.fields.iter().zip(values);
-            let all = each.map(|(f, v)| each_flow(&f.ty, v, change).map_err(|m| m.within(&f.name)));
+            let all =
+                each.map(|(f, v)| each_carried(&f.ty, v, change).map_err(|m| m.within(&f.name)));
             Value::Record(all.collect::<Result<_, _>>()?)
         }
         (Type::List(of) | Type::FixedList(of, _), Value::List(values)) => {
             let each = values.into_iter().enumerate();
-            let all = each.map(|(at, v)| each_flow(of, v, change).map_err(|m| m.at(at)));
+            let all = each.map(|(at, v)| each_carried(of, v, change).map_err(|m| m.at(at)));
             Value::List(all.collect::<Result<_, _>>()?)
         }
         (Type::Map(_, of), Value::Map(pairs)) => {
             let all = pairs.into_iter();
-            let all = all.map(|(k, v)| Ok((k, each_flow(of, v, change)?)));
+            let all = all.map(|(k, v)| Ok((k, each_carried(of, v, change)?)));
             Value::Map(all.collect::<Result<_, Mismatch>>()?)
         }
         (_, value) => value,
     })
 }
 
-impl<S: Send + 'static> Opener<'_, S> {
-    /// A value that was checked, with each of its flows opened for the guest to read.
-    pub(super) fn into_guest(&mut self, ty: &Type, value: Value) -> Result<Value, Mismatch> {
-        each_flow(ty, value, &mut |ty, value| {
-            self.open_in(ty, value).map(Value::Raw)
+impl<S: InstanceState> Opener<'_, S> {
+    /// A value that was checked, with all in it opened for the guest to have.
+    pub(crate) fn into_guest(
+        &mut self,
+        ty: &Type,
+        value: Value,
+        opened: &mut OpenedIn,
+    ) -> Result<Value, Mismatch> {
+        each_carried(ty, value, &mut |ty, value| match ty {
+            Type::Own(_) | Type::Borrow(_) => self.hand_in(ty, value, opened),
+            _ => {
+                let flow = self.open_in(ty, value)?;
+                opened.flows.push(flow.clone());
+                Ok(Value::Raw(flow))
+            }
         })
     }
 
-    /// A value of the guest's, with each of its flows opened to be read.
-    pub(super) fn out_of_guest(&mut self, ty: &Type, value: Value) -> Result<Value, Mismatch> {
-        each_flow(ty, value, &mut |ty, value| self.open_out(ty, value))
+    /// A value of the guest's, with all in it opened for the outside.
+    pub(crate) fn out_of_guest(&mut self, ty: &Type, value: Value) -> Result<Value, Mismatch> {
+        each_carried(ty, value, &mut |ty, value| match ty {
+            Type::Own(of) | Type::Borrow(of) => match (self.kinds.of(&of.name), value) {
+                (Some(kind), Value::Resource(resource))
+                    if resource.ty() == ResourceType::host_dynamic(kind) =>
+                {
+                    let object = self.hand_out(resource);
+                    object.map(Value::Object).map_err(lost)
+                }
+                (_, value) => Ok(value),
+            },
+            _ => self.open_out(ty, value),
+        })
+    }
+
+    /// An object of the embedder's, as the guest is given or lent it; what lives in the guest stays
+    /// as it is.
+    fn hand_in(
+        &mut self,
+        ty: &Type,
+        value: Value,
+        opened: &mut OpenedIn,
+    ) -> Result<Value, Mismatch> {
+        let (object, of) = match (ty, value) {
+            (Type::Own(of) | Type::Borrow(of), Value::Object(object)) => (object, of),
+            (_, value) => return Ok(value),
+        };
+        let kind = self.kinds.of(&of.name).ok_or_else(|| {
+            Mismatch::new(format!("`{}` is no resource of the host's", of.name.name))
+        })?;
+        let place = self.store.data_mut().core().objects.put(object);
+        let place = place.map_err(|e| Mismatch::new(format!("it cannot be passed: {e:#}")))?;
+        let resource = ResourceDynamic::new_own(place, kind);
+        let resource = resource
+            .try_into_resource_any(&mut self.store)
+            .map_err(lost)?;
+        match ty {
+            Type::Own(_) => opened.given.push(resource),
+            _ => opened.lent.push(resource),
+        }
+        Ok(Value::Resource(resource))
+    }
+
+    /// The object that a handle of the guest's stands for; one that is given away is in the table no
+    /// more.
+    fn hand_out(&mut self, resource: ResourceAny) -> wasmtime::Result<Object> {
+        let handle = resource.try_into_resource_dynamic(&mut self.store)?;
+        let objects = &mut self.store.data_mut().core().objects;
+        match handle.owned() {
+            true => objects.take(handle.rep()),
+            false => objects.get(handle.rep()),
+        }
     }
 
     fn open_in(&mut self, ty: &Type, value: Value) -> Result<Raw, Mismatch> {
@@ -268,24 +249,27 @@ impl<S: Send + 'static> Opener<'_, S> {
     fn open_out(&mut self, ty: &Type, value: Value) -> Result<Value, Mismatch> {
         let wrong = |e: wasmtime::Error| Mismatch::new(format!("it cannot be opened: {e:#}"));
         let (sender, flow) = Flow::new();
-        let open = self.open.clone();
-        self.ends.push(flow.end());
+        let flows = (self.open.clone(), self.ends.add(&flow));
         match (ty, value) {
             (Type::Stream(Some(of)), Value::Raw(Raw::Stream(any))) => with_item!(&**of, T => {
                 let reader: StreamReader<T> = any.try_into_stream_reader().map_err(wrong)?;
-                let consumer = Consumer::<T> { sender, _open: open, item: std::marker::PhantomData };
+                let consumer = Consumer::<T> { sender, _flows: flows, item: std::marker::PhantomData };
                 reader.pipe(&mut self.store, consumer).map_err(wrong)?;
                 Ok(Value::Stream(flow))
             }),
             (Type::Future(Some(of)), Value::Raw(Raw::Future(any))) => with_item!(&**of, T => {
                 let reader: FutureReader<T> = any.try_into_future_reader().map_err(wrong)?;
-                let consumer = Consumer::<T> { sender, _open: open, item: std::marker::PhantomData };
+                let consumer = Consumer::<T> { sender, _flows: flows, item: std::marker::PhantomData };
                 reader.pipe(&mut self.store, consumer).map_err(wrong)?;
                 Ok(Value::Future(flow))
             }),
             _ => Err(cannot_open(ty)),
         }
     }
+}
+
+fn lost(error: wasmtime::Error) -> Mismatch {
+    Mismatch::new(format!("a resource was lost: {error:#}"))
 }
 
 fn taken() -> Mismatch {
@@ -338,7 +322,8 @@ impl<T: Item, S: Send + 'static> StreamProducer<S> for Producer<T> {
 /// A stream or a future out of the guest.
 struct Consumer<T> {
     sender: FlowSender,
-    _open: mpsc::Sender<()>,
+    /// It flows, for as long as this lives.
+    _flows: (mpsc::Sender<()>, Arc<()>),
     item: std::marker::PhantomData<fn() -> T>,
 }
 
