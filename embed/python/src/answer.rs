@@ -97,7 +97,8 @@ impl Answer {
     }
 
     fn settle(&self, py: Python<'_>, outcome: PyResult<Bound<'_, PyAny>>) -> Pumps {
-        let Some(reply) = lock(&self.reply).take() else {
+        // One that was stopped raises that it was: to a call that has failed for another reason.
+        let Some(reply) = lock(&self.reply).take().filter(Reply::is_awaited) else {
             return Vec::new();
         };
         let Some(function) = self.functions.get(self.number) else {

@@ -217,8 +217,9 @@ def test_handles_are_the_engines(lib: Any) -> None:
 
 def test_there_is_a_limit_to_them() -> None:
     desk = desk_with(Store(), limits={"handles": 100})
-    with pytest.raises(holm.Error):
+    with pytest.raises(holm.LimitReached) as reached:
         desk.desk.hoard()
+    assert reached.value.limit == "handles"
     assert 90 <= len(Table.made) <= 101
     del desk
     assert alive() == 0

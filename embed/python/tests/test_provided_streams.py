@@ -96,8 +96,6 @@ class Pipes:
             async for line in lines:
                 self.lines.append(line)
 
-        loop = asyncio.get_running_loop() if threading.current_thread() is threading.main_thread() else None
-        assert loop is None
         thread = threading.Thread(target=lambda: asyncio.run(read()))
         thread.start()
         self.reading.append(thread)
@@ -302,6 +300,19 @@ def test_a_plain_function_does_not_wait_for_itself() -> None:
 
     with pytest.raises(holm.ReentryError, match="waits for the function that reads it"):
         run(pipes_with(Plain()).count(100_000))
+
+
+def test_a_coroutine_that_waits_for_itself_is_ended_by_a_limit() -> None:
+    class Holds(Pipes):
+        async def log(self, lines: holm.Stream[str]) -> None:  # type: ignore[override]
+            self.lines = [line async for line in lines]
+
+    # It is not async in WIT: the component writes when it has returned.
+    imports = {"holm:pipes/host": Holds()}
+    lib = holm.load(guest("pipes-lab"), imports=imports, limits={"timeout": "300 ms"})
+    with pytest.raises(holm.LimitReached) as reached:
+        run(lib.pipes.log(["one"]))
+    assert reached.value.limit == "timeout"
 
 
 def test_a_call_that_the_component_gives_up(host: Pipes) -> None:

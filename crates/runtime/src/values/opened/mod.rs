@@ -47,6 +47,8 @@ pub(crate) struct OpenedIn {
     flows: Vec<Raw>,
     given: Vec<ResourceAny>,
     lent: Vec<ResourceAny>,
+    /// Why no more could be given: the instance has as many handles as it may.
+    full: Option<wasmtime::Error>,
 }
 
 impl OpenedIn {
@@ -60,10 +62,16 @@ impl OpenedIn {
     }
 
     /// There is no call: closes it all.
+    ///
+    /// # Errors
+    /// There was no room for it; all else is told by who opened it.
     pub(crate) fn undo<S: InstanceState>(
         mut self,
         mut store: StoreContextMut<'_, S>,
     ) -> wasmtime::Result<()> {
+        if let Some(full) = self.full.take() {
+            return Err(full);
+        }
         for flow in self.flows.drain(..) {
             match flow {
                 Raw::Stream(mut stream) => stream.close(&mut store)?,
@@ -187,7 +195,11 @@ impl<S: InstanceState> Opener<'_, S> {
             Mismatch::new(format!("`{}` is no resource of the host's", of.name.name))
         })?;
         let place = self.store.data_mut().core().objects.put(object);
-        let place = place.map_err(|e| Mismatch::new(format!("it cannot be passed: {e:#}")))?;
+        let place = place.map_err(|error| {
+            let mismatch = Mismatch::new(format!("it cannot be passed: {error:#}"));
+            opened.full = Some(error);
+            mismatch
+        })?;
         let resource = ResourceDynamic::new_own(place, kind);
         let resource = resource
             .try_into_resource_any(&mut self.store)
