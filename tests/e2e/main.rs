@@ -4,10 +4,12 @@
 //! `INSTA_UPDATE=always` writes them anew, and the diff is then read like code.
 
 mod app;
+mod attacks;
 mod client;
 mod origin;
 mod python;
 mod support;
+mod tenants;
 mod toolchain;
 
 mod bad_input;
