@@ -33,6 +33,14 @@ impl DerefMut for Served {
 }
 
 impl Served {
+    /// A server whose folder is to stay.
+    pub fn of(server: Server, scratch: Arc<Scratch>) -> Served {
+        Served {
+            server,
+            _scratch: scratch,
+        }
+    }
+
     /// SIGTERM, and the exit code.
     pub fn terminate(self) -> i32 {
         self.server.terminate()
@@ -114,10 +122,8 @@ impl App {
 
     /// The same with flags.
     pub fn up_with(&self, args: &[&str]) -> Served {
-        Served {
-            server: Server::up(args, self.scratch.path()),
-            _scratch: self.scratch.clone(),
-        }
+        let server = Server::up(args, self.scratch.path());
+        Served::of(server, self.scratch.clone())
     }
 
     /// `holm up` where it cannot serve: how it ends.

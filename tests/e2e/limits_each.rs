@@ -1,13 +1,13 @@
 //! Every limit of the manifest: a guest written for it reaches it, the log says which and how much
-//! it is, a counter counts it, the client learns nothing, and a neighbour on the same host is served
-//! without one failure. A limit of the schema without a case here is a failure too.
+//! it is, a counter counts it, the client learns nothing, and another app on the same host is
+//! served without one failure. A limit of the schema without a case here is a failure too.
 
 use crate::app::*;
 use crate::apps_admin::metrics;
 use crate::client::*;
 use crate::origin::origin;
 use crate::support::*;
-use crate::up_limits::{ask, beside_a_neighbour, host_of};
+use crate::tenants::*;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
@@ -40,16 +40,30 @@ const CASES: &[Case] = &[
     // What an instance is made of.
     Case("memory", "http-lab", "memory = \"4 MiB\"", Get("/grow"), Some(500)),
     Case("memory-3", "greedy-p3", "memory = \"4 MiB\"", Get("/grow"), Some(500)),
-    Case("memories", "http-lab", "memories = 0", Get("/hello"), Some(500)),
-    Case("elements", "http-lab", "table_elements = 1", Get("/hello"), Some(500)),
-    Case("tables", "http-lab", "tables = 0", Get("/hello"), Some(500)),
-    Case("instances", "http-lab", "instances = 1", Get("/hello"), Some(500)),
+    Case("memory-bytes", "growing-by-bytes", "memory = \"4 MiB\"", Get("/"), Some(500)),
+    Case("memories", "three-memories", "memories = 2", Get("/"), Some(500)),
+    Case("elements", "large-table", "table_elements = 1000", Get("/"), Some(500)),
+    Case("elements-grown", "growing-table", "table_elements = 1000", Get("/"), Some(500)),
+    Case("elements-sudden", "suddenly-large-table", "table_elements = 1000", Get("/"), Some(500)),
+    Case("tables", "three-tables", "tables = 2", Get("/"), Some(500)),
+    Case("instances", "forty-instances", "instances = 39", Get("/"), Some(500)),
     Case("stack", "greedy", "stack = \"512 KiB\"", Get("/stack?n=100000"), Some(500)),
     Case("stack-3", "greedy-p3", "stack = \"512 KiB\"", Get("/stack?n=100000"), Some(500)),
     Case("stack-small", "greedy", "stack = \"128 KiB\"", Get("/stack?n=10000"), Some(500)),
     // Time.
     Case("cpu", "http-lab", "cpu = \"100 ms\"", Get("/spin"), Some(504)),
     Case("cpu-3", "greedy-p3", "cpu = \"100 ms\"", Get("/spin"), Some(504)),
+    Case("cpu-start", "endless-start", "cpu = \"100 ms\"", Get("/"), Some(504)),
+    Case("cpu-realloc", "endless-realloc", "cpu = \"100 ms\"", Get("/"), Some(504)),
+    Case("cpu-post-return", "endless-post-return", "cpu = \"100 ms\"", Get("/"), Some(504)),
+    Case("cpu-now", "endless-now", "cpu = \"100 ms\"", Get("/"), Some(504)),
+    Case("cpu-now-3", "greedy-p3", "cpu = \"100 ms\"", Get("/now"), Some(504)),
+    Case("cpu-fill", "endless-fill", "cpu = \"100 ms\"", Get("/"), Some(504)),
+    Case("cpu-fill-3", "greedy-p3", "cpu = \"100 ms\"", Get("/fill"), Some(504)),
+    Case("cpu-copy", "endless-copy", "cpu = \"100 ms\"", Get("/"), Some(504)),
+    Case("cpu-table", "endless-table-fill", "cpu = \"100 ms\"", Get("/"), Some(504)),
+    Case("fuel-start", "endless-start", "fuel = 5000000", Get("/"), Some(504)),
+    Case("fuel-now", "endless-now", "fuel = 5000000", Get("/"), Some(504)),
     Case("fuel", "http-lab", "fuel = 50000000", Get("/spin"), Some(504)),
     Case("fuel-3", "greedy-p3", "fuel = 50000000", Get("/spin"), Some(504)),
     Case("timeout", "http-lab", "timeout = \"200 ms\"", Get("/hang"), Some(504)),
@@ -79,9 +93,11 @@ const CASES: &[Case] = &[
     Case("trailers", "http-lab", "header_count = 10", Get("/hold/trailers?n=11"), None),
     // What the host holds.
     Case("timers", "http-lab", "handles = 50", Get("/hold/timers?n=100"), Some(500)),
+    Case("own", "endless-handles", "handles = 50", Get("/"), Some(500)),
     Case("waits-3", "greedy-p3", "handles = 50", Get("/waits?n=100"), Some(500)),
     Case("streams-3", "greedy-p3", "handles = 50", Get("/streams?n=100"), Some(500)),
     Case("data", "http-lab", "call_data = \"64 KiB\"", Get("/hold/data?n=100000"), Some(500)),
+    Case("polls", "ten-million-polls", "call_data = \"64 KiB\"", Get("/"), Some(500)),
     Case("data-3", "greedy-p3", "call_data = \"64 KiB\"", Get("/data?n=100000"), Some(500)),
     Case("sockets", "http-lab", "sockets = 7", Get("/hold/sockets?n=100"), Some(200)),
     Case("sockets-3", "greedy-p3", "sockets = 7", Get("/sockets?n=100"), Some(200)),
@@ -195,7 +211,7 @@ fn each_has_a_guest_that_reaches_it_beside_a_neighbour() {
         assert!(size <= 100 * 1024, "{name}: {size}");
     }
     // Each is counted once, whether or not a guest had it.
-    let (_, text) = metrics(&app.dir().join("admin.sock"));
+    let (_, text) = metrics(&app.scratch().join("admin.sock"));
     for case in CASES {
         let (name, limit) = (case.0, case.named());
         let sample = format!(

@@ -1,63 +1,19 @@
-//! Limits of `holm up` one by one, reached by a guest on purpose, while a neighbour on the same host is
+//! Limits of `holm up` one by one, reached by a guest on purpose, while another app on the same host is
 //! served without one failure. `limits_each.rs` goes through all of them.
 
 use crate::app::*;
 use crate::client::*;
 use crate::origin::origin;
 use crate::support::*;
+use crate::tenants::*;
 use serde_json::Value;
-use std::fmt::Write as _;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Duration;
 
-/// An app with a component `NAME` of this guest at host `NAME.test` for each of these lines of
-/// limits, and a well-behaved neighbour at `good.test`.
-fn host(guest: &str, components: &[(&str, &str)]) -> App {
+/// [`host_of`] this guest alone, for each of these lines of limits.
+fn host(guest: &str, components: &[(&str, &str)]) -> Tenants {
     let of = components
         .iter()
         .map(|(name, lines)| (*name, guest, *lines));
     host_of(&of.collect::<Vec<_>>())
-}
-
-/// The same where each has a guest of its own.
-pub fn host_of(components: &[(&str, &str, &str)]) -> App {
-    let mut manifest = String::from(
-        "name = \"limits\"\n\n[component.good]\nsource = \"good.wasm\"\n\n\
-         [[http]]\nhost = \"good.test\"\nroute = \"/...\"\ncomponent = \"good\"\n",
-    );
-    let mut app_of = Vec::new();
-    for (name, guest, lines) in components {
-        if !app_of.contains(guest) {
-            app_of.push(*guest);
-        }
-        let _ = write!(
-            manifest,
-            "\n[component.{name}]\nsource = \"{guest}.wasm\"\n{lines}\n\
-             [component.{name}.grants]\nkeyvalue = [\"default\"]\n\
-             dirs = {{ \"/data\" = {{ path = \"data\", access = \"write\" }} }}\n\
-             http = [\"all\"]\nnet = [\"127.0.0.1:*\"]\n\n\
-             [[http]]\nhost = \"{name}.test\"\nroute = \"/...\"\ncomponent = \"{name}\"\n"
-        );
-    }
-    let app = App::new(&manifest).guest("good.wasm", "http-hello");
-    let app = app_of
-        .iter()
-        .fold(app, |app, guest| app.guest(&format!("{guest}.wasm"), guest));
-    app.dir().write("data/file", "content");
-    app
-}
-
-pub fn ask(server: &Server, component: &str, path: &str) -> Result<Reply, String> {
-    let request = http::Request::get(path)
-        .header("host", format!("{component}.test"))
-        .header("accept", "application/json");
-    server.try_request(request.body(Vec::new()).unwrap())
-}
-
-#[track_caller]
-pub fn get(server: &Server, component: &str, path: &str) -> Reply {
-    ask(server, component, path).unwrap()
 }
 
 /// The log's line of the first request of a component for a path.
@@ -65,26 +21,6 @@ pub fn get(server: &Server, component: &str, path: &str) -> Reply {
 fn line(server: &Server, component: &str, path: &str) -> Value {
     server.logged("request", |line| {
         line["component"] == component && line["path"] == path
-    })
-}
-
-/// Runs a test while the neighbour is asked without a pause; not one request of it may fail.
-pub fn beside_a_neighbour<T>(server: &Server, test: impl FnOnce() -> T) -> T {
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let neighbour = scope.spawn(|| {
-            let mut served = 0;
-            while !done.load(Relaxed) || served < 3 {
-                assert_eq!(get(server, "good", "/").status, 200);
-                served += 1;
-                // A log that people can read when a test fails.
-                std::thread::sleep(Duration::from_millis(2));
-            }
-        });
-        let result = catch_unwind(AssertUnwindSafe(test));
-        done.store(true, Relaxed);
-        neighbour.join().expect("the neighbour was not served");
-        result.unwrap_or_else(|panic| resume_unwind(panic))
     })
 }
 
@@ -401,6 +337,32 @@ fn without_a_deadline() {
     assert_eq!(get(&server, "lab", "/hang").status, 504);
     assert_eq!(line(&server, "lab", "/grow")["fault"]["limit"], "memory");
     assert_eq!(line(&server, "lab", "/hang")["fault"]["limit"], "timeout");
+}
+
+/// And its code is another than that of others: one that is not asked at each tick.
+#[test]
+fn without_a_deadline_the_code_is_another() {
+    let cache = Scratch::new();
+    let codes = |limits: &str| {
+        let app = App::of("http-hello", limits);
+        let command = holm().args(["up", "--listen", "127.0.0.1:0"]);
+        let command = command.env("HOLM_CACHE_DIR", cache.path());
+        let server = Server::start(command.dir(app.dir().path()));
+        assert_eq!(server.get("/").text(), "hello\n");
+        let folders = std::fs::read_dir(cache.join("code")).unwrap().flatten();
+        let files =
+            folders.flat_map(|folder| std::fs::read_dir(folder.path()).into_iter().flatten());
+        let names = files.flatten().map(|file| file.file_name());
+        let codes = names.filter(|name| name.to_string_lossy().ends_with(".cwasm"));
+        codes.count()
+    };
+    assert_eq!(codes(""), 1);
+    assert_eq!(
+        codes("limits.cpu = \"1 min\""),
+        1,
+        "one deadline is as another"
+    );
+    assert_eq!(codes("limits.cpu = \"none\""), 2);
 }
 
 /// Fuel counts the same work the same, and a reused instance begins each call with all of it.

@@ -6,7 +6,7 @@ use crate::linked::place_of;
 use crate::workers;
 use holm_capabilities::stdio::{Lines, Stdio};
 use holm_capabilities::{Grants, State};
-use holm_manifest::Problem;
+use holm_manifest::{Limits, Problem};
 use holm_runtime::artifact::{Generation, LoadOptions};
 use holm_runtime::link::Providers;
 use holm_runtime::values::{Session, Signatures};
@@ -68,6 +68,19 @@ pub enum Proxy {
     P3(p3::bindings::Service),
 }
 
+/// What limits mean for machine code, of a component that may have callers whose limits bound it too.
+fn options(limits: &Limits, has_callers: bool) -> LoadOptions {
+    LoadOptions {
+        // Code whose CPU time nobody bounds is not asked at each tick either.
+        interruptible: limits.cpu.0.is_some() || has_callers,
+        fuel: limits.fuel.0.is_some(),
+        stack: limits.stack.0 as usize,
+        pooled: true,
+        allow_precompiled: false,
+        snapshot: None,
+    }
+}
+
 impl Loaded {
     /// Loads a component, or says all that is wrong with it.
     pub(crate) fn new(of: &Arc<Component>) -> Result<Self, Vec<Problem>> {
@@ -79,13 +92,9 @@ impl Loaded {
             .map_err(|p| problems.extend(p))
             .ok();
         let options = LoadOptions {
-            // Code whose CPU time nobody bounds is not asked at each tick either.
-            interruptible: component.limits.cpu.0.is_some() || of.provides(),
-            fuel: component.limits.fuel.0.is_some(),
-            stack: component.limits.stack.0 as usize,
-            pooled: true,
             allow_precompiled: of.setting.allow_precompiled,
             snapshot: component.snapshot.then_some(component.limits.memory.0),
+            ..options(&component.limits, of.provides())
         };
         let at_source = |error: &Error| {
             let mut problem = problem(error, component.source.span);
@@ -215,5 +224,24 @@ impl Service {
             Some(Generation::P3) => Some(Service::P3(p3::bindings::ServicePre::new(pre.clone())?)),
             None => None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::component::allowance;
+    use std::time::Duration;
+
+    #[test]
+    fn code_without_a_deadline_is_not_asked_for_one() {
+        let limits = |written: &str| serde_json::from_str::<Limits>(written).unwrap();
+        let (trusted, others) = (limits(r#"{ "cpu": "none" }"#), limits("{}"));
+        assert_eq!(allowance(&trusted).cpu, None);
+        assert!(!options(&trusted, false).interruptible);
+        // Somebody else's limit holds for it, too.
+        assert!(options(&trusted, true).interruptible);
+        assert_eq!(allowance(&others).cpu, Some(Duration::from_secs(10)));
+        assert!(options(&others, false).interruptible);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::fault::End;
 use super::plan::Function;
-use crate::limits::{Limit, LimitHit, Meter};
+use crate::limits::{Limit, LimitHit, Meter, OneEvent};
 use crate::values::Value;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
@@ -19,7 +19,7 @@ pub(super) struct Passage {
     /// the host's to bound.
     parked: AtomicUsize,
     /// Whose limit that is.
-    caller: Arc<Meter>,
+    caller: OneEvent,
 }
 
 /// Bytes on the way; dropped when they have arrived.
@@ -40,7 +40,7 @@ impl Passage {
         Arc::new(Passage {
             end: OnceLock::new(),
             parked: AtomicUsize::new(0),
-            caller: caller.clone(),
+            caller: OneEvent::now(caller),
         })
     }
 

@@ -6,8 +6,8 @@ use crate::error::Error;
 use crate::receipt::Flows;
 use crate::ticker;
 use std::cell::Cell;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use wasmtime::UpdateDeadline;
 
@@ -22,12 +22,27 @@ pub struct Meter {
     answered: AtomicBool,
     hit: AtomicU8,
     reached: Reached,
-    /// Of the event that this one is a part of.
-    caller: Option<Arc<Meter>>,
+    /// The event that this one is a part of.
+    caller: Option<OneEvent>,
     /// Whether it is polled in a task of its own, and not within its caller's polls.
     apart: bool,
-    /// What of `spent_ns` others have spent for this one.
-    lent_ns: AtomicU64,
+    /// What of `spent_ns` others have spent within its polls.
+    within_ns: AtomicU64,
+    beside: Mutex<Beside>,
+}
+
+/// Which of its instance's events a meter is at, and what others have spent for it in tasks of their
+/// own. Those may be polled for a moment after the event has ended, and are not to charge the next.
+#[derive(Default)]
+struct Beside {
+    event: u64,
+    ns: u64,
+}
+
+/// One event of a meter, for whoever may outlive it.
+pub(crate) struct OneEvent {
+    meter: Arc<Meter>,
+    number: u64,
 }
 
 impl Meter {
@@ -42,15 +57,16 @@ impl Meter {
             reached: Reached::default(),
             caller: None,
             apart: false,
-            lent_ns: AtomicU64::new(0),
+            within_ns: AtomicU64::new(0),
+            beside: Mutex::default(),
             allowance,
         }
     }
 
     /// The clock of a part of another event.
-    pub(super) fn under(allowance: Allowance, caller: Arc<Meter>, apart: bool) -> Self {
+    pub(super) fn under(allowance: Allowance, caller: &Arc<Meter>, apart: bool) -> Self {
         Meter {
-            caller: Some(caller),
+            caller: Some(OneEvent::now(caller)),
             apart,
             ..Meter::new(allowance)
         }
@@ -71,8 +87,12 @@ impl Meter {
     pub fn poll_ends(&self) {
         let used = self.poll.used();
         self.spent_ns.fetch_add(used, Relaxed);
-        if let Some(caller) = &self.caller {
-            caller.lent(used, self.apart);
+        match &self.caller {
+            Some(caller) if self.apart => caller.spend(used),
+            Some(caller) => {
+                caller.meter.within_ns.fetch_add(used, Relaxed);
+            }
+            None => {}
         }
         // Else its caller's own poll goes on, and counts this one's time.
         if self.caller.is_none() || self.apart {
@@ -99,36 +119,28 @@ impl Meter {
         })
     }
 
-    /// Another one has used so much for this event; `apart` from its own polls, which then do not
-    /// count it.
-    fn lent(&self, used: u64, apart: bool) {
-        self.lent_ns.fetch_add(used, Relaxed);
-        if !apart {
-            return;
-        }
-        self.spent_ns.fetch_add(used, Relaxed);
-        if let Some(caller) = &self.caller {
-            caller.lent(used, true);
-        }
-    }
-
     /// Whether its time is up, or that of an event that it is a part of.
     fn check(&self, running: u64) -> Result<(), LimitHit> {
         let mut apart = self.apart;
         let mut above = self.caller.as_ref();
         while let Some(caller) = above {
+            let meter = &caller.meter;
             // Apart, its poll may go on at the same time on another thread, whose clock is another.
-            let running = if apart { running } else { caller.running() };
+            let running = if apart { running } else { meter.running() };
             if caller.is_over(running) {
                 return Err(caller.reach(Limit::Cpu));
             }
-            apart |= caller.apart;
-            above = caller.caller.as_ref();
+            apart |= meter.apart;
+            above = meter.caller.as_ref();
         }
-        match self.is_over(running) {
+        match self.is_over(self.beside().ns, running) {
             true => Err(self.reach(Limit::Cpu)),
             false => Ok(()),
         }
+    }
+
+    fn beside(&self) -> MutexGuard<'_, Beside> {
+        self.beside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// CPU time of the poll that is going on.
@@ -136,19 +148,20 @@ impl Meter {
         self.poll.used()
     }
 
-    fn is_over(&self, running: u64) -> bool {
-        self.spent_ns.load(Relaxed).saturating_add(running) > self.limit_ns
+    fn is_over(&self, beside: u64, running: u64) -> bool {
+        let spent = self.spent_ns.load(Relaxed).saturating_add(beside);
+        spent.saturating_add(running) > self.limit_ns
     }
 
-    /// CPU time of the polls that have ended.
+    /// CPU time of the polls that have ended, with what others spent for this event.
     pub fn spent(&self) -> Duration {
-        Duration::from_nanos(self.spent_ns.load(Relaxed))
+        Duration::from_nanos(self.spent_ns.load(Relaxed) + self.beside().ns)
     }
 
     /// The same without what others spent for this event: what is its component's own.
     pub fn own(&self) -> Duration {
-        let lent = self.lent_ns.load(Relaxed);
-        Duration::from_nanos(self.spent_ns.load(Relaxed).saturating_sub(lent))
+        let within = self.within_ns.load(Relaxed);
+        Duration::from_nanos(self.spent_ns.load(Relaxed).saturating_sub(within))
     }
 
     /// Notes how much fuel the event has burnt.
@@ -173,8 +186,14 @@ impl Meter {
 
     /// A new event begins on a reused instance: the clock starts anew.
     pub fn reset(&self) {
+        // Held to the end: who outlived the event before finds it, or the next one, whole.
+        let mut beside = self.beside();
+        *beside = Beside {
+            event: beside.event + 1,
+            ns: 0,
+        };
         self.spent_ns.store(0, Relaxed);
-        self.lent_ns.store(0, Relaxed);
+        self.within_ns.store(0, Relaxed);
         self.fuel.store(0, Relaxed);
         self.answered.store(false, Relaxed);
         self.hit.store(0, Relaxed);
@@ -226,6 +245,56 @@ impl Meter {
     }
 }
 
+impl OneEvent {
+    /// The one that the meter is at.
+    pub(crate) fn now(meter: &Arc<Meter>) -> Self {
+        OneEvent {
+            number: meter.beside().event,
+            meter: meter.clone(),
+        }
+    }
+
+    /// What the event may use.
+    pub(crate) fn allowance(&self) -> &Allowance {
+        self.meter.allowance()
+    }
+
+    /// Its account, until it has ended.
+    fn open(&self) -> Option<MutexGuard<'_, Beside>> {
+        let beside = self.meter.beside();
+        (beside.event == self.number).then_some(beside)
+    }
+
+    /// Another one has used so much for it in a task of its own.
+    fn spend(&self, used: u64) {
+        if let Some(mut beside) = self.open() {
+            beside.ns += used;
+        } else {
+            return;
+        }
+        if let Some(caller) = &self.meter.caller {
+            caller.spend(used);
+        }
+    }
+
+    /// Whether its time is up; where it has ended, the task that asks is about to be dropped.
+    fn is_over(&self, running: u64) -> bool {
+        let open = self.open();
+        open.is_some_and(|beside| self.meter.is_over(beside.ns, running))
+    }
+
+    /// Notes that it has reached a limit, unless it has ended, and gives the error that says so.
+    pub(crate) fn reach(&self, limit: Limit) -> LimitHit {
+        if let Some(_open) = self.open() {
+            self.meter.hit(limit);
+        }
+        LimitHit {
+            limit,
+            amount: limit.amount(self.allowance()),
+        }
+    }
+}
+
 thread_local! {
     /// CPU time that the meters on this thread have counted and nobody has taken yet.
     static METERED: Cell<u64> = const { Cell::new(0) };
@@ -248,6 +317,11 @@ mod tests {
             bytes_written: 10,
             ..Allowance::UNLIMITED
         })
+    }
+
+    fn spin(ns: u64) {
+        let until = thread_cpu_ns() + ns;
+        while thread_cpu_ns() < until {}
     }
 
     #[test]
@@ -286,11 +360,7 @@ mod tests {
     #[test]
     fn a_poll_within_another_is_part_of_it() {
         let outer = Arc::new(Meter::new(Allowance::UNLIMITED));
-        let inner = Meter::under(Allowance::UNLIMITED, outer.clone(), false);
-        let spin = |ns: u64| {
-            let until = thread_cpu_ns() + ns;
-            while thread_cpu_ns() < until {}
-        };
+        let inner = Meter::under(Allowance::UNLIMITED, &outer, false);
         outer.poll_begins();
         spin(1_000_000);
         inner.poll_begins();
@@ -299,6 +369,48 @@ mod tests {
         outer.poll_ends();
         assert!(inner.spent() >= Duration::from_millis(1));
         assert!(outer.spent() >= inner.spent() + Duration::from_millis(1));
+    }
+
+    #[test]
+    fn a_poll_apart_is_charged_to_its_event_and_not_to_the_next() {
+        let top = Arc::new(meter());
+        let caller = Arc::new(Meter::under(Allowance::UNLIMITED, &top, true));
+        let callee = Meter::under(Allowance::UNLIMITED, &caller, true);
+        callee.poll_begins();
+        spin(1_000_000);
+        callee.poll_ends();
+        for meter in [&caller, &top] {
+            assert_eq!(meter.spent(), callee.spent());
+            assert_eq!(meter.own(), Duration::ZERO);
+        }
+        // Both begin another event while the callee of the one before still computes, for longer
+        // than the top may.
+        callee.poll_begins();
+        for meter in [&caller, &top] {
+            meter.reset();
+        }
+        spin(6_000_000);
+        assert!(callee.tick().is_ok());
+        callee.poll_ends();
+        for meter in [&caller, &top] {
+            assert_eq!(meter.spent(), Duration::ZERO);
+            assert_eq!(meter.reached().list().count(), 0);
+        }
+        let late = OneEvent {
+            meter: top.clone(),
+            number: 0,
+        };
+        assert_eq!(late.reach(Limit::CallData).limit, Limit::CallData);
+        assert_eq!(top.limit_hit(), None);
+        OneEvent::now(&top).reach(Limit::CallData);
+        assert_eq!(top.limit_hit(), Some(Limit::CallData));
+        // The event that goes on is charged, and its limit holds for whoever is a part of it.
+        let callee = Meter::under(Allowance::UNLIMITED, &top, true);
+        callee.poll_begins();
+        spin(6_000_000);
+        assert_eq!(callee.tick().err().map(|hit| hit.limit), Some(Limit::Cpu));
+        callee.poll_ends();
+        assert_eq!(top.spent(), callee.spent());
     }
 
     #[test]

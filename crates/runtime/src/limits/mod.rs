@@ -14,7 +14,7 @@ pub(crate) use limit::of_engine;
 pub use limit::{Amount, Limit, LimitHit, Reached};
 pub use memory::{HeldMemory, HostMemory, TenantMemory};
 pub use meter::Meter;
-pub(crate) use meter::take_metered;
+pub(crate) use meter::{OneEvent, take_metered};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -165,7 +165,7 @@ impl Budget {
     /// A fresh budget of an instance that another one calls, within the time of that one's; `apart`
     /// says that it is polled in a task of its own, and not within the other's polls.
     pub fn under(allowance: Allowance, caller: &Arc<Meter>, apart: bool) -> Self {
-        Budget::over(Meter::under(allowance, caller.clone(), apart))
+        Budget::over(Meter::under(allowance, caller, apart))
     }
 
     fn over(meter: Meter) -> Self {
@@ -190,6 +190,10 @@ impl Budget {
         self.memory_peak
     }
 }
+
+/// What the engine says of a growth that it refuses before it asks: of a memory of single bytes that
+/// is to have all that 32 bits can address.
+const NOT_ASKED: &str = "memory growth exceeds memory type's limits";
 
 impl ResourceLimiter for Budget {
     fn memory_growing(
@@ -221,7 +225,11 @@ impl ResourceLimiter for Budget {
         Ok(true)
     }
 
-    fn memory_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        // Nothing was asked for then: what would be given back is the growth before, which the guest has.
+        if error.to_string().starts_with(NOT_ASKED) {
+            return Ok(());
+        }
         if let Some((more, peak)) = self.growing.take() {
             self.memory -= more;
             self.memory_peak = peak;
@@ -236,13 +244,17 @@ impl ResourceLimiter for Budget {
         &mut self,
         current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         let total = self
             .table_elements
             .saturating_add(desired.saturating_sub(current));
         if total > self.allowance().table_elements {
             self.meter.hit(Limit::TableElements);
+            return Ok(false);
+        }
+        // The engine asks before it looks at the table's own maximum, or at its place in the pool.
+        if maximum.is_some_and(|most| desired > most) {
             return Ok(false);
         }
         self.table_elements = total;
@@ -315,6 +327,51 @@ mod tests {
         assert!(!budget.memory_growing(40, 41, None).unwrap());
         assert_eq!(budget.memory_peak(), 100);
         assert_eq!(budget.meter.limit_hit(), Some(Limit::Memory));
+    }
+
+    /// A guest of the engine's own, with what it wants of memory.
+    fn grows(wat: &str, limit: u64) -> (Vec<i32>, u64) {
+        let mut config = wasmtime::Config::new();
+        config.wasm_custom_page_sizes(true);
+        let engine = wasmtime::Engine::new(&config).unwrap();
+        let module = wasmtime::Module::new(&engine, wat).unwrap();
+        let budget = Budget::new(Allowance {
+            memory: limit,
+            table_elements: limit as usize,
+            ..Allowance::UNLIMITED
+        });
+        let mut store = wasmtime::Store::new(&engine, budget);
+        store.limiter(|budget| budget);
+        let instance = wasmtime::Instance::new(&mut store, &module, &[]).unwrap();
+        let grow = instance
+            .get_typed_func::<i32, i32>(&mut store, "grow")
+            .unwrap();
+        let given = [60, -1, 60, -1, 20, 20].map(|more| grow.call(&mut store, more).unwrap());
+        (given.to_vec(), store.data().memory)
+    }
+
+    /// What the engine refuses by itself gives nothing back of what was granted before.
+    #[test]
+    fn a_growth_that_can_never_be_gives_nothing_back() {
+        let bytes = r#"(module (memory 0 (pagesize 1))
+            (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0))))"#;
+        assert_eq!(grows(bytes, 100), (vec![0, -1, -1, -1, 60, 80], 100));
+        let table = r#"(module (table 0 90 funcref)
+            (func (export "grow") (param i32) (result i32)
+                (table.grow (ref.null func) (local.get 0))))"#;
+        // By its own maximum, which is less than its limit: nothing of the limit is gone by that.
+        assert_eq!(grows(table, 200).0, [0, -1, -1, -1, 60, -1]);
+    }
+
+    #[test]
+    fn a_table_that_may_not_grow_by_itself_takes_nothing_of_the_others() {
+        let mut budget = Budget::new(Allowance {
+            table_elements: 10,
+            ..Allowance::UNLIMITED
+        });
+        assert!(!budget.table_growing(0, 8, Some(4)).unwrap());
+        assert_eq!(budget.meter.limit_hit(), None);
+        assert!(budget.table_growing(0, 10, None).unwrap());
     }
 
     #[test]

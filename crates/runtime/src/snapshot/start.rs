@@ -3,9 +3,9 @@
 use super::plan::{CoreInstance, Item, Plan};
 use super::rewrite::{global_name, memory_name};
 use super::{FUEL, MEMORY_BYTES_MAX, Refused};
+use holm_manifest::ByteSize;
 use wasmtime::{
-    Engine, Extern, ExternType, Func, Instance, Module, Store, StoreLimits, StoreLimitsBuilder,
-    Trap, Val,
+    Engine, Extern, ExternType, Func, Instance, Module, ResourceLimiter, Store, Trap, Val, bail,
 };
 
 /// The canonical ABI's allocator, by the name that toolchains give it.
@@ -46,6 +46,57 @@ pub(super) enum Value {
     V128(u128),
 }
 
+/// The most table elements that a start may take.
+const ELEMENTS_MAX: usize = 1_000_000;
+
+/// What a start may still take of this host, all memories together and all tables. More is an error:
+/// a start that went on without would end in another state than where there is room.
+struct Room {
+    bytes: usize,
+    elements: usize,
+}
+
+impl ResourceLimiter for Room {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let more = desired.saturating_sub(current);
+        match self.bytes.checked_sub(more) {
+            Some(left) => self.bytes = left,
+            None => bail!(
+                "it takes more than {} of memory",
+                ByteSize(MEMORY_BYTES_MAX as u64)
+            ),
+        }
+        Ok(true)
+    }
+
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        Err(error)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let more = desired.saturating_sub(current);
+        match self.elements.checked_sub(more) {
+            Some(left) => self.elements = left,
+            None => bail!("it takes more than {ELEMENTS_MAX} table elements"),
+        }
+        Ok(true)
+    }
+
+    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        Err(error)
+    }
+}
+
 /// The error of a call that leaves the modules.
 #[derive(Debug, thiserror::Error)]
 #[error("it called {0}")]
@@ -68,13 +119,12 @@ pub(super) fn start(
     modules: &[Module],
     then: Then,
 ) -> Result<Vec<Option<ModuleState>>, Refused> {
-    let limits = StoreLimitsBuilder::new()
-        .memory_size(MEMORY_BYTES_MAX)
-        .table_elements(1_000_000)
-        .trap_on_grow_failure(true)
-        .build();
-    let mut store = Store::new(engine, limits);
-    store.limiter(|limits| limits);
+    let room = Room {
+        bytes: MEMORY_BYTES_MAX,
+        elements: ELEMENTS_MAX,
+    };
+    let mut store = Store::new(engine, room);
+    store.limiter(|room| room);
     store.set_fuel(FUEL).map_err(|e| failed(&e))?;
     let mut made = Vec::with_capacity(plan.instances.len());
     for instance in &plan.instances {
@@ -95,18 +145,12 @@ pub(super) fn start(
             }
         }
     }
-    let states: Result<Vec<_>, Refused> = (0..plan.modules.len())
+    (0..plan.modules.len())
         .map(|index| match instance_of(plan, &made, index) {
             Some(instance) => state(&mut store, plan, index, instance).map(Some),
             None => Ok(None),
         })
-        .collect();
-    let states = states?;
-    let bytes = states.iter().flatten().flat_map(|s| &s.memories);
-    if bytes.map(Vec::len).sum::<usize>() > MEMORY_BYTES_MAX {
-        return Err(Refused::Fails("it takes too much memory".into()));
-    }
-    Ok(states)
+        .collect()
 }
 
 fn instance_of(plan: &Plan<'_>, made: &[Option<Instance>], module: usize) -> Option<Instance> {
@@ -116,7 +160,7 @@ fn instance_of(plan: &Plan<'_>, made: &[Option<Instance>], module: usize) -> Opt
 
 /// What a module imports, in its order.
 fn imports(
-    store: &mut Store<StoreLimits>,
+    store: &mut Store<Room>,
     plan: &Plan<'_>,
     made: &[Option<Instance>],
     module: &Module,
@@ -154,7 +198,7 @@ enum Found {
 
 /// Follows an item through bags of items; each step goes to an earlier instance, so it ends.
 fn find(
-    store: &mut Store<StoreLimits>,
+    store: &mut Store<Room>,
     plan: &Plan<'_>,
     made: &[Option<Instance>],
     item: &Item<'_>,
@@ -188,7 +232,7 @@ fn find(
 /// keeps a single heap has one long free stretch afterwards; one that keeps a list for each size
 /// class has free pages for its small blocks and room for an adapter's stack and state. Growing
 /// before shrinking, because such a one moves a block only when its class changes for the larger.
-fn warm_up(store: &mut Store<StoreLimits>, instance: Instance) -> Result<(), Refused> {
+fn warm_up(store: &mut Store<Room>, instance: Instance) -> Result<(), Refused> {
     let realloc = instance.get_typed_func::<(i32, i32, i32, i32), i32>(&mut *store, REALLOC);
     let Ok(realloc) = realloc else {
         // Some other function of that name.
@@ -212,7 +256,7 @@ fn warm_up(store: &mut Store<StoreLimits>, instance: Instance) -> Result<(), Ref
 }
 
 fn state(
-    store: &mut Store<StoreLimits>,
+    store: &mut Store<Room>,
     plan: &Plan<'_>,
     module: usize,
     instance: Instance,

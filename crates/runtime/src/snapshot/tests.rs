@@ -259,7 +259,7 @@ fn starts_that_fail_are_named() {
         ),
         (
             starting("(memory 1)", "(drop (memory.grow (i32.const 2000)))"),
-            "it fails while it starts: forcing trap when growing memory to 131137536 bytes",
+            "it fails while it starts: it takes more than 64 MiB of memory",
         ),
         (
             starting(

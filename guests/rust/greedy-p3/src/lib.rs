@@ -2,6 +2,9 @@
 //!
 //!     /stack?n=N              calls itself N deep
 //!     /spin                   computes without end
+//!     /now                    asks the host for the time without end
+//!     /fill                   fills and copies 16 MiB without end
+//!     /random?n=N             N random bytes in one call
 //!     /grow                   takes memory until there is none
 //!     /waits?n=N              N waits for the clock at once
 //!     /streams?n=N            N streams, both ends of each
@@ -23,6 +26,7 @@ use std::task::Poll;
 use wasip3::clocks::monotonic_clock;
 use wasip3::http::client;
 use wasip3::http::types::{ErrorCode as HttpError, Fields, Request, Response, Scheme};
+use wasip3::random::random::get_random_bytes;
 use wasip3::sockets::types::{
     ErrorCode, IpAddressFamily, IpSocketAddress, Ipv4SocketAddress, TcpSocket, UdpSocket,
 };
@@ -48,6 +52,18 @@ impl wasip3::exports::http::handler::Guest for Greedy {
             ("/spin", _) => loop {
                 black_box(0);
             },
+            ("/now", _) => loop {
+                black_box(monotonic_clock::now());
+            },
+            ("/fill", _) => {
+                let mut from = vec![1u8; 16 << 20];
+                let mut to = vec![0u8; 16 << 20];
+                loop {
+                    black_box(&mut from[..]).fill(2);
+                    black_box(&mut to[..]).copy_from_slice(black_box(&from[..]));
+                }
+            }
+            ("/random", _) => format!("held {}", get_random_bytes(n).len()),
             ("/grow", _) => loop {
                 black_box(vec![1u8; 1 << 20].leak());
             },
