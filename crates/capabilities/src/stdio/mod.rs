@@ -8,6 +8,7 @@
 pub(crate) mod counted;
 pub(crate) mod ending;
 mod lines;
+mod message;
 #[cfg(test)]
 mod tests;
 pub mod wasi_0_2;
@@ -15,6 +16,7 @@ pub mod wasi_0_3;
 pub mod wasi_io;
 
 pub use lines::{AppRate, LINE_BYTES_MAX, LineSink, Lines, Stream};
+pub use message::{Level, Message};
 
 use crate::{About, Capability, Era, Interface, Place, State};
 use bytes::Bytes;
