@@ -85,36 +85,32 @@ fn what_is_held_for_calls_is_of_the_hosts_memory() {
     };
     assert!(counts());
     client::block(async {
-        // Clients that are slow to end what they began.
+        // Clients that are slow to end what they began, and together more than there is: whoever
+        // comes when there is no room is refused, and the others hold what they sent.
         let mut slow = Vec::new();
-        for _ in 0..4 {
-            let mut connection = Connection::http1(server.addr()).await;
+        for _ in 0..8 {
+            let mut connection = Connection::http2(server.addr()).await;
             let (mut pieces, body) = client::pieces();
             let sent = request(&format!("{TOOLS}/count"), &[JSON])
                 .body(body)
                 .unwrap();
-            let mut sent = Box::pin(async move { connection.send(sent).await });
-            let fill = async {
-                assert!(pieces.send("[\"").await);
-                for _ in 0..14 {
-                    assert!(pieces.send("A".repeat(1 << 20)).await);
+            slow.push(Box::pin(async move {
+                let fill = async {
+                    let mut open = pieces.send("[\"").await;
+                    for _ in 0..14 {
+                        open = open && pieces.send("A".repeat(1 << 20)).await;
+                    }
+                    std::future::pending::<()>().await
+                };
+                tokio::select! {
+                    reply = connection.send(sent) => client::whole(reply.unwrap()).await.unwrap(),
+                    () = fill => unreachable!("the body never ends"),
                 }
-                // Taken when the next one is.
-                pieces.send("A").await
-            };
-            // One that comes too late is refused with what it has sent.
-            tokio::select! {
-                _ = fill => {}
-                _ = &mut sent => {}
-            }
-            slow.push((pieces, sent));
+            }));
         }
-        let mut late = Connection::http2(server.addr()).await;
-        let body = client::long(12 << 20);
-        let body = request(&format!("{TOOLS}/count"), &[JSON]).body(body);
-        let busy = client::whole(late.send(body.unwrap()).await.unwrap()).await;
-        let busy = busy.unwrap();
+        let (busy, _, held) = futures::future::select_all(slow).await;
         assert_eq!(code(&busy), (503, "busy".into()), "{}", busy.text());
+        assert_eq!(held.len(), 7);
     });
     // They are gone, and what they held is given back.
     until("there is room again", || counts().then_some(()));

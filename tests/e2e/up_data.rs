@@ -6,13 +6,13 @@ use crate::support::*;
 use serde_json::{Value, json};
 
 /// Where a server is that `scripts/servers` has started.
-fn server(variable: &str) -> String {
+pub fn server(variable: &str) -> String {
     std::env::var(variable)
         .unwrap_or_else(|_| panic!("{variable} is not set: eval \"$(scripts/servers start)\""))
 }
 
 /// The origin of an address, as a grant writes it.
-fn origin(address: &str) -> String {
+pub fn origin(address: &str) -> String {
     let (scheme, rest) = address.split_once("://").unwrap();
     let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
     let host = rest.split_once('/').map_or(rest, |(host, _)| host);
@@ -29,12 +29,12 @@ fn encoded(text: &str) -> String {
         .collect()
 }
 
-fn lab(grants: &str) -> App {
+pub fn lab(grants: &str) -> App {
     App::of("data-lab", grants)
 }
 
 #[track_caller]
-fn ask(server: &Server, path: &str, query: &[(&str, &str)]) -> Value {
+pub fn ask(server: &Server, path: &str, query: &[(&str, &str)]) -> Value {
     let query: Vec<_> = query
         .iter()
         .map(|(name, value)| format!("{name}={}", encoded(value)))

@@ -190,6 +190,7 @@ fn apps_of_spins_in_a_folder_of_apps() {
         );
     }
     says(&server, "/ours", "ours");
+    says(&server, "/.well-known/spin/health", "OK");
     // One that comes later.
     spin("three", "third");
     until("the third app answers", || {

@@ -10,6 +10,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// How much each store holds.
 const LIMIT: u64 = 64 << 20;
@@ -82,6 +83,7 @@ contract! { all:
     deleted_is_gone
     pages_cover_all_keys_once_and_in_order
     a_page_begins_where_it_is_asked_to
+    a_cursor_that_nobody_gave_out_is_a_place_like_any
     many_come_back_in_the_order_asked
     many_have_a_limit_together
     of_equal_keys_in_a_batch_the_last_holds
@@ -195,6 +197,68 @@ async fn a_server_that_is_not_there_is_an_error_in_time() {
         redis.increment("key".into(), 1, ANY).await.unwrap_err();
         redis.list_keys(From::Start, 1).await.unwrap_err();
     }
+}
+
+async fn a_cursor_that_nobody_gave_out_is_a_place_like_any(store: Store) {
+    for key in ["a", "b", "c"] {
+        set(&store, key, "").await;
+    }
+    for (from, keys) in [
+        (From::Skip(u64::MAX), &[][..]),
+        (From::Skip(2), &["c"]),
+        (From::After("a\u{10ffff}".into()), &["b", "c"]),
+        (From::After("*".into()), &["a", "b", "c"]),
+        (From::After(String::new()), &["a", "b", "c"]),
+        (From::After("\0\r\n".into()), &["a", "b", "c"]),
+        (From::After("z".repeat(100_000)), &[]),
+    ] {
+        let shown = format!("{from:.100?}");
+        let page = store.list_keys(from, 10).await.unwrap();
+        assert_eq!(page.keys, keys, "{shown}");
+        assert!(!page.more, "{shown}");
+    }
+}
+
+/// Answers whatever it is asked, and a listing without end: of so many keys of 2000 bytes at once.
+async fn endless() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let (mut asked, mut count) = (Vec::new(), 0);
+        loop {
+            asked.clear();
+            if stream.read_buf(&mut asked).await.unwrap() == 0 {
+                return;
+            }
+            let text = String::from_utf8_lossy(&asked).into_owned();
+            let mut answer = String::new();
+            // A command is a list, whose first word says which.
+            let commands = text.split('*').skip(1);
+            for command in commands.filter(|c| c.starts_with(|c: char| c.is_ascii_digit())) {
+                match command.contains("SCAN") {
+                    true => {
+                        answer += "*2\r\n$1\r\n7\r\n*1000\r\n";
+                        for _ in 0..1000 {
+                            count += 1;
+                            answer += &format!("$2000\r\n{count:02000}\r\n");
+                        }
+                    }
+                    false => answer += "+OK\r\n",
+                }
+            }
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    format!("redis://{address}")
+}
+
+#[tokio::test]
+async fn a_listing_without_end_has_one() {
+    let store = Redis::open("test", &endless().await, "", None, TIMEOUT).unwrap();
+    let listed = store.list_keys(From::Skip(u64::MAX), 10).await;
+    let told = listed.unwrap_err().told;
+    assert!(told.starts_with("a list of keys of "), "{told}");
 }
 
 async fn keys_are_told_apart_by_their_bytes(store: Store) {

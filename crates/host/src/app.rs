@@ -4,13 +4,13 @@ use crate::beside::Siblings;
 use crate::component::{Component, Loaded};
 use crate::jobs::{self, Job};
 use crate::linked::place_of;
-use crate::routing::{may_send, routes, siblings};
+use crate::routing::{leads_to_requests, routes, siblings};
 use crate::setting::Setting;
 use crate::share::Share;
 use crate::stall::Pace;
 use crate::standing::Standing;
 use crate::triggers::call::Calls;
-use crate::triggers::http::{AccessSink, Fixed, Metadata, StaticFiles};
+use crate::triggers::http::{AccessSink, Edge, Fixed, Metadata, Redirect, StaticFiles};
 use crate::usage::Sum;
 use holm_capabilities::keyvalue::Stores;
 use holm_capabilities::{Place, State};
@@ -67,8 +67,21 @@ pub struct Route {
     pub answer: Answer,
     /// Headers that tell a guest about its request.
     pub metadata: Option<Metadata>,
+    /// What else is done with its requests and answers; nothing where nothing was asked for.
+    pub edge: Option<Arc<Edge>>,
     /// Where it was written.
     pub(crate) span: Span,
+}
+
+impl Route {
+    /// What it answers, where another app may have the same route because that is always the same: as
+    /// the health of all of Spin's apps.
+    pub(crate) fn fixed(&self) -> Option<&Fixed> {
+        match (&self.answer, &self.edge) {
+            (Answer::Fixed(fixed), None) => Some(fixed),
+            _ => None,
+        }
+    }
 }
 
 /// What answers a route.
@@ -82,6 +95,8 @@ pub enum Answer {
     Calls(Arc<Calls>),
     /// What the manifest says.
     Fixed(Fixed),
+    /// Another address.
+    Redirect(Redirect),
 }
 
 impl App {
@@ -131,7 +146,7 @@ impl App {
         let (routes, private) = routes(&manifest, &components, &mut problems);
         let name: Arc<str> = manifest.name.as_str().into();
         let siblings = siblings(&name, &manifest, &routes, &private);
-        for component in components.iter().filter(|c| may_send(c)) {
+        for component in components.iter().filter(|c| leads_to_requests(c)) {
             component.beside.to(&siblings);
         }
         let private = private
@@ -168,6 +183,13 @@ impl App {
     /// What the old version has used, and whether it was drained, is this one's from now on.
     pub(crate) fn succeed(&mut self, old: &App) {
         self.standing = old.standing.clone();
+        for route in &mut self.routes {
+            let same = |r: &&Route| r.pattern == route.pattern && r.host == route.host;
+            let before = old.routes.iter().find(same).and_then(|r| r.edge.as_ref());
+            if let (Some(edge), Some(before)) = (&mut route.edge, before) {
+                Edge::succeed(edge, before);
+            }
+        }
         for component in &self.components {
             let same = old.components.iter().find(|c| c.name == component.name);
             if let Some(old) = same {

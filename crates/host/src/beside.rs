@@ -9,10 +9,11 @@ use crate::server::Peer;
 use crate::triggers::http::access_log::AccessRecord;
 use crate::triggers::http::answer::{self, Fault};
 use crate::triggers::http::asked::Asked;
+use crate::triggers::http::edge;
 use crate::triggers::http::guest;
 use crate::triggers::http::handler::{accepted, fault_of};
 use crate::triggers::http::metadata::{Metadata, Told};
-use crate::triggers::http::{AccessSink, RouteTable};
+use crate::triggers::http::{AccessSink, Edge, RouteTable};
 use holm_capabilities::http::chain::{Answered, Beside, Chain, SELF};
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
@@ -48,6 +49,8 @@ pub(crate) struct Named {
 pub(crate) struct Target {
     pub(crate) answer: Answer,
     pub(crate) metadata: Option<Metadata>,
+    /// Only what it makes of paths counts here: the rest is for clients.
+    pub(crate) edge: Option<Arc<Edge>>,
 }
 
 impl Siblings {
@@ -97,6 +100,7 @@ fn peer() -> Peer {
         addr: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
         local: true,
         tls: false,
+        tls_version: None,
         sni: None,
         account: Arc::default(),
     }
@@ -143,7 +147,12 @@ async fn call(
 ) -> Result<Response<WasiBody>, Error> {
     let record = siblings.record(&mut request);
     if let Some(metadata) = named.metadata {
-        let told = metadata.of(&request, &Told::by_name(request.uri().path()), &peer());
+        let told = metadata.of(
+            &request,
+            &Told::by_name(request.uri().path()),
+            &peer(),
+            None,
+        );
         told.onto(request.headers_mut());
     }
     record.counts(named.component.usage().clone(), None);
@@ -177,19 +186,28 @@ async fn by_route(
         .ok_or(Fault::NoRoute)?;
     record.route(found.component_route());
     let target = siblings.targets.get(found.index).ok_or(Fault::Ours)?;
+    let edge = target.edge.as_ref();
+    let inside = edge.and_then(|edge| edge.path(&found, request.uri()));
     match &target.answer {
         Answer::Component(component) => {
             record.counts(component.usage().clone(), None);
             if let Some(metadata) = target.metadata {
-                let told = metadata.of(&request, &Told::by(&found), &peer());
+                let told = metadata.of(&request, &Told::by(&found), &peer(), None);
                 told.onto(request.headers_mut());
+            }
+            if let Some(inside) = inside {
+                edge::repath(&mut request, inside);
             }
             event(siblings, component, request, record, depth).await
         }
         Answer::Files(files) => {
             let rest = found.trailing_wildcard().unwrap_or(&path);
+            let rest = inside.as_ref().map_or(rest, |inside| inside.path());
             files.serve(&request, rest).await
         }
+        Answer::Redirect(redirect) => redirect
+            .answer(&found, request.uri())
+            .ok_or(Fault::BadRequest),
         Answer::Fixed(fixed) => Ok(fixed.answer()),
         // Functions are called by links, which keep their types.
         Answer::Calls(_) => Err(Fault::NotCallable),

@@ -44,6 +44,7 @@ async fn secure<H: Handler>(stream: TcpStream, addr: std::net::SocketAddr, share
         addr,
         local: shared.local,
         tls: false,
+        tls_version: None,
         sni: None,
         account: Arc::default(),
     };
@@ -57,12 +58,23 @@ async fn secure<H: Handler>(stream: TcpStream, addr: std::net::SocketAddr, share
     match handshake {
         Ok(Ok(stream)) => {
             peer.tls = true;
-            peer.sni = stream.get_ref().1.server_name().map(Arc::from);
+            let tls = stream.get_ref().1;
+            peer.tls_version = tls.protocol_version().and_then(version);
+            peer.sni = tls.server_name().map(Arc::from);
             // Apart, so that a connection in clear does not carry the room for it.
             Box::pin(speak(stream, peer, shared)).await;
         }
         Ok(Err(error)) => tracing::debug!(peer = %addr, %error, "the TLS handshake failed"),
         Err(_) => tracing::debug!(peer = %addr, "the TLS handshake took too long"),
+    }
+}
+
+/// The name of a version of TLS, without TLS.
+fn version(version: rustls::ProtocolVersion) -> Option<&'static str> {
+    match version {
+        rustls::ProtocolVersion::TLSv1_3 => Some("1.3"),
+        rustls::ProtocolVersion::TLSv1_2 => Some("1.2"),
+        _ => None,
     }
 }
 

@@ -86,6 +86,7 @@ fn serve<H: Handler>(stream: DuplexStream, handler: Arc<H>) -> BoxFuture<'static
         // The host asks by whichever name the check has.
         local: false,
         tls: false,
+        tls_version: None,
         sni: None,
         account: Arc::default(),
     };

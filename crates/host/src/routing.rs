@@ -5,7 +5,9 @@ use crate::app::{Answer, Route};
 use crate::beside::{Named, Siblings, Target};
 use crate::component::Component;
 use crate::triggers::call::{CallRoute, Calls};
-use crate::triggers::http::{Fixed, HttpRoute, RouteError, RouteTable, StaticFiles};
+use crate::triggers::http::{
+    Edge, Fixed, HttpRoute, Redirect, RouteError, RouteTable, StaticFiles,
+};
 use holm_manifest::{Manifest, Problem, Span, Trigger};
 use std::path::Path;
 use std::sync::Arc;
@@ -71,6 +73,7 @@ fn http_route(
 ) -> Result<Option<Http>, Problem> {
     let route: HttpRoute = trigger.value.parse()?;
     let metadata = route.metadata;
+    let edge = Edge::of(&route);
     let Some(answer) = answer(&route, &manifest.dir, components, trigger.span)? else {
         return Ok(None);
     };
@@ -85,6 +88,7 @@ fn http_route(
             host: route.host,
             answer,
             metadata,
+            edge,
             span: trigger.span,
         }),
     }))
@@ -115,6 +119,7 @@ pub(crate) fn siblings(
     let targets = for_all().map(|route| Target {
         answer: route.answer.clone(),
         metadata: route.metadata,
+        edge: route.edge.clone(),
     });
     let timing = manifest.serve.server_timing;
     // Routes that make no table are told of, and serve nobody.
@@ -122,9 +127,10 @@ pub(crate) fn siblings(
     Siblings::new(name, named, table, targets.collect(), timing)
 }
 
-/// Whether it was granted to send requests to anybody.
-pub(crate) fn may_send(component: &Component) -> bool {
-    component.written().grant("http").is_some()
+/// Whether it, or one that is linked into its events, was granted to send requests to anybody.
+pub(crate) fn leads_to_requests(component: &Component) -> bool {
+    let linked = component.providers.get().into_iter().flatten().flatten();
+    component.written().grant("http").is_some() || linked.into_iter().any(|c| leads_to_requests(c))
 }
 
 fn call_route(trigger: &Trigger, components: &[Arc<Component>]) -> Result<Option<Route>, Problem> {
@@ -138,6 +144,7 @@ fn call_route(trigger: &Trigger, components: &[Arc<Component>]) -> Result<Option
         host: route.host,
         answer: Answer::Calls(calls),
         metadata: None,
+        edge: None,
         span: trigger.span,
     }))
 }
@@ -148,6 +155,10 @@ fn answer(
     components: &[Arc<Component>],
     span: Span,
 ) -> Result<Option<Answer>, Problem> {
+    if let Some(redirect) = &route.redirect {
+        // One that leads nowhere was told of.
+        return Ok(Redirect::new(redirect).map(Answer::Redirect));
+    }
     if let Some(respond) = &route.respond {
         return Ok(Some(Answer::Fixed(Fixed::new(respond))));
     }

@@ -42,6 +42,8 @@ pub struct Peer {
     pub local: bool,
     /// Whether the connection is encrypted.
     pub tls: bool,
+    /// By which version of TLS: `1.3`.
+    pub tls_version: Option<&'static str>,
     /// The name that the client asked TLS for.
     pub sni: Option<Arc<str>>,
     /// Who pays for what the connection costs; the handler says so when it knows.

@@ -52,11 +52,13 @@ pub enum Cause {
     Drained,
     /// The client left before there was an answer.
     Left,
+    /// Its client has asked too often.
+    TooMany,
 }
 
 impl Cause {
     /// All of them, in their order.
-    pub const ALL: [Cause; 9] = [
+    pub const ALL: [Cause; 10] = [
         Cause::Guest,
         Cause::NoAnswer,
         Cause::Denied,
@@ -66,6 +68,7 @@ impl Cause {
         Cause::Full,
         Cause::Drained,
         Cause::Left,
+        Cause::TooMany,
     ];
 
     /// The word for programs.
@@ -80,6 +83,7 @@ impl Cause {
             Cause::Full => "full",
             Cause::Drained => "drained",
             Cause::Left => "left",
+            Cause::TooMany => "too_many",
         }
     }
 }

@@ -20,7 +20,7 @@ impl Excerpt {
     /// The line where `span` starts, with one line before and after it. No line
     /// gets longer than `width` characters.
     pub(crate) fn new(source: &Source, span: Span, width: usize) -> Self {
-        let text: &str = &source.text;
+        let text = &*source.secrets.cover(&source.text);
         let start = source.floor(span.start);
         let end = source.floor(span.end.max(start));
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);

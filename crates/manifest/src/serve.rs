@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{Problem, Spanned, Time, Value};
+use crate::{Problem, Proxies, Spanned, Time, Value};
 
 // A head comes in one or two packets; ten seconds bear a lost one on a bad line.
 const HEADER_TIMEOUT: Time = Time::seconds(10);
@@ -36,6 +36,8 @@ pub struct Serve {
     /// A path that a new version must answer with 2xx before it takes the old one's place.
     #[schemars(example = "/healthz")]
     pub health: Option<Spanned<String>>,
+    /// Proxies in front of the server that are trusted to name the client: `{ trusted = ["10.0.0.0/8"] }`.
+    pub proxies: Option<Proxies>,
 }
 
 impl Default for Serve {
@@ -48,6 +50,7 @@ impl Default for Serve {
             idle_timeout: IDLE_TIMEOUT,
             body_timeout: BODY_TIMEOUT,
             health: None,
+            proxies: None,
         }
     }
 }

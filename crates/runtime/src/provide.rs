@@ -1,15 +1,16 @@
 //! Imports that whoever embeds Holm provides, beside the capabilities: functions over values.
 
 use crate::link::Host;
-use crate::values::{Signature, Value, from_val, to_val};
+use crate::values::abi::define::{Does, Shape, define};
+use crate::values::{Signature, Value, check};
 use futures::future::BoxFuture;
 use std::sync::Arc;
-use wasmtime::component::{Linker, Val};
+use wasmtime::component::{Accessor, Linker};
+use wasmtime::{Error, Result, StoreContextMut};
 
 /// What such a function does: from arguments to the result, if its signature has one. An error
 /// traps the guest, and comes out of the call that it made as the cause.
-pub type Call =
-    Arc<dyn Fn(Vec<Value>) -> BoxFuture<'static, wasmtime::Result<Option<Value>>> + Send + Sync>;
+pub type Call = Arc<dyn Fn(Vec<Value>) -> BoxFuture<'static, Result<Option<Value>>> + Send + Sync>;
 
 /// A function that the embedder provides.
 #[derive(Clone)]
@@ -29,41 +30,61 @@ impl Provided {
         }
     }
 
-    pub(crate) fn link<S: Host>(&self, linker: &mut Linker<S>) -> wasmtime::Result<()> {
+    pub(crate) fn link<S: Host>(&self, linker: &mut Linker<S>) -> Result<()> {
         let mut root = linker.root();
         let mut place = match &self.signature.interface {
             Some(interface) => root.instance(interface)?,
             None => root,
         };
-        let this = self.clone();
-        let name = &self.signature.function;
-        match self.signature.is_async {
-            false => place.func_new_async(name, move |_, _, arguments, results| {
-                Box::new(this.clone().cross(arguments, results))
-            }),
-            true => place.func_new_concurrent(name, move |_, _, arguments, results| {
-                Box::pin(this.clone().cross(arguments, results))
-            }),
-        }
+        let Signature {
+            params,
+            result,
+            is_async,
+            ..
+        } = &*self.signature;
+        let params = params.iter().map(|param| &param.ty);
+        let shape = Shape::of(params, result.as_ref(), *is_async);
+        define(
+            &mut place,
+            &self.signature.function,
+            shape,
+            Arc::new(self.clone()),
+        )
     }
 
-    async fn cross(self, arguments: &[Val], results: &mut [Val]) -> wasmtime::Result<()> {
-        let params = self.signature.params.iter();
-        let values: Result<Vec<Value>, _> = params
-            .zip(arguments)
-            .map(|(param, val)| from_val(&param.ty, val.clone()))
-            .collect();
-        let result = (self.call)(values?).await?;
-        match (&self.signature.result, result, results) {
-            (None, _, []) => Ok(()),
-            (Some(ty), Some(value), [slot]) => {
-                *slot = to_val(ty, value)?;
-                Ok(())
+    async fn cross(&self, arguments: Vec<Value>) -> Result<Option<Value>> {
+        // Nobody opens those of a host function.
+        if self.signature.types().any(|ty| ty.flows()) {
+            return Err(Error::msg(format!(
+                "the host's `{}` has a stream or a future, which cannot stand there",
+                self.signature
+            )));
+        }
+        let result = (self.call)(arguments).await?;
+        match (&self.signature.result, result) {
+            (None, _) => Ok(None),
+            (Some(ty), Some(value)) => {
+                check(ty, &value)?;
+                Ok(Some(value))
             }
-            _ => Err(wasmtime::Error::msg(format!(
+            (Some(_), None) => Err(Error::msg(format!(
                 "the host's `{}` gave no result",
                 self.signature
             ))),
         }
+    }
+}
+
+impl<S: Host> Does<S> for Provided {
+    async fn call(
+        &self,
+        _: StoreContextMut<'_, S>,
+        arguments: Vec<Value>,
+    ) -> Result<Option<Value>> {
+        self.cross(arguments).await
+    }
+
+    async fn call_beside(&self, _: &Accessor<S>, arguments: Vec<Value>) -> Result<Option<Value>> {
+        self.cross(arguments).await
     }
 }

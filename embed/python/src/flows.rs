@@ -15,6 +15,7 @@ use holm_runtime::Error;
 use holm_runtime::values::{Flow, FlowSender, Numbers, Pieces, Type, Value};
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError};
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -59,7 +60,10 @@ fn pieces(of: &Shape, ty: &Type, object: &Bound<'_, PyAny>) -> Result<Value, Unf
     if let Shape::Plain(element) = of
         && Numbers::of(element).is_some()
     {
-        return Ok(Value::Numbers(numbers::read(element, object)?));
+        return match are_many(object) {
+            true => Ok(Value::Numbers(numbers::read(element, object)?)),
+            false => Err(Unfit::expected(ty, object)),
+        };
     }
     let mut met = Met::default();
     let items = object.try_iter().map_err(|_| Unfit::expected(ty, object))?;
@@ -68,6 +72,11 @@ fn pieces(of: &Shape, ty: &Type, object: &Bound<'_, PyAny>) -> Result<Value, Unf
         encode(of, &item, &mut met).map_err(|e| e.at(at))
     });
     Ok(Value::List(values.collect::<Result<_, _>>()?))
+}
+
+/// Whether an object may be numbers, and is not one or text.
+fn are_many(object: &Bound<'_, PyAny>) -> bool {
+    !object.is_instance_of::<PyString>() && object.try_iter().is_ok()
 }
 
 /// Where Python puts what a stream or a future of a call brings.
@@ -123,7 +132,8 @@ impl Sender {
                     one.push(&value);
                     Ok(Value::Numbers(one))
                 }
-                Err(_) => Ok(Value::Numbers(numbers::read(element, object)?)),
+                Err(_) if are_many(object) => Ok(Value::Numbers(numbers::read(element, object)?)),
+                Err(wrong) => Err(wrong),
             };
         }
         Ok(Value::List(vec![encode(&self.of, object, &mut met)?]))
@@ -180,8 +190,8 @@ impl Reader {
             let failure = failure.filter(|_| at_its_end);
             let failure = failure.and_then(|failure| match pieces.is_cut() {
                 // Just now: why is told in a moment, by the thread of the call.
-                true => Some(failure.wait()),
-                false => failure.get(),
+                true => Some(failure.error.wait()),
+                false => failure.error.get(),
             });
             (piece, pieces, failure)
         });
@@ -200,7 +210,10 @@ impl Reader {
             Ok(None) => {
                 self.pieces.close();
                 match failure {
-                    Some(error) => Err(errors::exception(py, error, false)),
+                    Some(error) => {
+                        let raised = self.home.failure.as_ref().and_then(|f| f.raised(py));
+                        Err(raised.unwrap_or_else(|| errors::exception(py, error, false)))
+                    }
                     None => Ok(None),
                 }
             }
@@ -291,5 +304,19 @@ fn interrupted() -> PyErr {
     PyKeyboardInterrupt::new_err(())
 }
 
-/// Why a call failed after its result was handed on.
-pub type Failure = Arc<OnceLock<Error>>;
+/// Why a call failed after its result was handed on, or while Python still sent to it.
+#[derive(Clone, Default)]
+pub struct Failure {
+    /// What the call came to.
+    pub error: Arc<OnceLock<Error>>,
+    /// What raised in Python, where that is why.
+    pub raised: Arc<OnceLock<Py<PyAny>>>,
+}
+
+impl Failure {
+    /// What raised in Python.
+    pub fn raised(&self, py: Python<'_>) -> Option<PyErr> {
+        let raised = self.raised.get()?;
+        Some(PyErr::from_value(raised.bind(py).clone()))
+    }
+}

@@ -160,22 +160,25 @@ impl Function {
         py: Python<'_>,
         arguments: Vec<Value>,
         mut met: Met,
-        cancelled: Option<&AtomicBool>,
+        call: Option<&Call>,
     ) -> PyResult<Py<PyAny>> {
         let threads = process::threads()?;
         let (home, _taken) = self.home(py, &mut met)?;
         met.gone(py);
-        let mut caller = Caller::new(&home, cancelled);
+        let mut caller = Caller::new(&home, call.map(|call| &call.cancelled));
         let result = process::detached(py, || {
             home.instance
                 .call(threads, &self.signature, arguments, &mut caller)
         });
         match result {
             Ok(value) => self.give(py, value, &home),
-            Err(why) => Err(match caller.raised() {
-                Some(error) => errors::annotated(py, error, why),
-                None => errors::refused(py, why),
-            }),
+            Err(why) => {
+                let sent = call.and_then(|call| call.failure.raised(py));
+                Err(match caller.raised().or(sent) {
+                    Some(error) => errors::annotated(py, error, why),
+                    None => errors::refused(py, why),
+                })
+            }
         }
     }
 
@@ -186,11 +189,11 @@ impl Function {
         py: Python<'_>,
         arguments: Vec<Value>,
         mut met: Met,
-        cancelled: &AtomicBool,
+        call: &Call,
         deliver: Py<PyAny>,
     ) -> PyResult<()> {
         let threads = process::threads()?;
-        let failure = Failure::default();
+        let failure = call.failure.clone();
         let (home, _taken) = self.home(py, &mut met)?;
         let home = Home {
             failure: Some(failure.clone()),
@@ -212,7 +215,7 @@ impl Function {
                 }
             })),
         };
-        let mut caller = Caller::new(&home, Some(cancelled)).opening(opened);
+        let mut caller = Caller::new(&home, Some(&call.cancelled)).opening(opened);
         let ended = process::detached(py, || {
             let on_result = move |value| {
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
@@ -222,10 +225,12 @@ impl Function {
         });
         // Who reads its streams is told by them what went wrong since.
         match ended {
-            Err(why) if !caller.delivered() => Err(match caller.raised() {
-                Some(error) => errors::annotated(py, error, why),
-                None => errors::refused(py, why),
-            }),
+            Err(why) if !caller.delivered() => {
+                Err(match caller.raised().or(call.failure.raised(py)) {
+                    Some(error) => errors::annotated(py, error, why),
+                    None => errors::refused(py, why),
+                })
+            }
             _ => Ok(()),
         }
     }
@@ -274,6 +279,8 @@ impl Function {
             function: this.clone().unbind(),
             ready: Mutex::new(Some(ready)),
             cancelled: AtomicBool::new(false),
+            failure: Failure::default(),
+            broken: Mutex::default(),
         })
     }
 
@@ -300,6 +307,10 @@ pub struct Call {
     function: Py<Function>,
     ready: Mutex<Option<(Vec<Value>, Met)>>,
     cancelled: AtomicBool,
+    failure: Failure,
+    /// Senders whose source raised: dropped with the call, because to the component that is the end of
+    /// what they send, as if it were whole.
+    broken: Mutex<Vec<Py<Sender>>>,
 }
 
 #[pymethods]
@@ -307,16 +318,14 @@ impl Call {
     /// Makes the call; once.
     fn run(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let (arguments, met) = self.take()?;
-        self.function
-            .get()
-            .run(py, arguments, met, Some(&self.cancelled))
+        self.function.get().run(py, arguments, met, Some(self))
     }
 
     /// The same; hands the result to `deliver(value, error)` while its streams flow on.
     fn run_open(&self, py: Python<'_>, deliver: Py<PyAny>) -> PyResult<()> {
         let (arguments, met) = self.take()?;
         let function = self.function.get();
-        function.run_open(py, arguments, met, &self.cancelled, deliver)
+        function.run_open(py, arguments, met, self, deliver)
     }
 
     /// What is to be sent while it is under way: pairs of a sender and what brings it.
@@ -327,6 +336,17 @@ impl Call {
         pumps
             .map(|(sender, source)| (sender.clone_ref(py), source.clone_ref(py)))
             .collect()
+    }
+
+    /// Stops it, if it is under way: what it is sent by `sender` has raised.
+    fn fail(&self, sender: Py<Sender>, error: Option<Py<PyAny>>) {
+        let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        broken.push(sender);
+        // The first is the cause.
+        if let Some(error) = error {
+            let _ = self.failure.raised.set(error);
+        }
+        self.cancel();
     }
 
     /// Stops it, if it is under way.

@@ -2,6 +2,7 @@
 
 use crate::decode::decode;
 use crate::encode::{carried, encode};
+use crate::flows::Failure;
 use crate::handle::{Home, Met};
 use crate::known;
 use crate::process;
@@ -13,7 +14,7 @@ use holm_runtime::values::Value;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A function of Python that a component imports.
 pub struct HostFunction {
@@ -61,7 +62,7 @@ pub struct Opened<'a> {
     /// What is done with it, once.
     pub deliver: Option<Deliver<'a>>,
     /// Why it failed afterwards, for whoever reads its streams.
-    pub failure: Arc<OnceLock<Error>>,
+    pub failure: Failure,
 }
 
 /// What is done with a result.
@@ -170,7 +171,7 @@ impl Outside for Caller<'_> {
     fn failed(&mut self, why: &Error) {
         if let Some(opened) = &self.opened {
             // The first is the cause.
-            let _ = opened.failure.set(why.clone());
+            let _ = opened.failure.error.set(why.clone());
         }
     }
 }

@@ -185,12 +185,55 @@ def test_a_task_that_is_cancelled() -> None:
 
 def test_wrong_items(flows: Any) -> None:
     async def wrong() -> AsyncIterator[Any]:
+        yield 1
         yield "text"
+
+    async def words() -> AsyncIterator[Any]:
+        yield "a"
+        yield 5
 
     async def main() -> None:
         with pytest.raises(holm.WrongType, match=r"values\[1\]: expected u32"):
             await flows.double([1, "two"])
-        with pytest.raises(holm.WrongType, match="bytes: expected"):
+        with pytest.raises(holm.WrongType, match="bytes: expected stream<u8>"):
             await flows.total(3)
+        with pytest.raises(holm.WrongType, match="expected u32, got 'text'") as told:
+            _ = [n async for n in await flows.double(wrong())]
+        assert told.value.__notes__ == ["it is item 1 of a stream that is sent"]
+        with pytest.raises(holm.WrongType, match="expected string, got 5"):
+            await flows.words(words())
+
+    asyncio.run(main())
+
+
+class Broken(Exception):
+    """What a source raises."""
+
+
+def test_a_source_that_raises_is_no_end(flows: Any) -> None:
+    async def half() -> AsyncIterator[bytes]:
+        yield b"abc"
+        raise Broken("half way")
+
+    async def numbers() -> AsyncIterator[int]:
+        yield 1
+        yield 2
+        raise Broken("half way")
+
+    async def value() -> str:
+        raise Broken("never")
+
+    async def main() -> None:
+        with pytest.raises(Broken, match="half way"):
+            await flows.total(half())
+        with pytest.raises(Broken, match="half way"):
+            doubled = await flows.double(numbers())
+            # As much of it as came, and then why there is no more.
+            async for item in doubled:
+                assert item in (2, 4)
+        with pytest.raises(Broken, match="never"):
+            await flows.brought(value())
+        # A call of its own is not touched by those.
+        assert await flows.total(b"abc") == 3
 
     asyncio.run(main())

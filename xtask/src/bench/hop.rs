@@ -19,6 +19,8 @@ const CALLS: f64 = 1_000.0;
 const BYTES: f64 = 100_000.0;
 
 const LINKED: &str = "linked";
+/// To a callee in a task of its own, by an async function.
+const APART: &str = "linked, async";
 const FUSED: &str = "composed";
 
 /// What a hop may cost beside the values that it copies, in microseconds
@@ -70,22 +72,30 @@ fn fill(bench: &Bench, rounds: usize, time: Duration, section: &mut Section) -> 
             let none = cpu_us("/calls?0")?;
             let one = cpu_us("/calls?1")?;
             let many = cpu_us("/calls?1000")?;
-            let bytes = cpu_us("/bytes?100000")?;
+            let bytes = match server.name {
+                APART => None,
+                _ => Some(cpu_us("/bytes?100000")?),
+            };
             // The first round only warms caches and pools up.
             if round > 0 {
                 rounds.call_us.push((many - one) / (CALLS - 1.0));
                 rounds.first_us.push(one - none);
-                rounds.byte_ns.push((bytes - one) * 1e3 / BYTES);
+                let byte_ns = bytes.map(|bytes| (bytes - one) * 1e3 / BYTES);
+                rounds.byte_ns.extend(byte_ns);
             }
         }
     }
     for (server, rounds) in servers.iter().zip(&measured) {
         match server.name {
-            LINKED => section.row_with_goal(server.name, "CPU/call, µs", &rounds.call_us, HOP_MAX),
+            LINKED | APART => {
+                section.row_with_goal(server.name, "CPU/call, µs", &rounds.call_us, HOP_MAX);
+            }
             name => section.row(name, "CPU/call, µs", &rounds.call_us),
         }
         section.row(server.name, "first call of a request, µs", &rounds.first_us);
-        section.row(server.name, "a byte there and back, ns", &rounds.byte_ns);
+        if !rounds.byte_ns.is_empty() {
+            section.row(server.name, "a byte there and back, ns", &rounds.byte_ns);
+        }
     }
     Ok(())
 }
@@ -109,14 +119,19 @@ fn start(bench: &Bench, app: &Path) -> Result<Vec<Server>> {
         String::from_utf8_lossy(&composed.stderr)
     );
     let route = "[[http]]\nroute = \"/...\"\ncomponent = \"web\"\n";
-    let linked = format!(
-        "name = \"linked\"\n[component.web]\nsource = {web:?}\n\
-         imports = {{ \"holm:linked/api\" = \"other\" }}\n\
-         [component.other]\nsource = {other:?}\n{route}"
-    );
+    let linked = |web: &Path, imports: &str, other: &Path| {
+        format!(
+            "name = \"linked\"\n[component.web]\nsource = {web:?}\nimports = {{ {imports} }}\n\
+             [component.other]\nsource = {other:?}\n{route}"
+        )
+    };
+    let beside = linked(&web, "\"holm:linked/api\" = \"other\"", &other);
+    let (web, other) = (guest("link-caller-p3.wasm")?, guest("link-callee-p3.wasm")?);
+    let both = "\"holm:linked-async/api\" = \"other\", \"holm:linked-async/plain\" = \"other\"";
+    let apart = linked(&web, both, &other);
     let fused = format!("name = \"fused\"\n[component.web]\nsource = {fused:?}\n{route}");
     let mut servers = Vec::new();
-    for (name, manifest) in [(LINKED, linked), (FUSED, fused)] {
+    for (name, manifest) in [(LINKED, beside), (APART, apart), (FUSED, fused)] {
         let file = app.join(name).join("holm.toml");
         std::fs::create_dir_all(app.join(name))?;
         std::fs::write(&file, manifest)?;

@@ -81,11 +81,12 @@ const OUTSIDE: &str = "files are chosen from the folder of the manifest and thos
 impl Choice {
     /// Finds the files.
     pub(super) fn list(&self, base: &Path, state: &Path) -> Result<Chosen, Wrong> {
+        let root = base.canonicalize().unwrap_or_else(|_| base.to_owned());
         let excluded = Excluded {
             patterns: excludes(&self.exclude)?,
-            state,
+            state: state.canonicalize().unwrap_or_else(|_| state.to_owned()),
+            variables: root.join(".env"),
         };
-        let root = base.canonicalize().unwrap_or_else(|_| base.to_owned());
         let mut files = Vec::new();
         for (index, which) in self.files.iter().enumerate() {
             let found = match which {
@@ -114,9 +115,26 @@ impl Choice {
 type Said = (String, &'static str);
 
 /// What is left out.
-struct Excluded<'a> {
+struct Excluded {
     patterns: Vec<GlobMatcher>,
-    state: &'a Path,
+    /// Where the app's data lives.
+    state: PathBuf,
+    /// The file of the app's variables: a pattern does not mean it, only its name does.
+    variables: PathBuf,
+}
+
+impl Excluded {
+    /// Whether somebody said so of a path from the root.
+    fn says(&self, from_root: &Path) -> bool {
+        self.patterns.iter().any(|p| p.is_match(from_root))
+    }
+
+    /// Whether it is Holm's own, or a secret.
+    fn is_own(&self, path: &Path) -> bool {
+        path == self.state
+            || path == self.variables
+            || path.file_name().is_some_and(|name| name == ".holm")
+    }
 }
 
 fn excludes(patterns: &[String]) -> Result<Vec<GlobMatcher>, Wrong> {
@@ -147,12 +165,15 @@ fn matcher(pattern: &str, literal_separator: bool) -> Result<GlobMatcher, String
 fn by_pattern(
     root: &Path,
     pattern: &str,
-    excluded: &Excluded<'_>,
+    excluded: &Excluded,
 ) -> Result<Vec<(PathBuf, PathBuf)>, Said> {
     let relative = inside(pattern)?;
     let path = root.join(&relative);
     if path.is_file() {
-        return Ok(vec![(real(root, &path)?, relative)]);
+        return match excluded.says(&relative) {
+            true => Ok(Vec::new()),
+            false => Ok(vec![(real(root, &path)?, relative)]),
+        };
     }
     if path.is_dir() {
         return below(root, &path, &relative, excluded, |_| true);
@@ -185,7 +206,7 @@ fn by_pattern(
 fn by_place(
     root: &Path,
     placed: &Placed,
-    excluded: &Excluded<'_>,
+    excluded: &Excluded,
 ) -> Result<Vec<(PathBuf, PathBuf)>, Said> {
     let relative = inside(&placed.source)?;
     let destination = inside(placed.destination.trim_start_matches('/'))?;
@@ -204,6 +225,9 @@ fn by_place(
         );
         return Err((what, "`destination` of a file ends in its name"));
     }
+    if excluded.says(&relative) {
+        return Ok(Vec::new());
+    }
     Ok(vec![(real(root, &path)?, destination)])
 }
 
@@ -212,16 +236,14 @@ fn below(
     root: &Path,
     start: &Path,
     to: &Path,
-    excluded: &Excluded<'_>,
+    excluded: &Excluded,
     chosen: impl Fn(&Path) -> bool,
 ) -> Result<Vec<(PathBuf, PathBuf)>, Said> {
-    let own =
-        |path: &Path| path == excluded.state || path.file_name().is_some_and(|n| n == ".holm");
     let mut files = Vec::new();
     for entry in WalkDir::new(start)
         .sort_by_file_name()
         .into_iter()
-        .filter_entry(|entry| !own(entry.path()))
+        .filter_entry(|entry| !excluded.is_own(entry.path()))
     {
         let entry = entry.map_err(|error| {
             let what = format!("`{}` cannot be read: {error}", start.display());
@@ -229,8 +251,7 @@ fn below(
         })?;
         let path = entry.path();
         let from_root = path.strip_prefix(root).unwrap_or(path);
-        let out = excluded.patterns.iter().any(|p| p.is_match(from_root));
-        if !chosen(from_root) || out || !path.is_file() {
+        if !chosen(from_root) || excluded.says(from_root) || !path.is_file() {
             continue;
         }
         let place = to.join(path.strip_prefix(start).unwrap_or(path));
@@ -423,6 +444,40 @@ mod tests {
         let json =
             serde_json::json!({ "files": ["assets/**"], "exclude": ["*.tmp", "assets/img/*"] });
         assert_eq!(list(base.path(), json).unwrap(), ["assets/a.css=a.css"]);
+        let named = serde_json::json!({
+            "files": ["x.txt", { "source": "assets/c.tmp", "destination": "c" }],
+            "exclude": ["*.txt", "*.tmp"],
+        });
+        assert_eq!(list(base.path(), named).unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn variables_and_state_are_left_out() {
+        let base = site();
+        std::fs::write(base.path().join(".env"), "SECRET=1").unwrap();
+        std::fs::write(base.path().join("deep/.env"), "").unwrap();
+        // A folder of state with another name, that a link leads to.
+        std::fs::create_dir(base.path().join("data")).unwrap();
+        std::fs::write(base.path().join("data/store"), "secret").unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let state = elsewhere.path().join("state");
+        symlink(base.path().join("data"), &state).unwrap();
+        let chosen = |files| {
+            let choice: Choice = serde_json::from_value(files).unwrap();
+            let Ok(chosen) = choice.list(base.path(), &state) else {
+                panic!("all of it can be chosen");
+            };
+            let places = chosen.files.iter().map(|(_, to)| to.display().to_string());
+            places.collect::<Vec<_>>()
+        };
+        let all = chosen(serde_json::json!({ "files": ["**"] }));
+        assert!(
+            !all.iter()
+                .any(|f| f == ".env" || f.starts_with("data") || f.starts_with(".holm"))
+        );
+        assert!(all.contains(&"deep/.env".to_owned()), "{all:?}");
+        // Who names it has it.
+        assert_eq!(chosen(serde_json::json!({ "files": [".env"] })), [".env"]);
     }
 
     #[test]

@@ -212,6 +212,15 @@ impl Dir {
 
     /// The grant with which the guest could have written, as the manifest writes it and as a flag.
     fn to_write(&self) -> (String, String) {
+        if self.chosen.is_some() {
+            // The folder that the files were chosen from is more than was meant.
+            let line = format!(
+                "dirs = {{ \"/data\" = {{ path = \"data\", access = \"write\" }} }} # chosen files, \
+                 such as those in {:?}, are never written to",
+                self.guest
+            );
+            return (line, "--dir data::/data".into());
+        }
         let line = format!(
             "dirs = {{ {:?} = {{ path = {:?}, access = \"write\" }} }}",
             self.guest, self.written

@@ -2,7 +2,7 @@
 //! process. It is granted as every other: what is asked is whether the grant names the host.
 
 use super::body::{Account, Progress, RequestBody};
-use super::outbound::{Patience, Slot};
+use super::outbound::{Patience, Slot, stalled};
 use crate::State;
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -17,7 +17,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::{Sleep, sleep};
 use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi_http::p2::bindings::http::{outgoing_handler, types};
 use wasmtime_wasi_http::p2::types::HostOutgoingRequest;
@@ -68,20 +68,22 @@ impl Chain {
             return Err(Error::LoopDetected);
         }
         let progress = Arc::new(Progress::new());
-        let counted = account.clone();
+        let (counted, moved) = (account.clone(), progress.clone());
         let request = request.map(|guest| {
-            let account = counted;
             RequestBody {
                 guest,
-                account,
-                progress,
+                account: counted,
+                progress: moved,
             }
             .boxed_unsync()
         });
         let beside = self.beside.clone();
-        let answer = beside.answer(host, request, self.depth + 1);
-        let answer = timeout(patience.first_byte, answer).await;
-        let response = answer.map_err(|_| Error::ConnectionReadTimeout)??;
+        let response = tokio::select! {
+            answer = beside.answer(host, request, self.depth + 1) => answer?,
+            () = stalled(&progress, patience.first_byte) => {
+                return Err(Error::ConnectionReadTimeout);
+            }
+        };
         Ok(response.map(|guest| {
             let body = AnswerBody {
                 guest,

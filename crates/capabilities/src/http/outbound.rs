@@ -202,7 +202,7 @@ fn rooted(path: &PathAndQuery) -> Result<PathAndQuery, Fault> {
 }
 
 /// Ends when nothing has moved for as long as `patience`.
-async fn stalled(progress: &Progress, patience: Duration) {
+pub(super) async fn stalled(progress: &Progress, patience: Duration) {
     loop {
         let until = progress.last() + patience;
         if Instant::now() >= until {

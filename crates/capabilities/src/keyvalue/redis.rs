@@ -13,10 +13,17 @@ use redis::{Client, Cmd, FromRedisValue, Pipeline, RedisError, RedisResult, Scri
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::RangeInclusive;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Keys that one step of a listing asks for.
 const SCAN_COUNT: usize = 1000;
+/// The most bytes of keys that a listing holds: whoever wants what comes after so many has them counted
+/// off.
+const LIST_BYTES_MAX: usize = 64 << 20;
+/// What a key takes in memory besides its bytes.
+const KEY_BYTES: usize = 64;
+/// How long a listing may take: the server walks over all that it holds, other stores' keys too.
+const LIST_TIME: Duration = Duration::from_secs(30);
 
 /// Adds where the server can: to a number of 64 bits. Answers with the sum as text, with nothing where
 /// the server cannot, and with false where the sum is below the least that may be.
@@ -232,7 +239,8 @@ impl Provider for Redis {
         };
         // The server knows no order: of all keys the first ones are kept.
         let most = skip.saturating_add(limit).saturating_add(1);
-        let (mut first, mut cursor) = (BTreeSet::new(), 0_u64);
+        let (mut first, mut held, mut cursor) = (BTreeSet::new(), 0, 0_u64);
+        let begun = Instant::now();
         loop {
             let mut cmd = redis::cmd("SCAN");
             cmd.arg(cursor).arg("MATCH").arg(pattern(&self.prefix));
@@ -246,16 +254,28 @@ impl Provider for Redis {
                 let Some(key) = key.strip_prefix(&self.prefix).filter(|key| !key.is_empty()) else {
                     continue;
                 };
-                if after.as_deref().is_none_or(|after| key > after) {
-                    first.insert(key.to_owned());
-                    if first.len() > most {
-                        first.pop_last();
-                    }
+                if after.as_deref().is_some_and(|after| key <= after) {
+                    continue;
+                }
+                if first.insert(key.to_owned()) {
+                    held += key.len() + KEY_BYTES;
+                }
+                if first.len() > most {
+                    held -= first.pop_last().map_or(0, |last| last.len() + KEY_BYTES);
+                }
+                if held > LIST_BYTES_MAX {
+                    return Err(limits::over("a list of keys", held, LIST_BYTES_MAX));
                 }
             }
             cursor = next;
             if cursor == 0 {
                 break;
+            }
+            if begun.elapsed() > LIST_TIME.max(self.timeout) {
+                return Err(Error::new(format!(
+                    "the server of store {:?} holds too many keys to list them",
+                    self.name
+                )));
             }
         }
         Ok(Page::cut(first.into_iter().skip(skip).collect(), limit))

@@ -11,44 +11,25 @@ pub mod session;
 mod tests;
 mod wit;
 
-use crate::network::{OriginPolicy, Service};
-use crate::outbound::{Caller, Way};
-use crate::{About, Capability, Era, Interface, Place, State};
-use holm_manifest::{Fragment, Problem, Value};
-use holm_runtime::Core;
-use holm_runtime::trace::Tracer;
+use crate::network::Service;
+use crate::outbound::{self, Kind, Servers, Way};
+use crate::{About, Era, Interface, State};
+use holm_runtime::receipt::Flows;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use tokio::sync::Semaphore;
-use wasmtime::component::{Linker, ResourceTable};
-use wasmtime_wasi::WasiCtxBuilder;
+use wasmtime::component::Linker;
 
-/// Which brokers a component may publish to.
-pub struct Mqtt {
-    way: Arc<Way>,
-    /// A place for each of the component's connections.
-    seats: Arc<Semaphore>,
-}
-
-/// What an instance holds.
-pub struct Instance {
-    caller: Caller,
-    seats: Arc<Semaphore>,
-}
+/// Which MQTT brokers a component may call, and its connections to them.
+pub type Mqtt = Servers<OfMqtt>;
 
 /// What the host functions work on.
-pub struct View<'a> {
-    table: &'a mut ResourceTable,
-    part: &'a mut Instance,
-}
+pub type View<'a> = outbound::View<'a, OfMqtt>;
 
-impl Instance {
-    /// Who calls are told to from now on.
-    pub(crate) fn trace(&mut self, tracer: Tracer) {
-        self.caller.trace(tracer);
-    }
-}
+/// The kind.
+pub enum OfMqtt {}
 
-impl Capability for Mqtt {
+impl Kind for OfMqtt {
     const ABOUT: About = About {
         name: "mqtt",
         doc: "MQTT brokers.",
@@ -62,33 +43,23 @@ impl Capability for Mqtt {
         }],
     };
 
-    type Instance = Instance;
+    const SERVICE: Service = Service::Mqtt;
+    const GRANT: &'static str = "The MQTT brokers that it may publish to; `private` lets their names lead to private addresses.";
+    const EXAMPLE: &'static str =
+        "[component.web.grants]\nmqtt = [\"mqtt://broker.internal:1883\"]";
 
-    fn fragment() -> Option<Fragment> {
-        Some(Fragment {
-            name: "mqtt",
-            doc: "The MQTT brokers that it may publish to; `private` lets their names lead to private addresses.",
-            example: "[component.web.grants]\nmqtt = [\"mqtt://broker.internal:1883\"]",
-            schema: OriginPolicy::schema(),
-            check: |value| OriginPolicy::read(Service::Mqtt, value).1,
-        })
+    type Client = Semaphore;
+
+    /// A place for each of its connections.
+    fn client(_way: Arc<Way>) -> Self::Client {
+        Semaphore::new(outbound::CONNECTIONS_MAX)
     }
 
-    fn granted(value: Option<&Value>, _place: &Place) -> Result<Self, Problem> {
-        Ok(Mqtt {
-            way: Way::granted(Service::Mqtt, value)?,
-            seats: Arc::new(Semaphore::new(crate::outbound::CONNECTIONS_MAX)),
-        })
+    fn flows(flows: &Flows) -> (&AtomicU64, &AtomicU64) {
+        (&flows.mqtt_in, &flows.mqtt_out)
     }
 
-    fn instance(&self, core: &Core, _wasi: &mut WasiCtxBuilder) -> wasmtime::Result<Instance> {
-        Ok(Instance {
-            caller: Caller::new(self.way.clone(), core),
-            seats: self.seats.clone(),
-        })
-    }
-
-    fn link_component(linker: &mut Linker<State>, _era: Era) -> wasmtime::Result<()> {
+    fn link(linker: &mut Linker<State>, _era: Era) -> wasmtime::Result<()> {
         link::spin_2(linker)
     }
 }

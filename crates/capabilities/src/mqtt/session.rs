@@ -2,7 +2,7 @@
 //! broker as its quality of service says when publishing it returns.
 
 use crate::network::{Service, Unreached};
-use crate::outbound::{self, Address, CALL_TIME, CONNECT_TIME, Way, Wire};
+use crate::outbound::{self, Address, CALL_TIME, CONNECT_TIME, Moved, Tally, Way, Wire};
 use bytes::BytesMut;
 use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode, Login, Packet, PubRel, Publish};
 use rumqttc::mqttbytes::{Error as Codec, QoS};
@@ -61,10 +61,9 @@ pub struct Session {
     keep_alive: u16,
     patience: Duration,
     link: Option<Link>,
+    /// Bytes of its calls.
+    tally: Tally,
 }
-
-/// Bytes of one call, in and out.
-pub type Moved = (usize, usize);
 
 impl Session {
     /// A session with the broker at `text`, such as `mqtt://host:1883?client_id=me`; nothing is
@@ -100,6 +99,7 @@ impl Session {
             keep_alive: u16::try_from(keep_alive.as_secs()).unwrap_or(u16::MAX),
             patience: CALL_TIME,
             link: None,
+            tally: Tally::default(),
         })
     }
 
@@ -112,6 +112,11 @@ impl Session {
     /// Where it goes.
     pub fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// Bytes in and out since it was asked last.
+    pub fn moved(&mut self) -> Moved {
+        self.tally.take()
     }
 
     /// Connects, unless it is connected. The answer is the address at the other end.
@@ -132,10 +137,11 @@ impl Session {
         Ok(peer)
     }
 
-    async fn dial(&self) -> Result<Link, Fault> {
+    async fn dial(&mut self) -> Result<Link, Fault> {
         let dialled = self.way.dial(&self.address, CONNECT_TIME).await;
         let connected = dialled.map_err(Fault::Unreached)?;
         let (wire, peer) = (connected.wire, connected.peer);
+        self.tally.dialled(&wire);
         let stream: Box<dyn Stream> = match self.address.scheme.is_tls() {
             false => Box::new(connected.stream),
             true => {
@@ -168,7 +174,7 @@ impl Session {
         topic: String,
         payload: Vec<u8>,
         qos: QoS,
-    ) -> Result<Moved, Fault> {
+    ) -> Result<(), Fault> {
         let wrong = match () {
             () if topic.is_empty() => Some("a topic cannot be empty".to_owned()),
             () if topic.contains(['+', '#', '\0']) => {
@@ -192,12 +198,11 @@ impl Session {
         let Some(mut link) = self.link.take() else {
             return Err(unexpected());
         };
-        let then = link.wire.begin(outbound::ANSWER_BYTES_MAX);
+        link.wire.begin(outbound::ANSWER_BYTES_MAX);
         let published = timeout(self.patience, link.publish(topic, payload, qos)).await;
         published.map_err(|_| Fault::Other(outbound::too_slow(self.patience)))??;
-        let moved = link.wire.since(then);
         self.link = Some(link);
-        Ok(moved)
+        Ok(())
     }
 
     /// Says good-bye, as the protocol wants it.

@@ -3,7 +3,6 @@
 use super::View;
 use super::session::{Fault, Session};
 use crate::outbound::{Address, CONNECT_TIME};
-use holm_runtime::receipt::Flows;
 use rumqttc::mqttbytes::QoS;
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
@@ -45,10 +44,7 @@ impl View<'_> {
             Fault::BadAddress => Error::InvalidAddress,
             Fault::BadMessage(told) => Error::Other(told),
             Fault::Unreached(unreached) => {
-                caller.dialled(to, Err(&unreached));
-                let told = format!("there is no connection: {unreached}");
-                caller.log(to, &told);
-                Error::ConnectionFailed(told)
+                Error::ConnectionFailed(self.part.unreached(to, &unreached))
             }
             Fault::Refused(told) => {
                 caller.log(to, &told);
@@ -87,12 +83,14 @@ impl mqtt::HostConnection for View<'_> {
             return Ok(Err(Error::TooManyConnections));
         }
         let span = self.part.caller.begin("mqtt", "connect", &to);
-        let seat = self.part.seats.clone().acquire_owned();
+        let seat = self.part.client.clone().acquire_owned();
         let Ok(Ok(seat)) = tokio::time::timeout(CONNECT_TIME, seat).await else {
             self.part.caller.leave();
             return Ok(Err(Error::TooManyConnections));
         };
-        match session.connect().await {
+        let connected = session.connect().await;
+        self.part.count(session.moved());
+        match connected {
             Ok(peer) => {
                 self.part.caller.dialled(&to, Ok(peer));
                 Ok(Ok(self.table.push(Handle {
@@ -131,12 +129,11 @@ impl mqtt::HostConnection for View<'_> {
             Qos::AtLeastOnce => QoS::AtLeastOnce,
             Qos::ExactlyOnce => QoS::ExactlyOnce,
         };
-        Ok(match session.publish(topic, payload, qos).await {
-            Ok((read, written)) => {
-                Flows::add(&caller.flows.mqtt_in, read);
-                Flows::add(&caller.flows.mqtt_out, written);
-                Ok(())
-            }
+        let published = session.publish(topic, payload, qos).await;
+        let moved = session.moved();
+        self.part.count(moved);
+        Ok(match published {
+            Ok(()) => Ok(()),
             Err(fault) => {
                 if let Some(mut span) = span {
                     span.failed("other".to_owned());

@@ -5,49 +5,37 @@
 //! mysql = ["mysql://db.internal:3306"]
 //! ```
 
+mod address;
+mod call;
+mod legacy;
 mod link;
 pub mod session;
 #[cfg(test)]
 mod tests;
 mod value;
+mod wire;
 mod wit;
 
-use crate::network::{OriginPolicy, Service};
-use crate::outbound::{Caller, Way};
-use crate::{About, Capability, Era, Interface, Place, State};
-use holm_manifest::{Fragment, Problem, Value};
-use holm_runtime::Core;
-use holm_runtime::trace::Tracer;
-use session::Client;
+use crate::network::Service;
+use crate::outbound::{self, Kind, Servers, Way};
+use crate::{About, Era, Interface, State};
+use holm_runtime::receipt::Flows;
 use std::sync::Arc;
-use wasmtime::component::{Linker, ResourceTable};
-use wasmtime_wasi::WasiCtxBuilder;
+use std::sync::atomic::AtomicU64;
+use wasmtime::component::Linker;
 
 pub use wit::rdbms_types as types;
 
-/// Which servers a component may call, and its connections to them.
-pub struct Mysql(Arc<Client>);
-
-/// What an instance holds.
-pub struct Instance {
-    caller: Caller,
-    client: Arc<Client>,
-}
+/// Which MySQL servers a component may call, and its connections to them.
+pub type Mysql = Servers<OfMysql>;
 
 /// What the host functions work on.
-pub struct View<'a> {
-    table: &'a mut ResourceTable,
-    part: &'a mut Instance,
-}
+pub type View<'a> = outbound::View<'a, OfMysql>;
 
-impl Instance {
-    /// Who calls are told to from now on.
-    pub(crate) fn trace(&mut self, tracer: Tracer) {
-        self.caller.trace(tracer);
-    }
-}
+/// The kind.
+pub enum OfMysql {}
 
-impl Capability for Mysql {
+impl Kind for OfMysql {
     const ABOUT: About = About {
         name: "mysql",
         doc: "MySQL and MariaDB servers.",
@@ -57,35 +45,26 @@ impl Capability for Mysql {
         refuse_ungranted: false,
         interfaces: &[Interface {
             name: "fermyon:spin/mysql",
-            versions: &["2.0.0"],
+            versions: &["", "2.0.0"],
         }],
     };
 
-    type Instance = Instance;
+    const SERVICE: Service = Service::Mysql;
+    const GRANT: &'static str =
+        "The MySQL servers that it may call; `private` lets their names lead to private addresses.";
+    const EXAMPLE: &'static str = "[component.web.grants]\nmysql = [\"mysql://db.internal:3306\"]";
 
-    fn fragment() -> Option<Fragment> {
-        Some(Fragment {
-            name: "mysql",
-            doc: "The MySQL servers that it may call; `private` lets their names lead to private addresses.",
-            example: "[component.web.grants]\nmysql = [\"mysql://db.internal:3306\"]",
-            schema: OriginPolicy::schema(),
-            check: |value| OriginPolicy::read(Service::Mysql, value).1,
-        })
+    type Client = session::Client;
+
+    fn client(way: Arc<Way>) -> Self::Client {
+        session::Client::new(way)
     }
 
-    fn granted(value: Option<&Value>, _place: &Place) -> Result<Self, Problem> {
-        let way = Way::granted(Service::Mysql, value)?;
-        Ok(Mysql(Arc::new(Client::new(way))))
+    fn flows(flows: &Flows) -> (&AtomicU64, &AtomicU64) {
+        (&flows.mysql_in, &flows.mysql_out)
     }
 
-    fn instance(&self, core: &Core, _wasi: &mut WasiCtxBuilder) -> wasmtime::Result<Instance> {
-        Ok(Instance {
-            caller: Caller::new(self.0.way().clone(), core),
-            client: self.0.clone(),
-        })
-    }
-
-    fn link_component(linker: &mut Linker<State>, _era: Era) -> wasmtime::Result<()> {
+    fn link(linker: &mut Linker<State>, _era: Era) -> wasmtime::Result<()> {
         link::spin_2(linker)
     }
 }

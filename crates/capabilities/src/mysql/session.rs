@@ -1,26 +1,26 @@
-//! A guest's connection: the library is given the addresses that were checked, and dials one of them.
+//! A guest's connection: dialled by us to the address that was checked.
 //!
 //! When its handle is closed the server resets the session, and the connection is kept for the
 //! component's next event. A statement that nobody waits for any more is killed at the server, and its
 //! connection is closed.
 
-use super::types::{Column, ParameterValue, RowSet};
+use super::address::{Login, read};
+use super::call::Statements;
+use super::types::{ParameterValue, RowSet};
 use super::value;
-use crate::network::{Service, Unreached};
+use super::wire::{Channel, Trouble};
+use crate::network::Unreached;
 use crate::outbound::{
-    self, ANSWER_BYTES_MAX, ANSWER_ROWS_MAX, Address, CALL_TIME, CONNECT_TIME, CONNECTIONS_MAX,
-    Lease, Pool, Pooled, Way,
+    self, ANSWER_BYTES_MAX, Address, CALL_TIME, CONNECT_TIME, CONNECTIONS_MAX, Connected, Counted,
+    Lease, Moved, Pool, Pooled, STATEMENTS_KEPT, Tally, TooLarge, Used, Way, Wire,
 };
-use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Error, Opts, OptsBuilder, Params, SslOpts};
-use std::io;
+use mysql_common::constants::Command;
+use mysql_common::packets::CommonOkPacket;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpStream;
 use tokio::time::timeout;
-
-/// The server's word for a statement that cannot be prepared.
-const NOT_PREPARABLE: u16 = 1295;
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -31,12 +31,20 @@ pub enum Fault {
     Unreached(Unreached),
     /// The server does not let the guest in, or TLS failed.
     Refused(String),
+    /// The connection has gone, and with it what the guest had set up there.
+    Lost,
     /// The statement, in the server's words.
     Query(String),
     /// A value of the server's.
     Conversion(String),
     /// What a guest is told otherwise.
     Other(String),
+}
+
+impl From<TooLarge> for Fault {
+    fn from(_: TooLarge) -> Self {
+        Fault::Other(outbound::too_large())
+    }
 }
 
 /// One component's connections.
@@ -49,15 +57,16 @@ pub struct Client {
 
 /// A connection.
 pub struct Link {
-    /// Empty when it is broken.
-    connection: Option<Conn>,
-    /// The addresses that were checked.
-    peers: Vec<IpAddr>,
+    channel: Channel,
+    statements: Statements,
+    wire: Arc<Wire>,
+    peer: IpAddr,
 }
 
 impl Pooled for Link {
+    /// Whether it is, who takes it will ask the server.
     fn is_open(&self) -> bool {
-        self.connection.is_some()
+        true
     }
 }
 
@@ -65,15 +74,14 @@ impl Pooled for Link {
 pub struct Session {
     client: Arc<Client>,
     address: Address,
-    options: OptsBuilder,
+    login: Login,
     text: String,
     lease: Option<Lease<String, Link>>,
-    /// Whether it has run anything.
-    used: bool,
+    /// What it has run on its connection.
+    used: Used,
+    /// Bytes of its calls.
+    tally: Tally,
 }
-
-/// Bytes of one call, in and out.
-pub type Moved = (usize, usize);
 
 impl Client {
     /// A client with no connections yet.
@@ -97,51 +105,18 @@ impl Client {
     }
 }
 
-/// Reads `mysql://user:secret@host:port/database?ssl-mode=required`.
-fn read(text: &str) -> Result<(Address, OptsBuilder), String> {
-    let parsed = Address::parse(Service::Mysql, text);
-    let (address, mut url) = parsed.ok_or("it is not of the form mysql://host:port/database")?;
-    let is_tls = |name: &str| ["ssl-mode", "sslmode", "ssl_mode"].contains(&&*name.to_lowercase());
-    let (tls, others): (Vec<_>, Vec<_>) = url
-        .query_pairs()
-        .into_owned()
-        .partition(|(name, _)| is_tls(name));
-    // `preferred` would be satisfied without.
-    let wants = |(_, mode): &(String, String)| {
-        !["disabled", "disable", "preferred", "prefer"].contains(&&*mode.to_lowercase())
-    };
-    let tls = tls.iter().any(wants).then(SslOpts::default);
-    url.set_query(None);
-    if !others.is_empty() {
-        url.query_pairs_mut().extend_pairs(others);
-    }
-    let options = Opts::from_url(url.as_str()).map_err(|error| error.to_string())?;
-    let mut options = OptsBuilder::from_opts(options)
-        // The host as it was checked, in its one spelling.
-        .ip_or_hostname(address.host())
-        .tcp_port(address.port)
-        // Never a file of the host's.
-        .socket(None::<String>)
-        .prefer_socket(false)
-        .max_allowed_packet(usize::try_from(ANSWER_BYTES_MAX).ok())
-        .tcp_nodelay(true);
-    if let Some(tls) = tls {
-        options = options.ssl_opts(tls);
-    }
-    Ok((address, options))
-}
-
 impl Session {
     /// A session with the server at `text`; nothing is dialled yet.
     pub fn new(client: &Arc<Client>, text: &str) -> Result<Self, Fault> {
-        let (address, options) = read(text).map_err(Fault::BadAddress)?;
+        let (address, login) = read(text).map_err(Fault::BadAddress)?;
         Ok(Session {
             client: client.clone(),
             address,
-            options,
+            login,
             text: text.to_owned(),
             lease: None,
-            used: false,
+            used: Used::Fresh,
+            tally: Tally::default(),
         })
     }
 
@@ -150,25 +125,29 @@ impl Session {
         &self.address
     }
 
-    /// Connects, unless it is connected. The answer is an address at the other end.
-    pub async fn connect(&mut self) -> Result<Option<IpAddr>, Fault> {
-        let peer = |lease: &Lease<String, Link>| lease.peers.first().copied();
-        if let Some(lease) = &self.lease
-            && lease.is_open()
-        {
-            return Ok(peer(lease));
+    /// Bytes in and out since it was asked last.
+    pub fn moved(&mut self) -> Moved {
+        self.tally.take()
+    }
+
+    /// Connects, unless it is connected. The answer is the address at the other end.
+    pub async fn connect(&mut self) -> Result<IpAddr, Fault> {
+        if let Some(lease) = &self.lease {
+            return Ok(lease.peer);
         }
-        self.used = false;
+        if self.used == Used::Any {
+            return Err(Fault::Lost);
+        }
+        self.used = Used::Fresh;
         // One that the server closed while it was idle is only noticed when it is used.
         while let Some(mut lease) = self.client.pool.take(&self.text) {
+            self.tally.taken(&lease.wire);
             lease.spoil();
-            let alive = match &mut lease.connection {
-                Some(connection) => timeout(CONNECT_TIME, connection.ping()).await,
-                None => continue,
-            };
-            if let Ok(Ok(())) = alive {
+            lease.wire.begin(ANSWER_BYTES_MAX);
+            let alive = ping(&mut lease.channel);
+            if let Ok(Ok(())) = timeout(CONNECT_TIME, alive).await {
                 lease.mend();
-                let peer = peer(&lease);
+                let peer = lease.peer;
                 self.lease = Some(lease);
                 return Ok(peer);
             }
@@ -182,30 +161,28 @@ impl Session {
         let link = timeout(CONNECT_TIME, self.dial())
             .await
             .map_err(|_| Fault::Refused(outbound::too_slow(CONNECT_TIME)))??;
-        let lease = pool.lease(self.text.clone(), link, seat);
-        let peer = peer(&lease);
-        self.lease = Some(lease);
+        let peer = link.peer;
+        self.lease = Some(pool.lease(self.text.clone(), link, seat));
         Ok(peer)
     }
 
-    async fn dial(&self) -> Result<Link, Fault> {
-        let found = self.client.way.addresses(&self.address).await;
-        let peers = found.map_err(Fault::Unreached)?;
-        let options = self.options.clone().resolved_ips(Some(peers.clone()));
-        match Conn::new(options).await {
-            Ok(connection) => Ok(Link {
-                connection: Some(connection),
-                peers,
-            }),
-            Err(Error::Io(mysql_async::IoError::Io(error))) => {
-                let peer = peers.first().copied();
-                Err(match peer {
-                    Some(peer) => Fault::Unreached(Unreached::Dial(peer, Some(error))),
-                    None => Fault::Unreached(Unreached::NoAddress),
-                })
-            }
-            Err(error) => Err(Fault::Refused(told(&error))),
-        }
+    async fn dial(&mut self) -> Result<Link, Fault> {
+        let way = &self.client.way;
+        let dialled = way.dial(&self.address, CONNECT_TIME).await;
+        let connected = dialled.map_err(Fault::Unreached)?;
+        let (wire, peer) = (connected.wire.clone(), connected.peer);
+        self.tally.dialled(&wire);
+        let made = Channel::log_in(way, &self.address, &self.login, connected).await;
+        let channel = made.map_err(|trouble| {
+            let (Trouble::Server(_, told) | Trouble::Broken(told)) = trouble;
+            Fault::Refused(told)
+        })?;
+        Ok(Link {
+            channel,
+            statements: Statements::new(STATEMENTS_KEPT),
+            wire,
+            peer,
+        })
     }
 
     /// Runs a statement; the rows are empty where it returns none.
@@ -213,175 +190,111 @@ impl Session {
         &mut self,
         statement: &str,
         values: Vec<ParameterValue>,
-    ) -> Result<(RowSet, Moved), Fault> {
+    ) -> Result<RowSet, Fault> {
         let values: Vec<_> = values.into_iter().map(value::write).collect();
-        let written = statement.len() + values.iter().map(value::size).sum::<usize>();
-        let params = match values.is_empty() {
-            true => Params::Empty,
-            false => Params::Positional(values),
-        };
         self.connect().await?;
-        self.used = true;
+        self.used = self.used.max(Used::by(statement));
         let patience = self.client.patience;
-        let none = || Fault::Other("there is no connection".to_owned());
-        let lease = self.lease.as_mut().ok_or_else(none)?;
-        // It is put back when the server has answered.
-        lease.spoil();
-        let mut connection = lease.connection.take().ok_or_else(none)?;
-        let mut under_way = UnderWay {
-            options: Some(self.options.clone().resolved_ips(Some(lease.peers.clone()))),
-            id: connection.id(),
+        let Some(lease) = &mut self.lease else {
+            return Err(Fault::Lost);
         };
-        let done = timeout(patience, rows(&mut connection, statement, params)).await;
-        let Ok(done) = done else {
+        // If nobody waits for the answer it is killed, and the connection closed with its handle.
+        lease.spoil();
+        lease.wire.begin(ANSWER_BYTES_MAX);
+        let mut under_way = UnderWay {
+            client: Some(self.client.clone()),
+            address: self.address.clone(),
+            login: self.login.clone(),
+            peer: lease.peer,
+            id: lease.channel.id,
+        };
+        let Link {
+            channel,
+            statements,
+            ..
+        } = &mut **lease;
+        let running = channel.run(statements, statement, &values);
+        let Ok(done) = timeout(patience, running).await else {
             self.lease = None;
             return Err(Fault::Other(outbound::too_slow(patience)));
         };
-        under_way.options = None;
-        let (result, usable) = done;
-        match usable {
-            true => {
-                lease.connection = Some(connection);
+        match &done {
+            Ok(_) | Err(Fault::Query(_)) => {
+                under_way.client = None;
                 lease.mend();
             }
-            false => self.lease = None,
-        }
-        let (rows, read) = result?;
-        Ok((rows, (read, written)))
-    }
-}
-
-type Read = (RowSet, usize);
-
-/// Reads all rows, and says whether the connection can be used for more.
-async fn rows(
-    connection: &mut Conn,
-    statement: &str,
-    params: Params,
-) -> (Result<Read, Fault>, bool) {
-    let plain = matches!(params, Params::Empty);
-    let failed = |error: Error| {
-        let usable = matches!(error, Error::Server(_));
-        (Err(fault(&error)), usable)
-    };
-    let prepared = match connection.prep(statement).await {
-        Ok(prepared) => Some(prepared),
-        Err(Error::Server(error)) if plain && error.code == NOT_PREPARABLE => None,
-        Err(error) => return failed(error),
-    };
-    match prepared {
-        Some(prepared) => {
-            // The library panics where the numbers differ.
-            let given = match &params {
-                Params::Positional(values) => values.len(),
-                _ => 0,
-            };
-            if given != usize::from(prepared.num_params()) {
-                let wanted = prepared.num_params();
-                let told = format!("the statement wants {wanted} values and was given {given}");
-                return (Err(Fault::Query(told)), true);
-            }
-            match connection.exec_iter(prepared, params).await {
-                Ok(answer) => collect(answer).await,
-                Err(error) => failed(error),
-            }
-        }
-        None => match connection.query_iter(statement).await {
-            Ok(answer) => collect(answer).await,
-            Err(error) => failed(error),
-        },
-    }
-}
-
-async fn collect<P: mysql_async::prelude::Protocol>(
-    mut answer: mysql_async::QueryResult<'_, '_, P>,
-) -> (Result<Read, Fault>, bool) {
-    let columns = answer.columns();
-    let columns: &[mysql_async::Column] = columns.as_deref().unwrap_or_default();
-    let column = |column: &mysql_async::Column| Column {
-        name: column.name_str().into_owned(),
-        data_type: value::data_type(column),
-    };
-    let mut found = RowSet {
-        columns: columns.iter().map(column).collect(),
-        rows: Vec::new(),
-    };
-    let mut bytes = 0;
-    loop {
-        let row = match answer.next().await {
-            Ok(Some(row)) => row,
-            Ok(None) => break,
-            Err(error) => {
-                return (Err(fault(&error)), matches!(error, Error::Server(_)));
-            }
-        };
-        if found.rows.len() >= ANSWER_ROWS_MAX {
-            return (Err(Fault::Other(outbound::too_many_rows())), false);
-        }
-        let mut values = Vec::with_capacity(columns.len());
-        for (value, column) in row.unwrap().into_iter().zip(columns) {
-            bytes += value::size(&value);
-            match value::read(value, column) {
-                Some(value) => values.push(value),
-                None => {
-                    let told = format!(
-                        "column {:?} holds what cannot be given to a guest",
-                        column.name_str()
-                    );
-                    return (Err(Fault::Conversion(told)), false);
+            // The rest of the answer is still to come, or nothing is.
+            Err(_) => {
+                let over = lease.wire.is_over();
+                self.lease = None;
+                if over {
+                    return Err(TooLarge.into());
                 }
             }
         }
-        if bytes as u64 > ANSWER_BYTES_MAX {
-            return (Err(Fault::Other(outbound::too_large())), false);
-        }
-        found.rows.push(values);
-    }
-    // A procedure may answer more than once; the first answer is the guest's.
-    match answer.drop_result().await {
-        Ok(()) => (Ok((found, bytes)), true),
-        Err(error) => (Err(fault(&error)), matches!(error, Error::Server(_))),
+        done
     }
 }
 
-fn fault(error: &Error) -> Fault {
-    match error {
-        Error::Server(_) => Fault::Query(told(error)),
-        _ => Fault::Other(told(error)),
-    }
+async fn ping(channel: &mut Channel) -> Result<(), Trouble> {
+    channel.command(Command::COM_PING as u8, &[]).await?;
+    let packet = channel.packet().await?;
+    channel.ok::<CommonOkPacket>(&packet)
 }
 
-fn told(error: &Error) -> String {
-    match error {
-        Error::Server(error) => format!("{} ({}): {}", error.code, error.state, error.message),
-        Error::Io(mysql_async::IoError::Io(error)) if error.kind() == io::ErrorKind::TimedOut => {
-            "the connection timed out".to_owned()
-        }
-        Error::Io(error) => format!("the connection broke: {error}"),
-        other => other.to_string(),
+/// Makes a session what it was when it had just logged in.
+async fn reset(link: &mut Link, login: &Login) -> Result<(), Trouble> {
+    link.statements.clear();
+    let channel = &mut link.channel;
+    let reset = Command::COM_RESET_CONNECTION as u8;
+    channel.command(reset, &[]).await?;
+    let packet = channel.packet().await?;
+    channel.ok::<CommonOkPacket>(&packet)?;
+    // The database that was chosen last outlives it.
+    if let Some(database) = &login.database {
+        let choose = Command::COM_INIT_DB as u8;
+        channel.command(choose, database.as_bytes()).await?;
+        let packet = channel.packet().await?;
+        channel.ok::<CommonOkPacket>(&packet)?;
     }
+    Ok(())
 }
 
 /// Kills a statement that nobody waits for any more.
 struct UnderWay {
-    options: Option<OptsBuilder>,
+    client: Option<Arc<Client>>,
+    address: Address,
+    login: Login,
+    peer: IpAddr,
     id: u32,
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        let Some(options) = self.options.take() else {
+        let Some(client) = self.client.take() else {
             return;
         };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };
-        let id = self.id;
+        let (address, login) = (self.address.clone(), self.login.clone());
+        let (peer, id) = (self.peer, self.id);
         runtime.spawn(async move {
             let kill = async {
-                let mut connection = Conn::new(options).await?;
-                connection.query_drop(format!("KILL QUERY {id}")).await?;
-                connection.disconnect().await
+                // Where the connection went, and nowhere else.
+                let stream = TcpStream::connect((peer, address.port)).await?;
+                let wire = Arc::<Wire>::default();
+                wire.begin(ANSWER_BYTES_MAX);
+                let connected = Connected {
+                    stream: Counted::new(stream, wire.clone()),
+                    wire,
+                    peer,
+                };
+                let mut channel = Channel::log_in(&client.way, &address, &login, connected).await?;
+                let kill = format!("KILL QUERY {id}");
+                let query = Command::COM_QUERY as u8;
+                channel.command(query, kill.as_bytes()).await?;
+                channel.packet().await.map(|_| ())
             };
             let _ = timeout(CONNECT_TIME, kill).await;
         });
@@ -393,67 +306,24 @@ impl Drop for Session {
         let Some(mut lease) = self.lease.take() else {
             return;
         };
-        if !self.used || !lease.is_fit() {
+        if self.used == Used::Fresh || !lease.is_fit() {
             return;
         }
-        let patience = self.client.patience;
         lease.spoil();
+        // Who began in no database cannot be put back into none.
+        if self.used == Used::Any && self.login.database.is_none() {
+            return;
+        }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };
+        let (patience, login) = (self.client.patience, self.login.clone());
         runtime.spawn(async move {
-            let Some(mut connection) = lease.connection.take() else {
-                return;
-            };
+            lease.wire.begin(ANSWER_BYTES_MAX);
             // The server may not know how; then the connection has done its work.
-            if let Ok(Ok(true)) = timeout(patience, connection.reset()).await {
-                lease.connection = Some(connection);
+            if let Ok(Ok(())) = timeout(patience, reset(&mut lease, &login)).await {
                 lease.mend();
             }
         });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_read_once() {
-        for (text, origin, tls) in [
-            (
-                "mysql://me:secret@DB.internal/x",
-                "mysql://db.internal",
-                false,
-            ),
-            (
-                "mysql://[::1]:3307/x?ssl-mode=required",
-                "mysql://[::1]:3307",
-                true,
-            ),
-            ("mysql://a/x?sslMode=DISABLED", "mysql://a", false),
-        ] {
-            let (address, options) = read(text).unwrap();
-            let options = Opts::from(options);
-            assert_eq!(address.to_string(), origin, "{text}");
-            assert_eq!(options.ssl_opts().is_some(), tls, "{text}");
-            assert_eq!(options.ip_or_hostname(), address.host(), "{text}");
-            assert!(
-                !options.prefer_socket() && options.socket().is_none(),
-                "{text}"
-            );
-        }
-        let (_, options) = read("mysql://a/x?socket=/run/mysqld.sock&prefer_socket=true").unwrap();
-        let options = Opts::from(options);
-        assert!(!options.prefer_socket() && options.socket().is_none());
-        for text in [
-            "",
-            "a:3306",
-            "mysql://",
-            "mysql://a/x?nonsense=1",
-            "postgres://a",
-        ] {
-            assert!(read(text).is_err(), "{text}");
-        }
     }
 }

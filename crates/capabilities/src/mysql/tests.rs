@@ -2,7 +2,7 @@
 
 use super::types::{DbDataType, DbValue, ParameterValue};
 use super::value::{of_type, write};
-use mysql_async::Value;
+use mysql_common::Value;
 use proptest::prelude::*;
 
 #[test]

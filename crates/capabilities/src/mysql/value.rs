@@ -2,8 +2,9 @@
 //! and a text tells in full (decimals, dates, JSON) is that text.
 
 use super::types::{DbDataType, DbValue, ParameterValue};
-use mysql_async::consts::{ColumnFlags, ColumnType};
-use mysql_async::{Column, Value};
+use mysql_common::Value;
+use mysql_common::constants::{ColumnFlags, ColumnType};
+use mysql_common::packets::Column;
 
 /// The server's number for text that is none.
 const BINARY: u16 = 63;
@@ -29,11 +30,11 @@ pub(super) fn write(value: ParameterValue) -> Value {
     }
 }
 
-/// Bytes of a value.
-pub(super) fn size(value: &Value) -> usize {
+/// Bytes of a guest's value on their way, about.
+pub(super) fn size(value: &ParameterValue) -> usize {
     match value {
-        Value::NULL => 1,
-        Value::Bytes(bytes) => bytes.len(),
+        ParameterValue::Str(text) => text.len(),
+        ParameterValue::Binary(bytes) => bytes.len(),
         _ => 8,
     }
 }

@@ -1,9 +1,9 @@
 //! `fermyon:spin/mysql` for the guest.
 
 use super::View;
-use super::session::{Fault, Moved, Session};
-use crate::outbound::Address;
-use holm_runtime::receipt::Flows;
+use super::session::{Fault, Session};
+use super::value::size;
+use crate::outbound::{Address, LOST};
 use wasmtime::Result;
 use wasmtime::component::Resource;
 
@@ -22,7 +22,7 @@ pub use bindings::fermyon::spin::rdbms_types;
 use rdbms_types::{Error, ParameterValue, RowSet};
 
 impl View<'_> {
-    async fn run(
+    pub(super) async fn run(
         &mut self,
         connection: &Resource<Session>,
         operation: &str,
@@ -30,20 +30,18 @@ impl View<'_> {
         values: Vec<ParameterValue>,
     ) -> Result<std::result::Result<RowSet, Error>> {
         let caller = &mut self.part.caller;
-        if let Err(hit) = caller.room(statement.len()) {
+        let sent = statement.len() + values.iter().map(size).sum::<usize>();
+        if let Err(hit) = caller.room(sent) {
             return Ok(Err(Error::Other(hit.to_string())));
         }
         let session = self.table.get_mut(connection)?;
         let to = session.address().clone();
         let span = caller.begin("mysql", operation, &to);
-        let done: std::result::Result<(RowSet, Moved), Fault> =
-            session.query(&statement, values).await;
+        let done = session.query(&statement, values).await;
+        let moved = session.moved();
+        self.part.count(moved);
         Ok(match done {
-            Ok((rows, (read, written))) => {
-                Flows::add(&caller.flows.mysql_in, read);
-                Flows::add(&caller.flows.mysql_out, written);
-                Ok(rows)
-            }
+            Ok(rows) => Ok(rows),
             Err(fault) => {
                 if let Some(mut span) = span {
                     span.failed("other".to_owned());
@@ -58,15 +56,13 @@ impl View<'_> {
         match fault {
             Fault::BadAddress(told) => Error::ConnectionFailed(told),
             Fault::Unreached(unreached) => {
-                caller.dialled(to, Err(&unreached));
-                let told = format!("there is no connection: {unreached}");
-                caller.log(to, &told);
-                Error::ConnectionFailed(told)
+                Error::ConnectionFailed(self.part.unreached(to, &unreached))
             }
             Fault::Refused(told) => {
                 caller.log(to, &told);
                 Error::ConnectionFailed(told)
             }
+            Fault::Lost => Error::ConnectionFailed(LOST.to_owned()),
             Fault::Query(told) => Error::QueryFailed(told),
             Fault::Conversion(told) => Error::ValueConversionFailed(told),
             Fault::Other(told) => {
@@ -100,11 +96,11 @@ impl mysql::HostConnection for View<'_> {
             return failed(hit.to_string());
         }
         let span = self.part.caller.begin("mysql", "connect", &to);
-        match session.connect().await {
+        let connected = session.connect().await;
+        self.part.count(session.moved());
+        match connected {
             Ok(peer) => {
-                if let Some(peer) = peer {
-                    self.part.caller.dialled(&to, Ok(peer));
-                }
+                self.part.caller.dialled(&to, Ok(peer));
                 Ok(Ok(self.table.push(session)?))
             }
             Err(fault) => {

@@ -125,8 +125,9 @@ impl Caller {
         })
     }
 
-    /// Tells the log of a server that fails; once, however often the guest tries.
+    /// Tells the log of a server that fails; once, however often the guest tries. It is counted each time.
     pub fn log(&mut self, to: &Address, told: &str) {
+        super::failures::note(self.way.policy().service());
         let line = format!("{to}: {told}");
         if self.logged.as_deref() != Some(&line) {
             let component = &*self.component;

@@ -6,27 +6,40 @@
 
 mod address;
 mod caller;
+mod failures;
+mod held;
 mod pool;
+mod servers;
+mod used;
 mod way;
 mod wire;
 
 pub use address::Address;
 pub use caller::Caller;
+pub use failures::failures;
+pub use held::{Held, TooLarge};
 pub use pool::{Lease, Pool, Pooled};
+pub use servers::{Instance, Kind, Servers, View};
+pub use used::{LOST, Used};
 pub use way::{Connected, Way};
-pub use wire::{Counted, Wire};
+pub use wire::{Counted, Moved, Tally, Wire};
 
 use holm_manifest::ByteSize;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 /// How long look-up, dial, handshake and log-in may take together.
 pub const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// How long one call of a server may take.
 pub const CALL_TIME: Duration = Duration::from_secs(30);
-/// The most bytes that a server may answer one call with.
+/// The most bytes that a server may answer one call with, and the most that the host holds of it.
 pub const ANSWER_BYTES_MAX: u64 = 64 << 20;
 /// The most rows that a server may answer one call with.
 pub const ANSWER_ROWS_MAX: usize = 100_000;
+/// The most statements that a connection keeps prepared.
+pub const STATEMENTS_KEPT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
+/// The longest of them, in bytes; a longer one is prepared each time.
+pub const STATEMENT_BYTES_KEPT: usize = 4 << 10;
 /// The most connections that a component may have, in use and idle, to all servers of one kind.
 pub const CONNECTIONS_MAX: usize = 64;
 /// The most open handles of one kind that an instance may have; its limit `outbound` may be less.

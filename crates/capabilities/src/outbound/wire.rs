@@ -15,28 +15,80 @@ pub struct Wire {
     written: AtomicU64,
     /// As much as this may have been read.
     most: AtomicU64,
+    /// What the answers take in memory besides their bytes.
+    weight: AtomicU64,
+}
+
+/// Bytes in and out.
+pub type Moved = (usize, usize);
+
+/// The bytes of one guest's calls, whatever became of them and of the connections that they were on.
+#[derive(Debug, Default)]
+pub struct Tally {
+    wire: Option<Arc<Wire>>,
+    /// What had gone over the wire when its bytes were taken last.
+    then: (u64, u64),
+    /// What went over earlier wires, and is not taken yet.
+    before: Moved,
+}
+
+impl Tally {
+    /// From now on the bytes of a fresh connection count, with those of its log-in.
+    pub fn dialled(&mut self, wire: &Arc<Wire>) {
+        self.before = self.take();
+        self.wire = Some(wire.clone());
+        self.then = (0, 0);
+    }
+
+    /// From now on the bytes of a connection count that somebody else has used.
+    pub fn taken(&mut self, wire: &Arc<Wire>) {
+        self.dialled(wire);
+        self.then = wire.now();
+    }
+
+    /// Bytes since they were taken last.
+    pub fn take(&mut self) -> Moved {
+        let (mut read, mut written) = std::mem::take(&mut self.before);
+        if let Some(wire) = &self.wire {
+            let now = wire.now();
+            let since = |now: u64, then| usize::try_from(now - then).unwrap_or(usize::MAX);
+            read += since(now.0, self.then.0);
+            written += since(now.1, self.then.1);
+            self.then = now;
+        }
+        (read, written)
+    }
 }
 
 impl Wire {
-    /// A call begins: `bytes` may come from the server. The answer is what went before, for
-    /// [`Wire::since`].
-    pub fn begin(&self, bytes: u64) -> (u64, u64) {
+    /// A call begins: `bytes` may come from the server.
+    pub fn begin(&self, bytes: u64) {
         let read = self.read.load(Relaxed);
         self.most.store(read.saturating_add(bytes), Relaxed);
-        (read, self.written.load(Relaxed))
+        self.weight.store(0, Relaxed);
     }
 
-    /// Bytes in and out since then.
-    pub fn since(&self, (read, written): (u64, u64)) -> (usize, usize) {
-        let since = |now: &AtomicU64, then: u64| {
-            usize::try_from(now.load(Relaxed).saturating_sub(then)).unwrap_or(usize::MAX)
-        };
-        (since(&self.read, read), since(&self.written, written))
+    /// Notes what the answer takes in memory besides its bytes; an error where that is too much.
+    pub fn weigh(&self, bytes: u64) -> io::Result<()> {
+        self.weight.fetch_add(bytes, Relaxed);
+        match self.is_over() {
+            true => Err(io::Error::other(super::too_large())),
+            false => Ok(()),
+        }
+    }
+
+    /// Bytes in and out so far.
+    fn now(&self) -> (u64, u64) {
+        (self.read.load(Relaxed), self.written.load(Relaxed))
     }
 
     /// Whether the server has sent more than it may.
     pub fn is_over(&self) -> bool {
-        self.read.load(Relaxed) > self.most.load(Relaxed)
+        let held = self
+            .read
+            .load(Relaxed)
+            .saturating_add(self.weight.load(Relaxed));
+        held > self.most.load(Relaxed)
     }
 }
 
@@ -101,15 +153,20 @@ mod tests {
         let (near, mut far) = tokio::io::duplex(64);
         let wire = Arc::<Wire>::default();
         let mut near = Counted::new(near, wire.clone());
-        let then = wire.begin(4);
+        let mut tally = Tally::default();
+        tally.dialled(&wire);
+        wire.begin(4);
         near.write_all(b"ask").await.unwrap();
         far.write_all(b"1234").await.unwrap();
         let mut buf = [0; 4];
         near.read_exact(&mut buf).await.unwrap();
-        assert_eq!((wire.since(then), wire.is_over()), ((4, 3), false));
+        assert_eq!((tally.take(), wire.is_over()), ((4, 3), false));
         far.write_all(b"5").await.unwrap();
         assert!(near.read_exact(&mut buf[..1]).await.is_err());
         assert!(wire.is_over());
+        // What went over one wire counts also when it is another's turn.
+        tally.taken(&Arc::default());
+        assert_eq!((tally.take(), tally.take()), ((1, 0), (0, 0)));
         // The next call has a limit of its own.
         wire.begin(1);
         assert!(!wire.is_over());

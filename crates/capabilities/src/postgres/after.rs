@@ -1,35 +1,28 @@
 //! What has to be done when a guest is done: a statement that nobody waits for is cancelled, a session
 //! made fresh.
 
-use crate::outbound::CONNECT_TIME;
-use std::collections::HashMap;
+use super::session::Tls;
+use crate::outbound::{CONNECT_TIME, Used};
+use lru::LruCache;
 use std::net::SocketAddr;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_postgres::{CancelToken, Client, NoTls, Statement};
 
-/// What a session has done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Used {
-    /// Nothing.
-    Fresh,
-    /// Statements that read and write rows; functions in them may have changed settings.
-    Plain,
-    /// Others: it may be within a transaction, hold temporary tables, listen.
-    Any,
-}
-
 /// Cancels a statement that nobody waits for any more.
 pub(super) struct UnderWay {
     token: Option<CancelToken>,
     peer: SocketAddr,
+    /// How the connection is encrypted: a server that wants TLS wants it for this too.
+    tls: Option<Tls>,
 }
 
 impl UnderWay {
-    pub(super) fn new(token: CancelToken, peer: SocketAddr) -> Self {
+    pub(super) fn new(token: CancelToken, peer: SocketAddr, tls: Option<Tls>) -> Self {
         UnderWay {
             token: Some(token),
             peer,
+            tls,
         }
     }
 
@@ -47,12 +40,18 @@ impl Drop for UnderWay {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };
-        let peer = self.peer;
+        let (peer, tls) = (self.peer, self.tls.take());
         runtime.spawn(async move {
             let cancel = async {
                 // Where the connection went, and nowhere else.
                 let stream = TcpStream::connect(peer).await.ok()?;
-                token.cancel_query_raw(stream, NoTls).await.ok()
+                match tls {
+                    Some(tls) => {
+                        let tls = tls.connector::<TcpStream>();
+                        token.cancel_query_raw(stream, tls).await.ok()
+                    }
+                    None => token.cancel_query_raw(stream, NoTls).await.ok(),
+                }
             };
             let _ = timeout(CONNECT_TIME, cancel).await;
         });
@@ -62,7 +61,7 @@ impl Drop for UnderWay {
 /// Makes a session what it was when it had just logged in.
 pub(super) async fn freshen(
     client: &Client,
-    statements: &mut HashMap<String, Statement>,
+    statements: &mut LruCache<String, Statement>,
     used: Used,
 ) -> Result<(), tokio_postgres::Error> {
     if used == Used::Any {
@@ -75,43 +74,4 @@ pub(super) async fn freshen(
     let reset = "RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; CLOSE ALL; UNLISTEN *; \
                  DISCARD TEMP; DISCARD SEQUENCES; SELECT pg_catalog.pg_advisory_unlock_all()";
     client.batch_execute(reset).await
-}
-
-/// Whether a statement only reads and writes rows, as its first word says.
-pub(super) fn kind(statement: &str) -> Used {
-    const PLAIN: &[&str] = &[
-        "select", "insert", "update", "delete", "with", "values", "table", "merge",
-    ];
-    let word: String = statement
-        .trim_start()
-        .chars()
-        .take_while(|c| c.is_ascii_alphabetic())
-        .take(8)
-        .collect();
-    match PLAIN.iter().any(|known| known.eq_ignore_ascii_case(&word)) {
-        true => Used::Plain,
-        false => Used::Any,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_statement_leaves_behind() {
-        for plain in ["SELECT 1", "  insert into a", "With x AS (", "VALUES (1)"] {
-            assert_eq!(kind(plain), Used::Plain, "{plain}");
-        }
-        for any in [
-            "BEGIN",
-            "/* */ BEGIN",
-            "SET x = 1",
-            "",
-            "selectx",
-            "CREATE TEMP TABLE t()",
-        ] {
-            assert_eq!(kind(any), Used::Any, "{any}");
-        }
-    }
 }

@@ -9,6 +9,7 @@
 
 mod address;
 mod after;
+mod legacy;
 mod link;
 mod numeric;
 mod older;
@@ -19,42 +20,26 @@ mod tests;
 mod value;
 mod wit;
 
-use crate::network::{OriginPolicy, Service};
-use crate::outbound::{Caller, Way};
-use crate::{About, Capability, Era, Interface, Place, State};
-use holm_manifest::{Fragment, Problem, Value};
-use holm_runtime::Core;
-use holm_runtime::trace::Tracer;
-use session::Client;
+use crate::network::Service;
+use crate::outbound::{self, Kind, Servers, Way};
+use crate::{About, Era, Interface, State};
+use holm_runtime::receipt::Flows;
 use std::sync::Arc;
-use wasmtime::component::{Linker, ResourceTable};
-use wasmtime_wasi::WasiCtxBuilder;
+use std::sync::atomic::AtomicU64;
+use wasmtime::component::Linker;
 
 pub use wit::postgres as types;
 
-/// Which servers a component may call, and its connections to them.
-pub struct Postgres(Arc<Client>);
-
-/// What an instance holds.
-pub struct Instance {
-    caller: Caller,
-    client: Arc<Client>,
-}
+/// Which PostgreSQL servers a component may call, and its connections to them.
+pub type Postgres = Servers<OfPostgres>;
 
 /// What the host functions work on.
-pub struct View<'a> {
-    table: &'a mut ResourceTable,
-    part: &'a mut Instance,
-}
+pub type View<'a> = outbound::View<'a, OfPostgres>;
 
-impl Instance {
-    /// Who calls are told to from now on.
-    pub(crate) fn trace(&mut self, tracer: Tracer) {
-        self.caller.trace(tracer);
-    }
-}
+/// The kind.
+pub enum OfPostgres {}
 
-impl Capability for Postgres {
+impl Kind for OfPostgres {
     const ABOUT: About = About {
         name: "postgres",
         doc: "PostgreSQL servers.",
@@ -65,7 +50,7 @@ impl Capability for Postgres {
         interfaces: &[
             Interface {
                 name: "fermyon:spin/postgres",
-                versions: &["2.0.0"],
+                versions: &["", "2.0.0"],
             },
             Interface {
                 name: "spin:postgres/postgres",
@@ -74,31 +59,22 @@ impl Capability for Postgres {
         ],
     };
 
-    type Instance = Instance;
+    const SERVICE: Service = Service::Postgres;
+    const GRANT: &'static str = "The PostgreSQL servers that it may call; `private` lets their names lead to private addresses.";
+    const EXAMPLE: &'static str =
+        "[component.web.grants]\npostgres = [\"postgres://db.internal:5432\"]";
 
-    fn fragment() -> Option<Fragment> {
-        Some(Fragment {
-            name: "postgres",
-            doc: "The PostgreSQL servers that it may call; `private` lets their names lead to private addresses.",
-            example: "[component.web.grants]\npostgres = [\"postgres://db.internal:5432\"]",
-            schema: OriginPolicy::schema(),
-            check: |value| OriginPolicy::read(Service::Postgres, value).1,
-        })
+    type Client = session::Client;
+
+    fn client(way: Arc<Way>) -> Self::Client {
+        session::Client::new(way)
     }
 
-    fn granted(value: Option<&Value>, _place: &Place) -> Result<Self, Problem> {
-        let way = Way::granted(Service::Postgres, value)?;
-        Ok(Postgres(Arc::new(Client::new(way))))
+    fn flows(flows: &Flows) -> (&AtomicU64, &AtomicU64) {
+        (&flows.postgres_in, &flows.postgres_out)
     }
 
-    fn instance(&self, core: &Core, _wasi: &mut WasiCtxBuilder) -> wasmtime::Result<Instance> {
-        Ok(Instance {
-            caller: Caller::new(self.0.way().clone(), core),
-            client: self.0.clone(),
-        })
-    }
-
-    fn link_component(linker: &mut Linker<State>, _era: Era) -> wasmtime::Result<()> {
+    fn link(linker: &mut Linker<State>, _era: Era) -> wasmtime::Result<()> {
         link::spin_2(linker)?;
         link::postgres_3(linker)?;
         link::postgres_4(linker)

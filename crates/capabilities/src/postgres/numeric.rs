@@ -1,5 +1,14 @@
 //! Decimal numbers as the server sends them: groups of four digits, as many as there are.
 
+/// How long the text is that [`read`] makes, at most: eight bytes may say a hundred thousand digits.
+pub(super) fn size(raw: &[u8]) -> usize {
+    let field = |at: usize| Some([*raw.get(at)?, *raw.get(at + 1)?]);
+    let weight = field(2).map_or(0, i16::from_be_bytes);
+    let places = field(6).map_or(0, u16::from_be_bytes);
+    // A group before the point for each power, one for what is below, sign and point.
+    (usize::try_from(weight).unwrap_or(0) + 1) * 4 + usize::from(places) + 4 + 2
+}
+
 /// Reads a `numeric` into decimal text, with as many places after the point as the server says.
 pub(super) fn read(raw: &[u8]) -> Option<String> {
     let (head, groups) = raw.split_at_checked(8)?;

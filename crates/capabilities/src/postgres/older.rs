@@ -23,7 +23,7 @@ mod second {
     });
 }
 pub(super) use second::fermyon::spin::postgres as v2;
-pub(super) use second::fermyon::spin::rdbms_types as v2_types;
+pub use second::fermyon::spin::rdbms_types as v2_types;
 pub(super) use third::spin::postgres::postgres as v3;
 
 impl From<v3::ParameterValue> for v4::ParameterValue {
@@ -205,7 +205,7 @@ impl From<v4::RowSet> for v2_types::RowSet {
     }
 }
 
-fn text(error: v4::QueryError) -> String {
+pub(super) fn text(error: v4::QueryError) -> String {
     match error {
         v4::QueryError::Text(text) => text,
         v4::QueryError::DbError(error) => error.as_text,

@@ -90,6 +90,28 @@ impl Family {
     }
 }
 
+/// Bytes of a guest's value on their way, about.
+pub(super) fn size(value: &ParameterValue) -> usize {
+    use ParameterValue as V;
+    let texts = |items: &[Option<String>]| {
+        let item = |item: &Option<String>| item.as_ref().map_or(4, |text| text.len() + 2);
+        items.iter().map(item).sum()
+    };
+    match value {
+        V::Str(text) | V::Uuid(text) | V::Decimal(text) => text.len(),
+        V::Binary(bytes) | V::Jsonb(bytes) => bytes.len(),
+        V::RangeDecimal(bounds) => [&bounds.0, &bounds.1]
+            .into_iter()
+            .flatten()
+            .map(|(text, _)| text.len())
+            .sum(),
+        V::ArrayInt32(items) => items.len() * 4,
+        V::ArrayInt64(items) => items.len() * 8,
+        V::ArrayDecimal(items) | V::ArrayStr(items) => texts(items),
+        _ => 16,
+    }
+}
+
 impl Param {
     pub(super) fn new(value: ParameterValue) -> Result<Self, Bad> {
         use ParameterValue as V;

@@ -5,22 +5,24 @@
 //! cancelled at the server, and its connection is closed.
 
 use super::address::read;
-use super::after::{UnderWay, Used, freshen, kind};
+use super::after::{UnderWay, freshen};
 use super::param::{Bad, Param};
 use super::types::{Column, ParameterValue, RowSet};
-use super::value;
+use super::value::{self, Unreadable};
 use crate::network::Unreached;
 use crate::outbound::{
     self, ANSWER_BYTES_MAX, ANSWER_ROWS_MAX, Address, CALL_TIME, CONNECT_TIME, CONNECTIONS_MAX,
-    Connected, Counted, Lease, Pool, Pooled, Way, Wire,
+    Connected, Counted, Held, Lease, Moved, Pool, Pooled, STATEMENT_BYTES_KEPT, STATEMENTS_KEPT,
+    Tally, TooLarge, Used, Way, Wire,
 };
 use futures::TryStreamExt;
-use std::collections::HashMap;
+use lru::LruCache;
 use std::error::Error as _;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -29,9 +31,6 @@ use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Config, NoTls, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
-
-/// Statements that a connection keeps prepared.
-const STATEMENTS_MAX: usize = 64;
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -42,6 +41,8 @@ pub enum Fault {
     Unreached(Unreached),
     /// The server does not let the guest in, or TLS failed.
     Refused(String),
+    /// The connection has gone, and with it what the guest had set up there.
+    Lost,
     /// A value of the guest's.
     BadParameter(String),
     /// The statement, in the server's words.
@@ -66,7 +67,30 @@ pub struct Link {
     driver: JoinHandle<()>,
     wire: Arc<Wire>,
     peer: SocketAddr,
-    statements: HashMap<String, Statement>,
+    tls: Option<Tls>,
+    statements: LruCache<String, Statement>,
+}
+
+/// What a connection goes over, below its TLS.
+type Stream = Counted<TcpStream>;
+
+/// How a connection to one host is encrypted.
+#[derive(Clone)]
+pub(super) struct Tls {
+    config: MakeRustlsConnect,
+    host: String,
+}
+
+impl Tls {
+    /// For one connection.
+    pub(super) fn connector<S>(&self) -> <MakeRustlsConnect as MakeTlsConnect<S>>::TlsConnect
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Ok(connector) =
+            MakeTlsConnect::<S>::make_tls_connect(&mut self.config.clone(), &self.host);
+        connector
+    }
 }
 
 impl Pooled for Link {
@@ -90,10 +114,9 @@ pub struct Session {
     lease: Option<Lease<String, Link>>,
     /// How much has to be done before somebody else has the connection.
     used: Used,
+    /// Bytes of its calls.
+    tally: Tally,
 }
-
-/// Bytes of one call, in and out.
-pub type Moved = (usize, usize);
 
 impl Client {
     /// A client with no connections yet.
@@ -128,12 +151,18 @@ impl Session {
             text: text.to_owned(),
             lease: None,
             used: Used::Fresh,
+            tally: Tally::default(),
         })
     }
 
     /// Where it goes.
     pub fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// Bytes in and out since it was asked last.
+    pub fn moved(&mut self) -> Moved {
+        self.tally.take()
     }
 
     /// Connects, unless it is connected. The answer is the address at the other end.
@@ -143,12 +172,17 @@ impl Session {
         {
             return Ok(lease.peer.ip());
         }
+        self.lease = None;
+        if self.used == Used::Any {
+            return Err(Fault::Lost);
+        }
         self.used = Used::Fresh;
         self.lease = self.client.pool.take(&self.text);
         if let Some(lease) = &self.lease {
+            self.tally.taken(&lease.wire);
             return Ok(lease.peer.ip());
         }
-        let pool = &self.client.pool;
+        let pool = self.client.pool.clone();
         let Some(seat) = pool.seat(CONNECT_TIME).await else {
             return Err(Fault::Refused(format!(
                 "all {CONNECTIONS_MAX} connections are in use"
@@ -162,48 +196,53 @@ impl Session {
         Ok(peer)
     }
 
-    async fn dial(&self) -> Result<Link, Fault> {
+    async fn dial(&mut self) -> Result<Link, Fault> {
         let mode = self.config.get_ssl_mode();
         if mode == SslMode::Disable {
-            return self.log_in(NoTls, mode).await;
+            return self.log_in(None, mode).await;
         }
-        let tls = self.client.way.tls_config().await;
-        let tls = tls.map_err(|error| Fault::Refused(format!("TLS failed: {error}")))?;
-        let mut tls = MakeRustlsConnect::new((*tls).clone());
-        let Ok(tls) =
-            MakeTlsConnect::<Counted<TcpStream>>::make_tls_connect(&mut tls, &self.address.host());
-        match self.log_in(tls, mode).await {
+        let config = self.client.way.tls_config().await;
+        let config = config.map_err(|error| Fault::Refused(format!("TLS failed: {error}")))?;
+        let tls = Tls {
+            config: MakeRustlsConnect::new((*config).clone()),
+            host: self.address.host(),
+        };
+        match self.log_in(Some(tls), mode).await {
             // Whoever only prefers TLS takes what there is.
             Err(Fault::Refused(_)) if mode == SslMode::Prefer => {
-                self.log_in(NoTls, SslMode::Disable).await
+                self.log_in(None, SslMode::Disable).await
             }
             done => done,
         }
     }
 
-    async fn log_in<T>(&self, tls: T, mode: SslMode) -> Result<Link, Fault>
-    where
-        T: tokio_postgres::tls::TlsConnect<Counted<TcpStream>>,
-        T::Stream: Send + 'static,
-    {
+    async fn log_in(&mut self, tls: Option<Tls>, mode: SslMode) -> Result<Link, Fault> {
         let dialled = self.client.way.dial(&self.address, CONNECT_TIME).await;
         let Connected { stream, wire, peer } = dialled.map_err(Fault::Unreached)?;
+        self.tally.dialled(&wire);
         let mut config = self.config.clone();
         config.ssl_mode(mode);
-        let (client, connection) = config
-            .connect_raw(stream, tls)
-            .await
-            .map_err(|error| Fault::Refused(told(&error)))?;
-        let driver = tokio::spawn(async move {
-            // The statement under way tells of the error.
-            let _ = connection.await;
-        });
+        let refused = |error| Fault::Refused(told(&error));
+        // The statement under way tells of an error.
+        let (client, driver) = match &tls {
+            None => {
+                let made = config.connect_raw(stream, NoTls).await;
+                let (client, connection) = made.map_err(refused)?;
+                (client, tokio::spawn(async move { drop(connection.await) }))
+            }
+            Some(tls) => {
+                let made = config.connect_raw(stream, tls.connector::<Stream>()).await;
+                let (client, connection) = made.map_err(refused)?;
+                (client, tokio::spawn(async move { drop(connection.await) }))
+            }
+        };
         Ok(Link {
             client,
             driver,
             wire,
             peer: SocketAddr::new(peer, self.address.port),
-            statements: HashMap::new(),
+            tls,
+            statements: LruCache::new(STATEMENTS_KEPT),
         })
     }
 
@@ -212,7 +251,7 @@ impl Session {
         &mut self,
         statement: &str,
         values: Vec<ParameterValue>,
-    ) -> Result<(RowSet, Moved), Fault> {
+    ) -> Result<RowSet, Fault> {
         self.run(statement, values, async |link, statement, params| {
             rows(link, statement, params).await
         })
@@ -224,7 +263,7 @@ impl Session {
         &mut self,
         statement: &str,
         values: Vec<ParameterValue>,
-    ) -> Result<(u64, Moved), Fault> {
+    ) -> Result<u64, Fault> {
         self.run(statement, values, async |link, statement, params| {
             let changed = link.client.execute_raw(statement, params).await;
             changed.map_err(Fault::from)
@@ -237,43 +276,41 @@ impl Session {
         statement: &str,
         values: Vec<ParameterValue>,
         call: impl AsyncFn(&Link, &Statement, &[Param]) -> Result<T, Fault>,
-    ) -> Result<(T, Moved), Fault> {
+    ) -> Result<T, Fault> {
         let params: Result<Vec<Param>, Bad> = values.into_iter().map(Param::new).collect();
         let params = params.map_err(|Bad(told)| Fault::BadParameter(told))?;
         self.connect().await?;
-        self.used = self.used.max(kind(statement));
+        self.used = self.used.max(Used::by(statement));
         let patience = self.client.patience;
         let Some(lease) = &mut self.lease else {
-            return Err(Fault::Other("there is no connection".to_owned()));
+            return Err(Fault::Lost);
         };
         let wire = lease.wire.clone();
-        let then = wire.begin(ANSWER_BYTES_MAX);
-        // If nobody waits for the answer, it is cancelled.
+        wire.begin(ANSWER_BYTES_MAX);
+        // If nobody waits for the answer, or for the rest of it, it is cancelled.
         lease.spoil();
-        let under_way = UnderWay::new(lease.client.cancel_token(), lease.peer);
+        let under_way = UnderWay::new(lease.client.cancel_token(), lease.peer, lease.tls.clone());
         let done = timeout(patience, prepared(lease, statement, &params, &call)).await;
-        let result = match done {
-            Ok(result) => result,
-            Err(_) => {
-                self.lease = None;
-                return Err(Fault::Other(outbound::too_slow(patience)));
-            }
+        let Ok(result) = done else {
+            self.lease = None;
+            return Err(Fault::Other(outbound::too_slow(patience)));
         };
-        under_way.is_over();
+        if wire.is_over() {
+            self.lease = None;
+            return Err(TooLarge.into());
+        }
         match &result {
-            _ if wire.is_over() => {
+            // The rest of the rows is still to come.
+            Err(Fault::Other(_) | Fault::Conversion(_)) => {
                 self.lease = None;
-                return Err(Fault::Other(outbound::too_large()));
-            }
-            Err(Fault::Other(_)) => {
-                // The rest of the rows is still to come.
-                self.lease = None;
+                return result;
             }
             Err(Fault::Query(error)) if is_the_end(error) => self.lease = None,
             _ if !lease.is_open() => self.lease = None,
             _ => lease.mend(),
         }
-        result.map(|value| (value, wire.since(then)))
+        under_way.is_over();
+        result
     }
 }
 
@@ -287,16 +324,15 @@ async fn prepared<T>(
     if let Some(statement) = link.statements.get(text).cloned() {
         match call(link, &statement, params).await {
             Err(Fault::Query(error)) if is_stale(&error) => {
-                link.statements.remove(text);
+                link.statements.pop(text);
             }
             done => return done,
         }
     }
     let statement = link.client.prepare(text).await.map_err(Fault::from)?;
-    if link.statements.len() >= STATEMENTS_MAX {
-        link.statements.clear();
+    if text.len() <= STATEMENT_BYTES_KEPT {
+        link.statements.put(text.to_owned(), statement.clone());
     }
-    link.statements.insert(text.to_owned(), statement.clone());
     call(link, &statement, params).await
 }
 
@@ -310,7 +346,7 @@ fn is_stale(error: &tokio_postgres::Error) -> bool {
 }
 
 /// The server has closed the connection, or is about to.
-fn is_the_end(error: &tokio_postgres::Error) -> bool {
+pub(super) fn is_the_end(error: &tokio_postgres::Error) -> bool {
     match error.as_db_error() {
         Some(server) => matches!(
             server.parsed_severity(),
@@ -329,21 +365,33 @@ async fn rows(link: &Link, statement: &Statement, params: &[Param]) -> Result<Ro
         columns: columns.collect(),
         rows: Vec::new(),
     };
+    let mut held = Held::default();
     let stream = link.client.query_raw(statement, params).await?;
     futures::pin_mut!(stream);
     while let Some(row) = stream.try_next().await? {
         if found.rows.len() >= ANSWER_ROWS_MAX {
             return Err(Fault::Other(outbound::too_many_rows()));
         }
-        let values = value::row(&row).map_err(|bad| {
-            Fault::Conversion(format!(
-                "column {:?} of type {} holds what cannot be given to a guest",
-                bad.column, bad.ty
-            ))
-        })?;
-        found.rows.push(values);
+        found.rows.push(value::row(&row, &mut held)?);
     }
     Ok(found)
+}
+
+impl From<TooLarge> for Fault {
+    fn from(_: TooLarge) -> Self {
+        Fault::Other(outbound::too_large())
+    }
+}
+
+impl From<Unreadable> for Fault {
+    fn from(bad: Unreadable) -> Self {
+        match bad {
+            Unreadable::TooLarge => TooLarge.into(),
+            Unreadable::Value { column, ty } => Fault::Conversion(format!(
+                "column {column:?} of type {ty} holds what cannot be given to a guest"
+            )),
+        }
+    }
 }
 
 impl From<tokio_postgres::Error> for Fault {

@@ -150,6 +150,7 @@ proptest! {
     fn decimals_keep_every_digit(text in decimal()) {
         prop_assert_eq!(numeric::read(&numeric::write(&text)), Some(text.clone()));
         prop_assert!(numeric::is_decimal(&text));
+        prop_assert!(numeric::size(&numeric::write(&text)) >= text.len());
     }
 
     #[test]
@@ -178,6 +179,9 @@ proptest! {
             Type::TEXT_ARRAY, Type::INTERVAL, Type::POINT,
         ] {
             let _ = value::read(&ty, &bytes);
+            if let Some(DbValue::Decimal(text)) = value::read(&Type::NUMERIC, &bytes) {
+                prop_assert!(numeric::size(&bytes) >= text.len());
+            }
         }
     }
 

@@ -2,8 +2,10 @@
 
 use super::numeric;
 use super::types::{DbDataType, DbValue, Interval, RangeBoundKind};
+use crate::outbound::{Held, TooLarge};
 use chrono::{Datelike, Days, NaiveDate, NaiveDateTime, TimeDelta, Timelike};
 use std::error::Error;
+use std::mem::size_of;
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Kind, Type};
 
@@ -20,11 +22,19 @@ impl<'a> FromSql<'a> for Raw<'a> {
     }
 }
 
-/// A value that a guest cannot be given: which column it is in, and its type.
+/// Why a guest cannot be given a row.
 #[derive(Debug)]
-pub(super) struct Unreadable {
-    pub column: String,
-    pub ty: String,
+pub(super) enum Unreadable {
+    /// It would make the answer too large.
+    TooLarge,
+    /// A value: which column it is in, and its type.
+    Value { column: String, ty: String },
+}
+
+impl From<TooLarge> for Unreadable {
+    fn from(_: TooLarge) -> Self {
+        Unreadable::TooLarge
+    }
 }
 
 /// What a guest calls a type of the server's.
@@ -66,23 +76,57 @@ pub(super) fn data_type(ty: &Type) -> DbDataType {
     }
 }
 
+/// The longest text that a value of a few bytes becomes, decimals apart: a UUID.
+const TEXT_BYTES_MAX: usize = 36;
+
 /// The values of a row.
-pub(super) fn row(row: &Row) -> Result<Vec<DbValue>, Unreadable> {
+pub(super) fn row(row: &Row, held: &mut Held) -> Result<Vec<DbValue>, Unreadable> {
+    let value = size_of::<DbValue>() + TEXT_BYTES_MAX;
+    held.add(size_of::<Vec<DbValue>>() + row.columns().len() * value)?;
     let columns = row.columns().iter().enumerate();
     columns
         .map(|(index, column)| {
             let raw = row.try_get::<_, Option<Raw<'_>>>(index);
             let value = match raw {
                 Ok(None) => Some(DbValue::DbNull),
-                Ok(Some(Raw(raw))) => read(column.type_(), raw),
+                Ok(Some(Raw(raw))) => {
+                    held.add(size(column.type_(), raw))?;
+                    read(column.type_(), raw)
+                }
                 Err(_) => None,
             };
-            value.ok_or_else(|| Unreadable {
+            value.ok_or_else(|| Unreadable::Value {
                 column: column.name().to_owned(),
                 ty: column.type_().name().to_owned(),
             })
         })
         .collect()
+}
+
+/// What a value becomes in memory, at most: of few bytes may be made many.
+fn size(ty: &Type, raw: &[u8]) -> usize {
+    if let Kind::Domain(inner) = ty.kind() {
+        return size(inner, raw);
+    }
+    // An item of an array has four bytes at least before it, and becomes a text at most.
+    let items = || raw.len() / 4 * size_of::<Option<String>>() + raw.len();
+    match data_type(ty) {
+        DbDataType::Decimal => numeric::size(raw),
+        DbDataType::RangeDecimal => numerics(raw, 1),
+        DbDataType::ArrayDecimal => items() + numerics(raw, 20),
+        DbDataType::ArrayInt32 | DbDataType::ArrayInt64 | DbDataType::ArrayStr => items(),
+        _ => raw.len(),
+    }
+}
+
+/// What the decimals become that stand in `raw` after so many bytes, each with its length before it.
+fn numerics(raw: &[u8], head: usize) -> usize {
+    let mut rest = raw.get(head..).unwrap_or_default();
+    let mut bytes = 0_usize;
+    while let Some(one) = item(&mut rest) {
+        bytes = bytes.saturating_add(one.map_or(0, numeric::size));
+    }
+    bytes
 }
 
 /// One value; `None`: it is not what its type says, or beyond what a guest's type can hold.

@@ -1,9 +1,9 @@
 //! `spin:postgres@4.0.0` for the guest; what all versions share, and its own part.
 
 use super::View;
-use super::session::{Fault, Session, told};
-use crate::outbound::Address;
-use holm_runtime::receipt::Flows;
+use super::param::size;
+use super::session::{Fault, Session, is_the_end, told};
+use crate::outbound::{Address, LOST};
 use wasmtime::Result;
 use wasmtime::component::Resource;
 
@@ -39,7 +39,9 @@ impl View<'_> {
             return failed(hit.to_string());
         }
         let span = self.part.caller.begin("postgresql", "connect", &to);
-        match session.connect().await {
+        let connected = session.connect().await;
+        self.part.count(session.moved());
+        match connected {
             Ok(peer) => {
                 self.part.caller.dialled(&to, Ok(peer));
                 Ok(Ok(self.table.push(session)?))
@@ -92,25 +94,21 @@ impl View<'_> {
         statement: String,
         values: Vec<ParameterValue>,
         operation: &'static str,
-        run: impl AsyncFnOnce(
-            &mut Session,
-            &str,
-            Vec<ParameterValue>,
-        ) -> std::result::Result<(T, (usize, usize)), Fault>,
+        run: impl AsyncFnOnce(&mut Session, &str, Vec<ParameterValue>) -> std::result::Result<T, Fault>,
     ) -> Result<Done<T>> {
         let caller = &mut self.part.caller;
-        if let Err(hit) = caller.room(statement.len()) {
+        let sent = statement.len() + values.iter().map(size).sum::<usize>();
+        if let Err(hit) = caller.room(sent) {
             return Ok(Err(Error::Other(hit.to_string())));
         }
         let session = self.table.get_mut(&connection)?;
         let to = session.address().clone();
         let span = caller.begin("postgresql", operation, &to);
-        Ok(match run(session, &statement, values).await {
-            Ok((value, (read, written))) => {
-                Flows::add(&caller.flows.postgres_in, read);
-                Flows::add(&caller.flows.postgres_out, written);
-                Ok(value)
-            }
+        let done = run(session, &statement, values).await;
+        let moved = session.moved();
+        self.part.count(moved);
+        Ok(match done {
+            Ok(value) => Ok(value),
             Err(fault) => {
                 if let Some(mut span) = span {
                     let code = match &fault {
@@ -129,18 +127,21 @@ impl View<'_> {
         match fault {
             Fault::BadAddress(told) => Error::ConnectionFailed(told),
             Fault::Unreached(unreached) => {
-                caller.dialled(to, Err(&unreached));
-                let told = format!("there is no connection: {unreached}");
-                caller.log(to, &told);
-                Error::ConnectionFailed(told)
+                Error::ConnectionFailed(self.part.unreached(to, &unreached))
             }
             Fault::Refused(told) => {
                 caller.log(to, &told);
                 Error::ConnectionFailed(told)
             }
+            Fault::Lost => Error::ConnectionFailed(LOST.to_owned()),
             Fault::BadParameter(told) => Error::BadParameter(told),
             Fault::Conversion(told) => Error::ValueConversionFailed(told),
-            Fault::Query(error) => Error::QueryFailed(query(&error)),
+            Fault::Query(error) => {
+                if is_the_end(&error) {
+                    caller.log(to, &told(&error));
+                }
+                Error::QueryFailed(query(&error))
+            }
             Fault::Other(told) => {
                 caller.log(to, &told);
                 Error::Other(told)

@@ -1,8 +1,8 @@
 //! The functions of `fermyon:spin/redis`, linked through the seam.
 
-use super::View;
 use super::session::Session;
 use super::wit::redis;
+use super::{View, legacy};
 use crate::State;
 use holm_runtime::cross;
 use wasmtime::Result;
@@ -16,7 +16,7 @@ fn view(state: &mut State) -> View<'_> {
     }
 }
 
-/// `fermyon:spin@2.0.0`.
+/// `fermyon:spin@2.0.0`, and the same before it had a version.
 pub(super) fn spin_2(linker: &mut Linker<State>) -> Result<()> {
     cross!(linker, "fermyon:spin/redis", "@2.0.0", (), view, {
         drop async "connection" Session = redis::HostConnection::drop;
@@ -30,6 +30,17 @@ pub(super) fn spin_2(linker: &mut Linker<State>) -> Result<()> {
         async value "[method]connection.smembers" = redis::HostConnection::smembers { a, b };
         async value "[method]connection.srem" = redis::HostConnection::srem { a, b, c };
         async value "[method]connection.execute" = redis::HostConnection::execute { a, b, c };
+    });
+    cross!(linker, "fermyon:spin/redis", "", (), view, {
+        async value "publish" = legacy::Host::publish { a, b, c };
+        async value "get" = legacy::Host::get { a, b };
+        async value "set" = legacy::Host::set { a, b, c };
+        async value "incr" = legacy::Host::incr { a, b };
+        async value "del" = legacy::Host::del { a, b };
+        async value "sadd" = legacy::Host::sadd { a, b, c };
+        async value "smembers" = legacy::Host::smembers { a, b };
+        async value "srem" = legacy::Host::srem { a, b, c };
+        async value "execute" = legacy::Host::execute { a, b, c };
     });
     Ok(())
 }

@@ -8,48 +8,34 @@
 //! of them are kept for the component's next event.
 
 mod answer;
+mod legacy;
 mod link;
 pub mod session;
 #[cfg(test)]
 mod tests;
+mod weighed;
 mod wit;
 
-use crate::network::{OriginPolicy, Service};
-use crate::outbound::{Caller, Way};
-use crate::{About, Capability, Era, Interface, Place, State};
-use holm_manifest::{Fragment, Problem, Value};
-use holm_runtime::Core;
-use holm_runtime::trace::Tracer;
-use session::Client;
+use crate::network::Service;
+use crate::outbound::{self, Kind, Servers, Way};
+use crate::{About, Era, Interface, State};
+use holm_runtime::receipt::Flows;
 use std::sync::Arc;
-use wasmtime::component::{Linker, ResourceTable};
-use wasmtime_wasi::WasiCtxBuilder;
+use std::sync::atomic::AtomicU64;
+use wasmtime::component::Linker;
 
 pub use wit::redis::Error;
 
-/// Which servers a component may call, and its connections to them.
-pub struct Redis(Arc<Client>);
-
-/// What an instance holds.
-pub struct Instance {
-    caller: Caller,
-    client: Arc<Client>,
-}
+/// Which Redis servers a component may call, and its connections to them.
+pub type Redis = Servers<OfRedis>;
 
 /// What the host functions work on.
-pub struct View<'a> {
-    table: &'a mut ResourceTable,
-    part: &'a mut Instance,
-}
+pub type View<'a> = outbound::View<'a, OfRedis>;
 
-impl Instance {
-    /// Who calls are told to from now on.
-    pub(crate) fn trace(&mut self, tracer: Tracer) {
-        self.caller.trace(tracer);
-    }
-}
+/// The kind.
+pub enum OfRedis {}
 
-impl Capability for Redis {
+impl Kind for OfRedis {
     const ABOUT: About = About {
         name: "redis",
         doc: "Redis servers.",
@@ -59,35 +45,26 @@ impl Capability for Redis {
         refuse_ungranted: false,
         interfaces: &[Interface {
             name: "fermyon:spin/redis",
-            versions: &["2.0.0"],
+            versions: &["", "2.0.0"],
         }],
     };
 
-    type Instance = Instance;
+    const SERVICE: Service = Service::Redis;
+    const GRANT: &'static str =
+        "The Redis servers that it may call; `private` lets their names lead to private addresses.";
+    const EXAMPLE: &'static str = "[component.web.grants]\nredis = [\"redis://db.internal:6379\"]";
 
-    fn fragment() -> Option<Fragment> {
-        Some(Fragment {
-            name: "redis",
-            doc: "The Redis servers that it may call; `private` lets their names lead to private addresses.",
-            example: "[component.web.grants]\nredis = [\"redis://db.internal:6379\"]",
-            schema: OriginPolicy::schema(),
-            check: |value| OriginPolicy::read(Service::Redis, value).1,
-        })
+    type Client = session::Client;
+
+    fn client(way: Arc<Way>) -> Self::Client {
+        session::Client::new(way)
     }
 
-    fn granted(value: Option<&Value>, _place: &Place) -> Result<Self, Problem> {
-        let way = Way::granted(Service::Redis, value)?;
-        Ok(Redis(Arc::new(Client::new(way))))
+    fn flows(flows: &Flows) -> (&AtomicU64, &AtomicU64) {
+        (&flows.redis_in, &flows.redis_out)
     }
 
-    fn instance(&self, core: &Core, _wasi: &mut WasiCtxBuilder) -> wasmtime::Result<Instance> {
-        Ok(Instance {
-            caller: Caller::new(self.0.way().clone(), core),
-            client: self.0.clone(),
-        })
-    }
-
-    fn link_component(linker: &mut Linker<State>, _era: Era) -> wasmtime::Result<()> {
+    fn link(linker: &mut Linker<State>, _era: Era) -> wasmtime::Result<()> {
         link::spin_2(linker)
     }
 }

@@ -1,9 +1,10 @@
 //! A guest's connection: dialled by us to the address that was checked, spoken on by the library.
 
+use super::weighed::Weighed;
 use crate::network::{Service, Unreached};
 use crate::outbound::{
-    self, ANSWER_BYTES_MAX, Address, CALL_TIME, CONNECT_TIME, CONNECTIONS_MAX, Lease, Pool, Pooled,
-    Way, Wire,
+    self, ANSWER_BYTES_MAX, Address, CALL_TIME, CONNECT_TIME, CONNECTIONS_MAX, Lease, Moved, Pool,
+    Pooled, Tally, Way, Wire,
 };
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, Cmd, IntoConnectionInfo, RedisConnectionInfo, Value};
@@ -23,6 +24,8 @@ pub enum Fault {
     Unreached(Unreached),
     /// As many connections as there may be are in use.
     TooMany,
+    /// The connection has gone, and with it what the guest had set up there.
+    Lost,
     /// The server's own word.
     Server(redis::RedisError),
     /// What a guest is told otherwise.
@@ -64,10 +67,20 @@ pub struct Session {
     text: String,
     info: RedisConnectionInfo,
     lease: Option<Lease<String, Link>>,
+    /// What the guest has set up on its connection.
+    left: Left,
+    /// Bytes of its calls.
+    tally: Tally,
 }
 
-/// Bytes of one call, in and out.
-pub type Moved = (usize, usize);
+/// What a guest has set up on a connection, and would silently lack on another one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Left {
+    /// A transaction that is not over.
+    transaction: bool,
+    /// A database that was chosen, a user, a subscription.
+    setting: bool,
+}
 
 impl Client {
     /// A client with no connections yet.
@@ -102,12 +115,19 @@ impl Session {
             text: text.to_owned(),
             info: info.redis_settings().clone(),
             lease: None,
+            left: Left::default(),
+            tally: Tally::default(),
         })
     }
 
     /// Where it goes.
     pub fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// Bytes in and out since it was asked last.
+    pub fn moved(&mut self) -> Moved {
+        self.tally.take()
     }
 
     /// Connects, unless it is connected. The answer is the address at the other end.
@@ -117,11 +137,16 @@ impl Session {
         {
             return Ok(lease.peer);
         }
+        self.lease = None;
+        if self.left != Left::default() {
+            return Err(Fault::Lost);
+        }
         self.lease = self.client.pool.take(&self.text);
         if let Some(lease) = &self.lease {
+            self.tally.taken(&lease.wire);
             return Ok(lease.peer);
         }
-        let pool = &self.client.pool;
+        let pool = self.client.pool.clone();
         let seat = pool.seat(CONNECT_TIME).await.ok_or(Fault::TooMany)?;
         let link = timeout(CONNECT_TIME, self.dial())
             .await
@@ -131,16 +156,19 @@ impl Session {
         Ok(peer)
     }
 
-    async fn dial(&self) -> Result<Link, Fault> {
+    async fn dial(&mut self) -> Result<Link, Fault> {
         let way = &self.client.way;
         let dialled = way.dial(&self.address, CONNECT_TIME).await;
         let connected = dialled.map_err(Fault::Unreached)?;
         let (wire, peer) = (connected.wire, connected.peer);
+        self.tally.dialled(&wire);
         if !self.address.scheme.is_tls() {
-            return self.log_in(connected.stream, wire, peer).await;
+            let stream = Weighed::new(connected.stream, wire.clone());
+            return self.log_in(stream, wire, peer).await;
         }
         let stream = way.tls(&self.address, connected.stream).await;
         let stream = stream.map_err(|error| Fault::Other(format!("TLS failed: {error}")))?;
+        let stream = Weighed::new(stream, wire.clone());
         self.log_in(stream, wire, peer).await
     }
 
@@ -165,16 +193,22 @@ impl Session {
     }
 
     /// Sends a command and waits for the answer.
-    pub async fn ask(&mut self, command: &Cmd, stateful: bool) -> Result<(Value, Moved), Fault> {
+    pub async fn ask(&mut self, command: &Cmd, leaves: Leaves) -> Result<Value, Fault> {
         self.connect().await?;
         let Some(lease) = &mut self.lease else {
-            return Err(Fault::TooMany);
+            return Err(Fault::Lost);
         };
-        let fit = lease.is_fit() && !stateful;
+        let fit = lease.is_fit() && leaves == Leaves::Nothing;
+        match leaves {
+            Leaves::Nothing | Leaves::Waiting => {}
+            Leaves::Transaction => self.left.transaction = true,
+            Leaves::NoTransaction => self.left.transaction = false,
+            Leaves::Setting => self.left.setting = true,
+        }
         // If nobody waits for the answer it is on the connection still.
         lease.spoil();
         let wire = lease.wire.clone();
-        let then = wire.begin(ANSWER_BYTES_MAX);
+        wire.begin(ANSWER_BYTES_MAX);
         let asked = lease.connection.req_packed_command(command);
         let answer = match timeout(self.client.patience, asked).await {
             Ok(answer) => answer,
@@ -190,7 +224,7 @@ impl Session {
                 }
                 match value {
                     Value::ServerError(error) => Err(Fault::Server(error.into())),
-                    value => Ok((value, wire.since(then))),
+                    value => Ok(value),
                 }
             }
             Err(_) if wire.is_over() => {
@@ -209,48 +243,70 @@ impl Session {
     }
 }
 
-/// Whether a command leaves something behind on its connection, or waits on it.
-pub fn is_stateful(command: &str) -> bool {
-    const STATEFUL: &[&str] = &[
-        "asking",
-        "auth",
-        "bllen",
-        "blmove",
-        "blmpop",
-        "blpop",
-        "brpop",
-        "brpoplpush",
-        "bzmpop",
-        "bzpopmax",
-        "bzpopmin",
-        "client",
-        "discard",
-        "exec",
-        "hello",
-        "monitor",
-        "multi",
-        "psubscribe",
-        "psync",
-        "punsubscribe",
-        "quit",
-        "readonly",
-        "readwrite",
-        "reset",
-        "select",
-        "ssubscribe",
-        "subscribe",
-        "sunsubscribe",
-        "sync",
-        "unsubscribe",
-        "unwatch",
-        "wait",
-        "waitaof",
-        "watch",
-        "xread",
-        "xreadgroup",
-    ];
-    let command = command.trim();
-    STATEFUL
-        .iter()
-        .any(|known| known.eq_ignore_ascii_case(command))
+/// What a command leaves behind on its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leaves {
+    /// Nothing.
+    Nothing,
+    /// Nothing, when it has been answered; that may take for ever.
+    Waiting,
+    /// A transaction has begun, or watches keys for one.
+    Transaction,
+    /// It is over.
+    NoTransaction,
+    /// Something that later commands depend on.
+    Setting,
+}
+
+impl Leaves {
+    /// What a command of that name leaves.
+    pub fn by(command: &str) -> Leaves {
+        const WAITING: &[&str] = &[
+            "bllen",
+            "blmove",
+            "blmpop",
+            "blpop",
+            "brpop",
+            "brpoplpush",
+            "bzmpop",
+            "bzpopmax",
+            "bzpopmin",
+            "wait",
+            "waitaof",
+            "xread",
+            "xreadgroup",
+        ];
+        const TRANSACTION: &[&str] = &["multi", "watch"];
+        const NO_TRANSACTION: &[&str] = &["discard", "exec"];
+        const SETTING: &[&str] = &[
+            "asking",
+            "auth",
+            "client",
+            "hello",
+            "monitor",
+            "psubscribe",
+            "psync",
+            "punsubscribe",
+            "quit",
+            "readonly",
+            "readwrite",
+            "reset",
+            "select",
+            "ssubscribe",
+            "subscribe",
+            "sunsubscribe",
+            "sync",
+            "unsubscribe",
+            "unwatch",
+        ];
+        let command = command.trim();
+        let is = |list: &[&str]| list.iter().any(|known| known.eq_ignore_ascii_case(command));
+        match () {
+            () if is(WAITING) => Leaves::Waiting,
+            () if is(TRANSACTION) => Leaves::Transaction,
+            () if is(NO_TRANSACTION) => Leaves::NoTransaction,
+            () if is(SETTING) => Leaves::Setting,
+            () => Leaves::Nothing,
+        }
+    }
 }

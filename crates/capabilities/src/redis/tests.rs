@@ -1,7 +1,7 @@
 //! What a server answers, as a guest is given it.
 
 use super::answer;
-use super::session::is_stateful;
+use super::session::Leaves;
 use super::wit::redis::{Error, RedisResult};
 use redis::Value;
 
@@ -40,7 +40,15 @@ fn answers_keep_their_types() {
 }
 
 #[test]
-fn what_leaves_something_behind() {
-    assert!(is_stateful("MULTI") && is_stateful(" select ") && is_stateful("BLPOP"));
-    assert!(!is_stateful("GET") && !is_stateful("append"));
+fn what_a_command_leaves_behind() {
+    for (command, leaves) in [
+        ("MULTI", Leaves::Transaction),
+        ("Exec", Leaves::NoTransaction),
+        (" select ", Leaves::Setting),
+        ("BLPOP", Leaves::Waiting),
+        ("GET", Leaves::Nothing),
+        ("append", Leaves::Nothing),
+    ] {
+        assert_eq!(Leaves::by(command), leaves, "{command}");
+    }
 }

@@ -1,10 +1,9 @@
 //! `fermyon:spin/redis` for the guest.
 
-use super::session::{Fault, Session, is_stateful};
+use super::session::{Fault, Leaves, Session};
 use super::{View, answer};
-use crate::outbound::Address;
+use crate::outbound::{Address, LOST};
 use ::redis::{Cmd, Value, cmd};
-use holm_runtime::receipt::Flows;
 use holm_runtime::trace::Span;
 use wasmtime::Result;
 use wasmtime::component::Resource;
@@ -29,7 +28,7 @@ impl View<'_> {
         connection: &Resource<Session>,
         operation: &str,
         command: Cmd,
-        stateful: bool,
+        leaves: Leaves,
     ) -> Result<Result<Value, Error>> {
         let caller = &mut self.part.caller;
         let packed = command.get_packed_command().len();
@@ -39,15 +38,10 @@ impl View<'_> {
         let session = self.table.get_mut(connection)?;
         let to = session.address().clone();
         let span = caller.begin("redis", operation, &to);
-        let asked = session.ask(&command, stateful).await;
-        Ok(match asked {
-            Ok((value, (read, written))) => {
-                Flows::add(&caller.flows.redis_in, read);
-                Flows::add(&caller.flows.redis_out, written);
-                Ok(value)
-            }
-            Err(fault) => Err(self.tell(&to, fault, span)),
-        })
+        let asked = session.ask(&command, leaves).await;
+        let moved = session.moved();
+        self.part.count(moved);
+        Ok(asked.map_err(|fault| self.tell(&to, fault, span)))
     }
 
     fn tell(&mut self, to: &Address, fault: Fault, span: Option<Box<dyn Span>>) -> Error {
@@ -55,12 +49,8 @@ impl View<'_> {
         let error = match fault {
             Fault::BadAddress => Error::InvalidAddress,
             Fault::TooMany => Error::TooManyConnections,
-            Fault::Unreached(unreached) => {
-                caller.dialled(to, Err(&unreached));
-                let told = format!("there is no connection: {unreached}");
-                caller.log(to, &told);
-                Error::Other(told)
-            }
+            Fault::Lost => Error::Other(LOST.to_owned()),
+            Fault::Unreached(unreached) => Error::Other(self.part.unreached(to, &unreached)),
             Fault::Server(error) if is_type_error(&error) => Error::TypeError,
             Fault::Server(error) if error.is_io_error() => {
                 let told = format!("the connection broke: {error}");
@@ -105,7 +95,9 @@ impl redis::HostConnection for View<'_> {
             return Ok(Err(Error::TooManyConnections));
         }
         let span = self.part.caller.begin("redis", "CONNECT", &to);
-        match session.connect().await {
+        let connected = session.connect().await;
+        self.part.count(session.moved());
+        match connected {
             Ok(peer) => {
                 self.part.caller.dialled(&to, Ok(peer));
                 Ok(Ok(self.table.push(session)?))
@@ -125,7 +117,9 @@ impl redis::HostConnection for View<'_> {
     ) -> Result<Result<(), Error>> {
         let mut command = cmd("PUBLISH");
         command.arg(channel).arg(payload);
-        let asked = self.ask(&connection, "PUBLISH", command, false).await?;
+        let asked = self
+            .ask(&connection, "PUBLISH", command, Leaves::Nothing)
+            .await?;
         Ok(asked.map(|_| ()))
     }
 
@@ -136,7 +130,9 @@ impl redis::HostConnection for View<'_> {
     ) -> Result<Result<Option<Vec<u8>>, Error>> {
         let mut command = cmd("GET");
         command.arg(key);
-        let asked = self.ask(&connection, "GET", command, false).await?;
+        let asked = self
+            .ask(&connection, "GET", command, Leaves::Nothing)
+            .await?;
         Ok(asked.and_then(answer::bytes))
     }
 
@@ -148,7 +144,9 @@ impl redis::HostConnection for View<'_> {
     ) -> Result<Result<(), Error>> {
         let mut command = cmd("SET");
         command.arg(key).arg(value);
-        let asked = self.ask(&connection, "SET", command, false).await?;
+        let asked = self
+            .ask(&connection, "SET", command, Leaves::Nothing)
+            .await?;
         Ok(asked.map(|_| ()))
     }
 
@@ -159,7 +157,9 @@ impl redis::HostConnection for View<'_> {
     ) -> Result<Result<i64, Error>> {
         let mut command = cmd("INCR");
         command.arg(key);
-        let asked = self.ask(&connection, "INCR", command, false).await?;
+        let asked = self
+            .ask(&connection, "INCR", command, Leaves::Nothing)
+            .await?;
         Ok(asked.and_then(answer::number))
     }
 
@@ -174,7 +174,9 @@ impl redis::HostConnection for View<'_> {
         }
         let mut command = cmd("DEL");
         command.arg(keys);
-        let asked = self.ask(&connection, "DEL", command, false).await?;
+        let asked = self
+            .ask(&connection, "DEL", command, Leaves::Nothing)
+            .await?;
         Ok(asked.and_then(answer::number))
     }
 
@@ -189,7 +191,9 @@ impl redis::HostConnection for View<'_> {
         }
         let mut command = cmd("SADD");
         command.arg(key).arg(values);
-        let asked = self.ask(&connection, "SADD", command, false).await?;
+        let asked = self
+            .ask(&connection, "SADD", command, Leaves::Nothing)
+            .await?;
         Ok(asked.and_then(answer::number))
     }
 
@@ -200,7 +204,9 @@ impl redis::HostConnection for View<'_> {
     ) -> Result<Result<Vec<String>, Error>> {
         let mut command = cmd("SMEMBERS");
         command.arg(key);
-        let asked = self.ask(&connection, "SMEMBERS", command, false).await?;
+        let asked = self
+            .ask(&connection, "SMEMBERS", command, Leaves::Nothing)
+            .await?;
         Ok(asked.and_then(answer::texts))
     }
 
@@ -215,7 +221,9 @@ impl redis::HostConnection for View<'_> {
         }
         let mut command = cmd("SREM");
         command.arg(key).arg(values);
-        let asked = self.ask(&connection, "SREM", command, false).await?;
+        let asked = self
+            .ask(&connection, "SREM", command, Leaves::Nothing)
+            .await?;
         Ok(asked.and_then(answer::number))
     }
 
@@ -225,7 +233,7 @@ impl redis::HostConnection for View<'_> {
         command: String,
         arguments: Vec<RedisParameter>,
     ) -> Result<Result<Vec<RedisResult>, Error>> {
-        let stateful = is_stateful(&command);
+        let leaves = Leaves::by(&command);
         let mut sent = cmd(&command);
         for argument in arguments {
             match argument {
@@ -233,7 +241,7 @@ impl redis::HostConnection for View<'_> {
                 RedisParameter::Binary(bytes) => sent.arg(bytes),
             };
         }
-        let asked = self.ask(&connection, "execute", sent, stateful).await?;
+        let asked = self.ask(&connection, "execute", sent, leaves).await?;
         Ok(asked.and_then(answer::results))
     }
 

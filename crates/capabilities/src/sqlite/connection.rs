@@ -1,22 +1,25 @@
 //! One connection to a store: a thread for blocking work runs one statement at a time, within the
 //! limits, and not longer than somebody waits for it.
 
-use super::grant::Access;
-use super::guard::{self, Why};
+use super::guard::Why;
+use super::open::open;
+use super::statement::Call;
 use super::store::{Limits, Store};
-use holm_manifest::{ByteSize, Time};
-use rusqlite::types::{Value, ValueRef};
-use rusqlite::{ErrorCode, OpenFlags, params_from_iter};
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use super::turns::Turns;
+use rusqlite::types::Value;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinError;
+use tokio::time::{sleep, timeout};
 
-/// Steps of a program between two looks at the clock; a step takes about 10 to 100 ns.
-const STEPS: i32 = 4096;
-/// The size of a page that SQLite begins a file with.
-const PAGE_BYTES: u64 = 4096;
+/// How long after its time a statement may still end by itself. Then nobody waits for it any more: it is
+/// within one of SQLite's functions, and its thread is busy until that returns.
+const GRACE: Duration = Duration::from_secs(1);
+/// The longest time between two tries of a statement that waits for another's write.
+const PAUSE_MAX: Duration = Duration::from_millis(50);
 
 /// Why a store could not do it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,13 +46,18 @@ impl Error {
         }
     }
 
-    fn with_detail(told: impl Into<String>, detail: String) -> Self {
+    pub(super) fn with_detail(told: impl Into<String>, detail: String) -> Self {
         Error::Other {
             told: told.into(),
             detail: Some(detail),
             write: false,
         }
     }
+}
+
+/// A panic, such as one for want of memory.
+fn broken(error: JoinError) -> Error {
+    Error::with_detail("the store failed", error.to_string())
 }
 
 /// What a statement returns.
@@ -67,35 +75,42 @@ pub struct Rows {
 #[derive(Debug)]
 pub struct Connection {
     inner: Arc<Inner>,
+    turns: Turns,
 }
 
 #[derive(Debug)]
-struct Inner {
-    sqlite: Mutex<rusqlite::Connection>,
-    watch: Arc<Watch>,
-    why: Why,
-    limits: Limits,
+pub(super) struct Inner {
+    pub sqlite: Mutex<rusqlite::Connection>,
+    pub watch: Arc<Watch>,
+    pub why: Why,
+    pub limits: Limits,
+    /// The file of the write-ahead log.
+    pub log: PathBuf,
+    /// The row id that the last INSERT made.
+    pub last_row: AtomicI64,
+    /// The rows that the last statement changed.
+    pub changes: AtomicU64,
     _seat: Option<OwnedSemaphorePermit>,
 }
 
 /// The statement that is running, which the connection looks at from time to time.
 #[derive(Debug, Default)]
-struct Watch(Mutex<Option<Running>>);
+pub(super) struct Watch(Mutex<Option<Running>>);
 
 #[derive(Debug)]
-struct Running {
-    until: Option<Instant>,
+pub(super) struct Running {
+    pub until: Option<Instant>,
     /// Nobody waits for it any more.
-    cut: Arc<AtomicBool>,
+    pub cut: Arc<AtomicBool>,
 }
 
 impl Watch {
-    fn set(&self, running: Option<Running>) {
+    pub(super) fn set(&self, running: Option<Running>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = running;
     }
 
     /// Whether the statement is to be given up.
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         let running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         running.as_ref().is_some_and(|running| {
             let late = running.until.is_some_and(|until| Instant::now() > until);
@@ -130,7 +145,10 @@ impl Connection {
     ) -> Result<Self, Error> {
         let (name, path) = (store.name().clone(), store.path().to_owned());
         let (access, limits) = (store.access(), *store.limits());
+        let turns = store.turns().clone();
+        let turn = turns.take(limits.time).await?;
         let opened = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
             let (watch, why) = (Arc::<Watch>::default(), Why::default());
             let sqlite = open(&path, access, &limits, &watch, &why)
                 .map_err(|error| cannot_open(&name, &path, &error))?;
@@ -139,173 +157,60 @@ impl Connection {
                 watch,
                 why,
                 limits,
+                log: {
+                    let mut log = path.into_os_string();
+                    log.push("-wal");
+                    log.into()
+                },
+                last_row: AtomicI64::default(),
+                changes: AtomicU64::default(),
                 _seat: seat,
             })
         });
-        let inner = opened
-            .await
-            .map_err(|error| Error::with_detail("the store failed", error.to_string()))??;
-        Ok(Connection {
-            inner: Arc::new(inner),
-        })
+        let inner = Arc::new(opened.await.map_err(broken)??);
+        Ok(Connection { inner, turns })
     }
 
     /// Runs one statement. When the future is dropped the statement is given up, and what it has
     /// changed is rolled back.
     pub async fn execute(&self, statement: String, values: Vec<Value>) -> Result<Rows, Error> {
-        let inner = self.inner.clone();
-        let cut = Cut(Arc::default());
-        let token = cut.0.clone();
-        tokio::task::spawn_blocking(move || inner.run(&statement, values, token))
-            .await
-            .map_err(|error| Error::with_detail("the store failed", error.to_string()))?
+        let call = Arc::new(Call { statement, values });
+        let begun = Instant::now();
+        let until = begun.checked_add(self.inner.limits.time);
+        let left = || self.inner.limits.time.saturating_sub(begun.elapsed());
+        let mut pause = Duration::from_millis(1);
+        loop {
+            let turn = self.turns.take(left()).await?;
+            let cut = Cut(Arc::default());
+            let (inner, call, token) = (self.inner.clone(), call.clone(), cut.0.clone());
+            let running = tokio::task::spawn_blocking(move || {
+                // The thread is taken until the statement has ended, whether or not somebody waits.
+                let _turn = turn;
+                inner.run(&call, until, token)
+            });
+            let Ok(done) = timeout(left().saturating_add(GRACE), running).await else {
+                return Err(self.inner.late());
+            };
+            match done.map_err(broken)? {
+                Ok(rows) => return Ok(rows),
+                Err(refused) if refused.again && left() > pause => {
+                    sleep(pause).await;
+                    pause = (pause * 2).min(PAUSE_MAX);
+                }
+                Err(refused) => return Err(refused.error),
+            }
+        }
     }
 
     /// The row id that the last INSERT on this connection made; 0 if there was none.
-    pub async fn last_insert_rowid(&self) -> i64 {
-        self.with(|sqlite| sqlite.last_insert_rowid()).await
+    pub fn last_insert_rowid(&self) -> i64 {
+        self.inner.last_row.load(Relaxed)
     }
 
     /// The rows that the last INSERT, UPDATE or DELETE on this connection changed.
-    pub async fn changes(&self) -> u64 {
-        self.with(|sqlite| sqlite.changes()).await
+    pub fn changes(&self) -> u64 {
+        self.inner.changes.load(Relaxed)
     }
-
-    /// A question that needs no disk. A statement that was given up may still hold the connection.
-    async fn with<T>(&self, ask: impl Fn(&rusqlite::Connection) -> T) -> T {
-        loop {
-            if let Ok(sqlite) = self.inner.sqlite.try_lock() {
-                return ask(&sqlite);
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    }
-}
-
-impl Inner {
-    fn run(
-        &self,
-        statement: &str,
-        values: Vec<Value>,
-        cut: Arc<AtomicBool>,
-    ) -> Result<Rows, Error> {
-        let sqlite = self.sqlite.lock().unwrap_or_else(PoisonError::into_inner);
-        let until = Instant::now().checked_add(self.limits.time);
-        self.watch.set(Some(Running { until, cut }));
-        self.why.clear();
-        let rows = self.rows(&sqlite, statement, values);
-        self.watch.set(None);
-        rows
-    }
-
-    fn rows(
-        &self,
-        sqlite: &rusqlite::Connection,
-        statement: &str,
-        values: Vec<Value>,
-    ) -> Result<Rows, Error> {
-        let failed = |error| self.failed(&error);
-        let mut statement = sqlite.prepare_cached(statement).map_err(failed)?;
-        let mut found = Rows {
-            columns: statement
-                .column_names()
-                .into_iter()
-                .map(str::to_owned)
-                .collect(),
-            ..Rows::default()
-        };
-        let columns = found.columns.len();
-        let mut rows = statement.query(params_from_iter(values)).map_err(failed)?;
-        while let Some(row) = rows.next().map_err(failed)? {
-            if found.rows.len() >= self.limits.rows {
-                return Err(Error::told(format!(
-                    "the statement returns more than {} rows, which is the store's limit",
-                    self.limits.rows
-                )));
-            }
-            let mut values = Vec::with_capacity(columns);
-            for column in 0..columns {
-                let value = row.get_ref(column).map_err(failed)?;
-                found.bytes += size(value);
-                // Before it is copied: one row may be larger than all that is allowed.
-                if found.bytes as u64 > self.limits.result {
-                    return Err(Error::told(format!(
-                        "the statement returns more than {}, which is the store's limit",
-                        ByteSize(self.limits.result)
-                    )));
-                }
-                values.push(owned(value)?);
-            }
-            found.rows.push(values);
-        }
-        Ok(found)
-    }
-
-    /// The error in the words of the guest.
-    fn failed(&self, error: &rusqlite::Error) -> Error {
-        let rusqlite::Error::SqliteFailure(cause, _) = error else {
-            return Error::told(error.to_string());
-        };
-        match cause.code {
-            ErrorCode::DiskFull => Error::Full,
-            ErrorCode::OperationInterrupted => Error::told(format!(
-                "the statement took longer than {}, which is the store's limit",
-                Time(self.limits.time)
-            )),
-            ErrorCode::AuthorizationForStatementDenied => Error::Other {
-                told: self.why.told().to_owned(),
-                detail: None,
-                write: self.why.is_write(),
-            },
-            ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::DatabaseCorrupt => {
-                Error::with_detail("the store's file failed", error.to_string())
-            }
-            _ => Error::told(error.to_string()),
-        }
-    }
-}
-
-fn open(
-    path: &Path,
-    access: Access,
-    limits: &Limits,
-    watch: &Arc<Watch>,
-    why: &Why,
-) -> rusqlite::Result<rusqlite::Connection> {
-    if let Some(folder) = path.parent() {
-        // What is wrong with the folder, opening the file will say.
-        let _ = std::fs::create_dir_all(folder);
-    }
-    // No `SQLITE_OPEN_URI`: a name is a name.
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut sqlite = rusqlite::Connection::open_with_flags(path, flags)?;
-    sqlite.busy_timeout(limits.time)?;
-    guard::harden(&sqlite)?;
-    let mode: String =
-        sqlite.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
-    if mode != "wal" {
-        tracing::warn!(path = %path.display(), mode, "a SQLite store has no write-ahead log");
-    }
-    // What was acknowledged is on disk.
-    sqlite.pragma_update(None, "synchronous", "FULL")?;
-    sqlite.pragma_update(None, "foreign_keys", true)?;
-    let page: u64 = sqlite
-        .pragma_query_value(None, "page_size", |row| row.get::<_, i64>(0))?
-        .try_into()
-        .unwrap_or(PAGE_BYTES);
-    let pages = i64::try_from(limits.size / page.max(1)).unwrap_or(i64::MAX);
-    // SQLite counts pages in 32 bits, and takes 0 for a question.
-    let pages = pages.clamp(1, i64::from(u32::MAX - 1));
-    sqlite.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
-    if access == Access::Read {
-        sqlite.pragma_update(None, "query_only", true)?;
-    }
-    let watched = watch.clone();
-    sqlite.progress_handler(STEPS, Some(move || watched.is_over()))?;
-    sqlite.authorizer(Some(guard::authorizer(access, why.clone())))?;
-    Ok(sqlite)
 }
 
 fn cannot_open(name: &str, path: &Path, error: &rusqlite::Error) -> Error {
@@ -313,25 +218,4 @@ fn cannot_open(name: &str, path: &Path, error: &rusqlite::Error) -> Error {
         format!("store {name:?} cannot be opened"),
         format!("{}: {error}", path.display()),
     )
-}
-
-fn size(value: ValueRef<'_>) -> usize {
-    match value {
-        ValueRef::Null => 1,
-        ValueRef::Integer(_) | ValueRef::Real(_) => 8,
-        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
-    }
-}
-
-fn owned(value: ValueRef<'_>) -> Result<Value, Error> {
-    Ok(match value {
-        ValueRef::Null => Value::Null,
-        ValueRef::Integer(number) => Value::Integer(number),
-        ValueRef::Real(number) => Value::Real(number),
-        ValueRef::Blob(bytes) => Value::Blob(bytes.to_vec()),
-        ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => Value::Text(text.to_owned()),
-            Err(_) => return Err(Error::told("a text in the store is not UTF-8")),
-        },
-    })
 }

@@ -10,8 +10,11 @@ use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 /// The longest statement, in bytes.
 pub const STATEMENT_BYTES_MAX: usize = 1 << 20;
-/// The largest text, blob or row, in bytes.
-pub const VALUE_BYTES_MAX: usize = 16 << 20;
+/// The largest text, blob or row, in bytes: a function works on whole ones, and nothing stops it on the
+/// way.
+pub const VALUE_BYTES_MAX: usize = 4 << 20;
+/// The longest pattern of LIKE and GLOB, in bytes: they compare it with each place of a text.
+const PATTERN_BYTES_MAX: i32 = 256;
 
 const _: () = assert!(VALUE_BYTES_MAX <= i32::MAX as usize);
 const _: () = assert!(STATEMENT_BYTES_MAX <= i32::MAX as usize);
@@ -68,6 +71,15 @@ const SET: &[&str] = &["defer_foreign_keys", "foreign_keys", "recursive_triggers
 /// Those that change the file.
 const SET_WRITE: &[&str] = &["application_id", "optimize", "user_version"];
 
+/// Functions that are refused. The two that patch JSON look for each key among all others, and nothing
+/// stops them on the way.
+const FUNCTIONS: &[&str] = &[
+    "fts3_tokenizer",
+    "json_patch",
+    "jsonb_patch",
+    "load_extension",
+];
+
 /// Why the statement that was prepared last was refused.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Why(Arc<AtomicU8>);
@@ -110,7 +122,10 @@ pub(super) fn authorizer(
             pragma_value,
         } => pragma(access, &why, pragma_name, pragma_value),
         AuthAction::Function { function_name } => {
-            match function_name.eq_ignore_ascii_case("load_extension") {
+            match FUNCTIONS
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(function_name))
+            {
                 true => why.deny(4),
                 false => Authorization::Allow,
             }
@@ -159,10 +174,11 @@ pub(super) fn harden(connection: &rusqlite::Connection) -> rusqlite::Result<()> 
         (Limit::SQLITE_LIMIT_COLUMN, COLUMNS_MAX),
         (Limit::SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX as i32),
         (Limit::SQLITE_LIMIT_SQL_LENGTH, STATEMENT_BYTES_MAX as i32),
-        (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1000),
+        (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, PATTERN_BYTES_MAX),
+        (Limit::SQLITE_LIMIT_FUNCTION_ARG, 127),
         (Limit::SQLITE_LIMIT_EXPR_DEPTH, 200),
     ] {
         connection.set_limit(limit, most)?;
     }
-    Ok(())
+    super::functions::define(connection)
 }

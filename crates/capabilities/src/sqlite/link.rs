@@ -1,7 +1,7 @@
 //! The functions of `spin:sqlite`, linked through the seam.
 
-use super::View;
 use super::wit::{Handle, sqlite};
+use super::{View, legacy};
 use crate::State;
 use holm_runtime::cross;
 use wasmtime::Result;
@@ -15,12 +15,17 @@ fn view(state: &mut State) -> View<'_> {
     }
 }
 
-/// `fermyon:spin@2.0.0`.
+/// `fermyon:spin@2.0.0`, and the same before it had a version.
 pub(super) fn spin_2(linker: &mut Linker<State>) -> Result<()> {
     cross!(linker, "fermyon:spin/sqlite", "@2.0.0", (), view, {
         drop async "connection" Handle = sqlite::HostConnection::drop;
         async value "[static]connection.open" = sqlite::HostConnection::open { a };
         async value "[method]connection.execute" = sqlite::HostConnection::execute { a, b, c };
+    });
+    cross!(linker, "fermyon:spin/sqlite", "", (), view, {
+        async value "open" = legacy::Host::open { a };
+        async value "execute" = legacy::Host::execute { a, b, c };
+        async unit "close" = legacy::Host::close { a };
     });
     Ok(())
 }

@@ -8,18 +8,24 @@
 //! state folder, and a guest's SQL reaches that file and no other ([`guard`]).
 
 mod connection;
+mod functions;
 mod grant;
 mod guard;
+mod legacy;
 mod link;
+mod open;
+mod statement;
 mod store;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod wit;
 
 pub use connection::{Connection, Error, Rows};
 pub use grant::Access;
 pub use rusqlite::types::Value;
 pub use store::{Limits, Store, store_fragment};
+pub use turns::Turns;
 
 use crate::{About, Capability, Era, Interface, Place, State};
 use holm_manifest::{Fragment, Problem, Value as Written};
@@ -68,7 +74,7 @@ impl Capability for Sqlite {
         interfaces: &[
             Interface {
                 name: "fermyon:spin/sqlite",
-                versions: &["2.0.0"],
+                versions: &["", "2.0.0"],
             },
             Interface {
                 name: "spin:sqlite/sqlite",
@@ -90,12 +96,12 @@ impl Capability for Sqlite {
     }
 
     fn granted(value: Option<&Written>, place: &Place) -> Result<Self, Problem> {
-        let mut stores = BTreeMap::new();
+        let (mut stores, turns) = (BTreeMap::new(), Turns::default());
         if let Some(value) = value {
             for granted in grant::read(value)? {
                 let store = Store::find(&granted.name, granted.access, place)
                     .map_err(|problem| problem.at(granted.span))?;
-                stores.insert(granted.name, Arc::new(store));
+                stores.insert(granted.name, Arc::new(store.taking(&turns)));
             }
         }
         Ok(Sqlite(Arc::new(stores)))

@@ -2,6 +2,7 @@
 
 use super::connection::{Connection, Error};
 use super::grant::Access;
+use super::turns::Turns;
 use crate::Place;
 use holm_manifest::{ByteSize, Fragment, Problem, Spanned, Time, Value};
 use schemars::JsonSchema;
@@ -93,6 +94,8 @@ pub struct Store {
     access: Access,
     limits: Limits,
     seats: Arc<Semaphore>,
+    /// Its component's.
+    turns: Turns,
     /// Holds the write-ahead log open, which the last connection to close would put away.
     keeper: OnceCell<Connection>,
 }
@@ -106,6 +109,7 @@ impl Store {
             access,
             limits,
             seats: Arc::new(Semaphore::new(limits.connections)),
+            turns: Turns::default(),
             keeper: OnceCell::new(),
         }
     }
@@ -133,6 +137,17 @@ impl Store {
             None => place.state.join("sqlite").join(format!("{name}.db")),
         };
         Ok(Store::new(name, path, access, limits))
+    }
+
+    /// The same, whose statements take turns with those of the component's other stores.
+    pub fn taking(mut self, turns: &Turns) -> Self {
+        self.turns = turns.clone();
+        self
+    }
+
+    /// Whose turns its statements take.
+    pub(super) fn turns(&self) -> &Turns {
+        &self.turns
     }
 
     /// Its name in the app.

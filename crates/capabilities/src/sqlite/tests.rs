@@ -36,10 +36,7 @@ async fn what_was_written_is_there_for_the_next_connection() {
     let insert = "INSERT INTO t VALUES (?1, ?2)".to_owned();
     let values = vec![Value::Integer(1), Value::Text("x".to_owned())];
     first.execute(insert, values).await.unwrap();
-    assert_eq!(
-        (first.last_insert_rowid().await, first.changes().await),
-        (1, 1)
-    );
+    assert_eq!((first.last_insert_rowid(), first.changes()), (1, 1));
     // What is open is rolled back with its connection.
     run(&first, "BEGIN").await.unwrap();
     run(&first, "DELETE FROM t").await.unwrap();
@@ -51,7 +48,7 @@ async fn what_was_written_is_there_for_the_next_connection() {
         rows.rows,
         [[Value::Integer(1), Value::Text("x".to_owned())]]
     );
-    assert_eq!(second.last_insert_rowid().await, 0);
+    assert_eq!(second.last_insert_rowid(), 0);
     let mode = run(&second, "PRAGMA journal_mode").await.unwrap();
     assert_eq!(mode.rows, [[Value::Text("wal".to_owned())]]);
 }
@@ -185,6 +182,152 @@ async fn what_is_over_a_limit_says_so() {
     );
     let told = told(store.connect().await.map(|_| ()));
     assert!(told.contains("all 1 connections"), "{told}");
+}
+
+#[tokio::test]
+async fn one_function_over_large_values_is_soon_done() {
+    let folder = TempDir::new().unwrap();
+    let store = store(&folder, Access::Write, Limits::default());
+    let connection = store.connect().await.unwrap();
+    let large = 4_000_000;
+    // Each of them compares every place of one with every byte of the other, where it is done plainly.
+    let zeros = format!("hex(zeroblob({}))", large / 2);
+    let half = format!("hex(zeroblob({})) || '1'", large / 4);
+    for (sql, value) in [
+        (format!("SELECT instr({zeros}, {half})"), 0),
+        (
+            format!("SELECT length(replace({zeros}, {half}, ''))"),
+            large,
+        ),
+        (
+            format!("SELECT length(trim({zeros}, replace({half}, '0', 'a')))"),
+            large,
+        ),
+        (
+            format!(
+                "SELECT length(unhex(replace({zeros}, '0', 'z'), replace({half}, '0', 'y') || 'z'))"
+            ),
+            0,
+        ),
+    ] {
+        let rows = run(&connection, &sql).await.map(|rows| rows.rows);
+        assert_eq!(rows, Ok(vec![vec![Value::Integer(value)]]), "{sql}");
+    }
+    for sql in [
+        "SELECT json_patch('{}', '{}')",
+        "SELECT jsonb_patch('{}', '{}')",
+    ] {
+        let told = told(run(&connection, sql).await);
+        assert!(told.contains("not authorized to use function"), "{told}");
+    }
+    let pattern = format!("SELECT 'a' LIKE '{}'", "%a".repeat(129));
+    assert!(told(run(&connection, &pattern).await).contains("too complex"));
+    for sql in [
+        "SELECT zeroblob(5000000)",
+        "SELECT replace(hex(zeroblob(2000)), '0', hex(zeroblob(2000)))",
+        "SELECT printf('%5000000d', 1)",
+    ] {
+        assert!(
+            told(run(&connection, sql).await).contains("too big"),
+            "{sql}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_answer_counts_as_what_it_takes_in_memory() {
+    let folder = TempDir::new().unwrap();
+    let limits = Limits {
+        result: 1 << 20,
+        ..Limits::default()
+    };
+    let store = store(&folder, Access::Write, limits);
+    let connection = store.connect().await.unwrap();
+    let nulls = vec!["NULL"; 100].join(", ");
+    let many = format!(
+        "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT 1000) SELECT {nulls} FROM c"
+    );
+    assert!(told(run(&connection, &many).await).contains("returns more than 1 MiB"));
+}
+
+/// Fills a table until it is refused, with so many rows of 64 KiB at most.
+async fn fill(connection: &Connection, table: &str, rows: usize) -> Result<(), Error> {
+    let insert = format!("INSERT INTO {table} VALUES (zeroblob(65536))");
+    for _ in 0..rows {
+        run(connection, &insert).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_log_grows_no_further_while_somebody_reads() {
+    let folder = TempDir::new().unwrap();
+    let limits = Limits {
+        time: Duration::from_millis(200),
+        ..Limits::default()
+    };
+    let limits = Limits {
+        size: 64 << 20,
+        ..limits
+    };
+    let store = store(&folder, Access::Write, limits);
+    let (reader, writer) = (
+        store.connect().await.unwrap(),
+        store.connect().await.unwrap(),
+    );
+    run(&writer, "CREATE TABLE t(a)").await.unwrap();
+    run(&reader, "BEGIN").await.unwrap();
+    run(&reader, "SELECT * FROM t").await.unwrap();
+    let full = told(fill(&writer, "t", 1000).await);
+    assert!(full.contains("write-ahead log is full"), "{full}");
+    let log = store.path().with_extension("db-wal");
+    assert!(std::fs::metadata(&log).unwrap().len() < 20 << 20);
+    // What only reads goes on, and so do writes when nobody reads any more.
+    run(&writer, "SELECT count(*) FROM t").await.unwrap();
+    run(&reader, "COMMIT").await.unwrap();
+    fill(&writer, "t", 1).await.unwrap();
+    assert!(std::fs::metadata(&log).unwrap().len() < 4 << 20);
+}
+
+#[tokio::test]
+async fn temporary_tables_are_in_memory_and_small() {
+    let folder = TempDir::new().unwrap();
+    let store = store(&folder, Access::Write, Limits::default());
+    let connection = store.connect().await.unwrap();
+    run(&connection, "CREATE TEMP TABLE u(a)").await.unwrap();
+    assert_eq!(fill(&connection, "u", 200).await, Err(Error::Full));
+    // The memory of all is bounded too.
+    let other = rusqlite::Connection::open_in_memory().unwrap();
+    let most: i64 = other
+        .pragma_query_value(None, "hard_heap_limit", |row| row.get(0))
+        .unwrap();
+    assert_eq!(most, 1 << 30);
+}
+
+#[tokio::test]
+async fn who_waits_for_a_write_keeps_nobody_s_thread() {
+    let folder = TempDir::new().unwrap();
+    let store = Arc::new(store(&folder, Access::Write, Limits::default()));
+    let holder = store.connect().await.unwrap();
+    run(&holder, "CREATE TABLE t(a)").await.unwrap();
+    run(&holder, "BEGIN IMMEDIATE").await.unwrap();
+    // More than may run at once.
+    let waiting: Vec<_> = (0..2 * turns::COMPONENT_TURNS)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let connection = store.connect().await.unwrap();
+                run(&connection, "INSERT INTO t VALUES (1)").await
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    run(&holder, "COMMIT").await.unwrap();
+    for done in waiting {
+        done.await.unwrap().unwrap();
+    }
+    let rows = run(&holder, "SELECT count(*) FROM t").await.unwrap().rows;
+    assert_eq!(rows, [[Value::Integer(2 * turns::COMPONENT_TURNS as i64)]]);
 }
 
 #[tokio::test]

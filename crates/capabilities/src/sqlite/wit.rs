@@ -112,12 +112,12 @@ impl sqlite::HostConnection for View<'_> {
 
     async fn last_insert_rowid(&mut self, connection: Resource<Handle>) -> Result<i64> {
         let (_, connection) = self.handle(&connection)?;
-        Ok(connection.last_insert_rowid().await)
+        Ok(connection.last_insert_rowid())
     }
 
     async fn changes(&mut self, connection: Resource<Handle>) -> Result<u64> {
         let (_, connection) = self.handle(&connection)?;
-        Ok(connection.changes().await)
+        Ok(connection.changes())
     }
 
     async fn drop(&mut self, connection: Resource<Handle>) -> Result<()> {

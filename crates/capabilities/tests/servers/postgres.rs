@@ -1,11 +1,14 @@
 //! PostgreSQL.
 
 use crate::{nowhere, server, way};
-use holm_capabilities::network::{Service, Unreached};
+use holm_capabilities::network::{OriginPolicy, Service, System, Unreached};
+use holm_capabilities::outbound::Way;
 use holm_capabilities::postgres::session as postgres;
 use holm_capabilities::postgres::types as pg;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 fn postgres_client() -> Arc<postgres::Client> {
     Arc::new(postgres::Client::new(way(Service::Postgres)))
@@ -19,7 +22,7 @@ async fn pg_query(
     session: &mut postgres::Session,
     sql: &str,
 ) -> Result<pg::RowSet, postgres::Fault> {
-    session.query(sql, Vec::new()).await.map(|(rows, _)| rows)
+    session.query(sql, Vec::new()).await
 }
 
 #[tokio::test]
@@ -127,7 +130,7 @@ async fn every_type_of_postgres_goes_there_and_back() {
         ),
     ] {
         let sql = format!("SELECT $1::{ty}");
-        let (rows, _) = session
+        let rows = session
             .query(&sql, vec![value])
             .await
             .unwrap_or_else(|f| panic!("{ty}: {f:?}"));
@@ -173,7 +176,7 @@ async fn postgres_says_what_a_server_says() {
         postgres::Fault::Other(told) => assert_eq!(told, "the answer is larger than 64 MiB"),
         other => panic!("{other:?}"),
     }
-    assert_eq!(session.execute("SELECT 1", Vec::new()).await.unwrap().0, 1);
+    assert_eq!(session.execute("SELECT 1", Vec::new()).await.unwrap(), 1);
 }
 
 async fn backend(session: &mut postgres::Session) -> pg::DbValue {
@@ -255,18 +258,7 @@ async fn a_statement_of_postgres_has_an_end() {
         other => panic!("{other:?}"),
     }
     // And the server does not go on with it.
-    let running = format!(
-        "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%{mark}%' \
-         AND pid <> pg_backend_pid()"
-    );
-    for _ in 0..100 {
-        let rows = pg_query(&mut session, &running).await.unwrap();
-        if rows.rows == [[pg::DbValue::Int64(0)]] {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("the server is still at it");
+    until_idle(&mut session, &mark).await;
 }
 
 #[tokio::test]
@@ -313,4 +305,158 @@ async fn postgres_only_goes_where_it_is_granted() {
         session.connect().await,
         Err(postgres::Fault::Refused(_))
     ));
+}
+
+#[tokio::test]
+async fn a_transaction_of_postgres_that_was_lost_is_an_error_for_good() {
+    let client = postgres_client();
+    let (mut session, mut killer) = (postgres_session(&client), postgres_session(&client));
+    session.execute("BEGIN", Vec::new()).await.unwrap();
+    let pg::DbValue::Int32(pid) = backend(&mut session).await else {
+        panic!("a process has a number");
+    };
+    let kill = format!("SELECT pg_terminate_backend({pid}, 5000)");
+    pg_query(&mut killer, &kill).await.unwrap();
+    let _ = pg_query(&mut session, "SELECT 1").await;
+    for _ in 0..2 {
+        let lost = pg_query(&mut session, "SELECT 1").await.unwrap_err();
+        assert!(matches!(lost, postgres::Fault::Lost), "{lost:?}");
+    }
+    pg_query(&mut postgres_session(&client), "SELECT 1")
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn answers_of_postgres_count_as_what_they_take_in_memory() {
+    let client = postgres_client();
+    let mut session = postgres_session(&client);
+    let nulls = vec!["NULL::int4"; 100].join(", ");
+    for many in [
+        format!("SELECT {nulls} FROM generate_series(1, 50000)"),
+        // Eight bytes each, and a hundred thousand digits.
+        "SELECT 1e100000::numeric FROM generate_series(1, 2000)".to_owned(),
+        "SELECT array_agg(1e100000::numeric) FROM generate_series(1, 2000)".to_owned(),
+        "SELECT array_agg(NULL::text) FROM generate_series(1, 5000000)".to_owned(),
+    ] {
+        match pg_query(&mut session, &many).await.unwrap_err() {
+            postgres::Fault::Other(told) => assert_eq!(told, "the answer is larger than 64 MiB"),
+            other => panic!("{many}: {other:?}"),
+        }
+        let (read, written) = session.moved();
+        assert!(read > 0 && written > many.len(), "{read} {written}");
+    }
+}
+
+/// Statements that the server runs for others and that have `mark` in them.
+async fn running(session: &mut postgres::Session, mark: &str) -> pg::DbValue {
+    let running = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%{mark}%' \
+         AND pid <> pg_backend_pid()"
+    );
+    pg_query(session, &running).await.unwrap().rows[0][0].clone()
+}
+
+async fn until_idle(session: &mut postgres::Session, mark: &str) {
+    for _ in 0..100 {
+        if running(session, mark).await == pg::DbValue::Int64(0) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the server is still at it");
+}
+
+#[tokio::test]
+async fn rows_beyond_the_limit_are_cancelled() {
+    let client = postgres_client();
+    let mut session = postgres_session(&client);
+    let mark = format!("holm-rows-{}", std::process::id());
+    // After the first rows it sends nothing, and so does not notice that nobody reads.
+    let many = format!(
+        "SELECT n FROM generate_series(1, 102000) n UNION ALL SELECT length(pg_sleep(1000)::text) /* {mark} */"
+    );
+    match pg_query(&mut session, &many).await.unwrap_err() {
+        postgres::Fault::Other(told) => assert_eq!(told, "the answer has more than 100000 rows"),
+        other => panic!("{other:?}"),
+    }
+    until_idle(&mut session, &mark).await;
+}
+
+#[tokio::test]
+async fn long_statements_are_not_kept() {
+    let client = postgres_client();
+    let mut session = postgres_session(&client);
+    let long = format!("SELECT 1 /* {} */", "x".repeat(5000));
+    for sql in [&long, "SELECT 2"] {
+        pg_query(&mut session, sql).await.unwrap();
+    }
+    let kept = "SELECT count(*) FROM pg_prepared_statements WHERE length(statement) > 4096";
+    let kept = pg_query(&mut session, kept).await.unwrap();
+    assert_eq!(kept.rows, [[pg::DbValue::Int64(0)]]);
+}
+
+/// What stands before a server that has no TLS of its own: it speaks TLS to clients, and says so as the
+/// protocol wants it.
+async fn behind_tls() -> (u16, rustls::ClientConfig) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(made.cert.der().clone()).unwrap();
+    let client = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let to = url::Url::parse(&server("HOLM_TEST_POSTGRES")).unwrap();
+    let to = format!("127.0.0.1:{}", to.port().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            let (acceptor, to) = (acceptor.clone(), to.clone());
+            tokio::spawn(async move {
+                // A client that does not ask for TLS is sent away.
+                let mut asked = [0; 8];
+                near.read_exact(&mut asked).await?;
+                if asked != [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f] {
+                    return Ok(());
+                }
+                near.write_all(b"S").await?;
+                let mut near = acceptor.accept(near).await?;
+                let mut far = TcpStream::connect(to).await?;
+                tokio::io::copy_bidirectional(&mut near, &mut far).await?;
+                std::io::Result::Ok(())
+            });
+        }
+    });
+    (port, client)
+}
+
+#[tokio::test]
+async fn a_statement_over_tls_is_cancelled_over_tls() {
+    let (port, config) = behind_tls().await;
+    let mut policy = OriginPolicy::of(Service::Postgres);
+    policy.add("all").unwrap();
+    policy.add("private").unwrap();
+    let way = Way::new(policy, Arc::new(System::default())).trusting(config);
+    let patience = Duration::from_millis(500);
+    let client = Arc::new(postgres::Client::new(Arc::new(way)).patient(patience));
+    let address = format!("postgres://postgres:postgres@localhost:{port}/postgres?sslmode=require");
+    let mut session = postgres::Session::new(&client, &address).unwrap();
+    let mark = format!("holm-tls-{}", std::process::id());
+    let sleep = format!("SELECT pg_sleep(1000) /* {mark} */");
+    match pg_query(&mut session, &sleep).await.unwrap_err() {
+        postgres::Fault::Other(told) => assert_eq!(told, "no answer within 500 ms"),
+        other => panic!("{other:?}"),
+    }
+    until_idle(&mut postgres_session(&postgres_client()), &mark).await;
 }

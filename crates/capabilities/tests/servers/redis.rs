@@ -17,18 +17,14 @@ async fn ask(session: &mut redis::Session, words: &[&str]) -> Result<::redis::Va
     for word in &words[1..] {
         command.arg(word);
     }
-    let stateful = redis::is_stateful(words[0]);
-    session
-        .ask(&command, stateful)
-        .await
-        .map(|(value, _)| value)
+    session.ask(&command, redis::Leaves::by(words[0])).await
 }
 
 async fn redis_id(session: &mut redis::Session) -> i64 {
     // The client's number says which connection it is; asking for it changes nothing.
     let mut command = ::redis::cmd("CLIENT");
     command.arg("ID");
-    match session.ask(&command, false).await.unwrap().0 {
+    match session.ask(&command, redis::Leaves::Nothing).await.unwrap() {
         ::redis::Value::Int(id) => id,
         other => panic!("{other:?}"),
     }
@@ -178,4 +174,57 @@ async fn a_call_has_an_end() {
         other => panic!("{other:?}"),
     }
     ask(&mut session, &["PING"]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_transaction_of_redis_that_was_lost_is_an_error_for_good() {
+    let (client, address) = (redis_client(), server("HOLM_TEST_REDIS"));
+    for set_up in [&["MULTI"][..], &["SELECT", "3"]] {
+        let mut session = redis::Session::new(&client, &address).unwrap();
+        let id = redis_id(&mut session).await.to_string();
+        ask(&mut session, set_up).await.unwrap();
+        let mut killer = redis::Session::new(&client, &address).unwrap();
+        ask(&mut killer, &["CLIENT", "KILL", "ID", &id])
+            .await
+            .unwrap();
+        // The next call may find the connection broken, or already gone.
+        let _ = ask(&mut session, &["SET", "holm:lost", "1"]).await;
+        for _ in 0..2 {
+            let lost = ask(&mut session, &["SET", "holm:lost", "1"])
+                .await
+                .unwrap_err();
+            assert!(matches!(lost, redis::Fault::Lost), "{lost:?}");
+        }
+        assert_eq!(
+            ask(&mut killer, &["GET", "holm:lost"]).await.unwrap(),
+            ::redis::Value::Nil
+        );
+    }
+    // One that is over does not bind.
+    let mut session = redis::Session::new(&client, &address).unwrap();
+    let id = redis_id(&mut session).await.to_string();
+    ask(&mut session, &["MULTI"]).await.unwrap();
+    ask(&mut session, &["EXEC"]).await.unwrap();
+    let mut killer = redis::Session::new(&client, &address).unwrap();
+    ask(&mut killer, &["CLIENT", "KILL", "ID", &id])
+        .await
+        .unwrap();
+    let _ = ask(&mut session, &["PING"]).await;
+    until_up(&mut session).await;
+}
+
+#[tokio::test]
+async fn answers_of_redis_count_as_what_they_take_in_memory() {
+    let (client, address) = (redis_client(), server("HOLM_TEST_REDIS"));
+    let mut session = redis::Session::new(&client, &address).unwrap();
+    // Eight megabytes on the wire, and many times that in memory.
+    let many = "local t = {} for i = 1, 2000000 do t[i] = 1 end return t";
+    match ask(&mut session, &["EVAL", many, "0"]).await.unwrap_err() {
+        redis::Fault::Other(told) => assert_eq!(told, "the answer is larger than 64 MiB"),
+        other => panic!("{other:?}"),
+    }
+    assert!(session.moved().1 > many.len());
+    // Few large ones are no worse than their bytes.
+    let large = "return string.rep('x', 32 * 1024 * 1024)";
+    ask(&mut session, &["EVAL", large, "0"]).await.unwrap();
 }

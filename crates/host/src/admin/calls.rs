@@ -209,6 +209,7 @@ fn about(app: &App) -> Value {
             Answered::Component(component) => said["component"] = (&*component.name).into(),
             Answered::Files(_) => said["files"] = true.into(),
             Answered::Fixed(_) => said["respond"] = true.into(),
+            Answered::Redirect(_) => said["redirect"] = true.into(),
             Answered::Calls(calls) => said["calls"] = (&*calls.component.name).into(),
         }
         said

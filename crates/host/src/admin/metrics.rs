@@ -37,6 +37,7 @@ impl Metrics {
         host(&mut out, apps, &list, others);
         requests(&mut out, &rows);
         costs(&mut out, &rows);
+        servers(&mut out);
         out.0.push_str("# EOF\n");
         out.0
     }
@@ -231,6 +232,20 @@ fn requests(out: &mut Text, rows: &[Row]) {
             let labels = format!("{labels},limit=\"{limit}\"");
             out.sample("holm_limit_hits_total", &labels, count);
         }
+    }
+}
+
+/// What the servers did that guests called.
+fn servers(out: &mut Text) {
+    out.family(
+        "holm_connection_failures",
+        "counter",
+        None,
+        "Calls of servers that failed: no connection, or none any more, or no answer in time.",
+    );
+    for (name, count) in holm_capabilities::outbound::failures() {
+        let labels = format!("capability=\"{name}\"");
+        out.sample("holm_connection_failures_total", &labels, count);
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::given::{Dotenv, Given, NAMES};
 use super::is_name;
 use crate::source::reason;
-use crate::{Key, Problem, Redacted, Spanned, Value, nearest};
+use crate::{Key, Problem, Redacted, Span, Spanned, Value, nearest};
 
 /// The largest file that is read as a value.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -24,6 +24,8 @@ pub(super) struct Variable {
 /// All of them, in the order of the file.
 pub(super) struct Declared {
     list: Vec<Variable>,
+    /// Where the manifest itself writes a value that must not be shown.
+    written: Vec<Span>,
     /// Where values came from, or would have.
     pub(super) files: Vec<PathBuf>,
 }
@@ -71,6 +73,7 @@ impl Declared {
         });
         let mut all = Declared {
             list: Vec::new(),
+            written: Vec::new(),
             files: vec![path],
         };
         let table = table.and_then(Value::as_table);
@@ -91,6 +94,11 @@ impl Declared {
             let readable = Written::of(value).is_ok();
             all.files
                 .extend(written.file.iter().map(|file| dir.join(&**file)));
+            // Also of one in which something else is wrong.
+            if value.get("secret").and_then(Value::as_bool) == Some(true) {
+                all.written
+                    .extend(value.get("default").map(|default| default.span));
+            }
             let value = match readable {
                 true => value_of(key, &written, dir, given, &dotenv, problems),
                 false => None,
@@ -122,6 +130,11 @@ impl Declared {
             None if self.list.is_empty() => "add it under [variables]".into(),
             None => format!("variables: {}", names().collect::<Vec<_>>().join(", ")),
         }
+    }
+
+    /// Where the manifest itself writes one of them.
+    pub(super) fn written(&self) -> Vec<Span> {
+        self.written.clone()
     }
 
     /// The values that must not be shown.

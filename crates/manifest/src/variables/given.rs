@@ -114,12 +114,23 @@ impl Dotenv {
     }
 
     /// Reads the text of one. What is wrong is told without what stands there, which may be secret.
+    ///
+    /// A `$` is a `$`: the library would put in what the process's environment says, which is the
+    /// operator's and not the app's.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let entries: Result<Vec<_>, _> = dotenvy::from_read_iter(text.as_bytes()).collect();
+        // One of those that mean nothing to anybody; there are more of them than a file has characters.
+        let dollar = ('\u{f0000}'..='\u{ffffd}').find(|c| !text.contains(*c));
+        let dollar = dollar.ok_or("it has characters that stand for nothing")?;
+        let covered = plain_dollars(text, dollar);
+        let entries: Result<Vec<_>, _> = dotenvy::from_read_iter(covered.as_bytes()).collect();
         match entries {
-            Ok(entries) => Ok(Dotenv(named(entries))),
+            Ok(entries) => Ok(Dotenv(named(
+                entries
+                    .into_iter()
+                    .map(|(key, value)| (key, value.replace(dollar, "$"))),
+            ))),
             Err(dotenvy::Error::LineParse(line, _)) => {
-                let at = text
+                let at = covered
                     .lines()
                     .position(|one| line.lines().next() == Some(one));
                 let place = at.map_or("a line".to_owned(), |at| format!("line {}", at + 1));
@@ -132,4 +143,16 @@ impl Dotenv {
     pub(super) fn value(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(|value| value.reveal().as_str())
     }
+}
+
+/// The text with another character in place of each `$` that no backslash stands before.
+fn plain_dollars(text: &str, other: char) -> String {
+    let mut escaped = false;
+    let plain = text.chars().map(|c| {
+        let is = c;
+        let c = if c == '$' && !escaped { other } else { c };
+        escaped = is == '\\' && !escaped;
+        c
+    });
+    plain.collect()
 }

@@ -68,7 +68,7 @@ pub(crate) fn fill(root: &Value, source: &Source, dir: &Path, given: &Given) -> 
         root,
         problems,
         unknown,
-        secrets: Secrets::new(declared.secrets(), places),
+        secrets: Secrets::new(declared.secrets(), places, declared.written()),
         files: declared.files,
     }
 }

@@ -8,16 +8,46 @@ use crate::{Problem, Redacted, Span};
 /// shown anyway.
 const LENGTH_MIN: usize = 3;
 
-/// The values of secret variables, and the places that they were filled into.
+/// The values of secret variables, the places that they were filled into, and those where one is
+/// written.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Secrets {
     values: Vec<Redacted<String>>,
     places: Vec<Span>,
+    written: Vec<Span>,
 }
 
 impl Secrets {
-    pub(super) fn new(values: Vec<Redacted<String>>, places: Vec<Span>) -> Self {
-        Secrets { values, places }
+    pub(super) fn new(
+        values: Vec<Redacted<String>>,
+        places: Vec<Span>,
+        written: Vec<Span>,
+    ) -> Self {
+        Secrets {
+            values,
+            places,
+            written,
+        }
+    }
+
+    /// The text of a manifest as it may be shown. What stands where does not change.
+    pub(crate) fn cover<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let spans = self
+            .written
+            .iter()
+            .filter_map(|span| text.get(span.start..span.end));
+        if spans.clone().next().is_none() {
+            return Cow::Borrowed(text);
+        }
+        let mut shown = text.to_owned();
+        for (span, secret) in self.written.iter().zip(spans) {
+            let stars = secret.bytes().map(|byte| match byte {
+                b'\n' | b'\r' => char::from(byte),
+                _ => '*',
+            });
+            shown.replace_range(span.start..span.end, &stars.collect::<String>());
+        }
+        Cow::Owned(shown)
     }
 
     /// A problem as it may be told.

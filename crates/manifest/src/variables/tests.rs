@@ -254,3 +254,49 @@ fn secrets_are_in_nothing_that_is_printed() {
     );
     assert!(shown[4].contains("secret variable"), "{}", shown[4]);
 }
+
+#[test]
+fn a_dollar_in_dotenv_is_a_dollar() {
+    let dir = tempfile::tempdir().unwrap();
+    // `PATH` is in every environment; of what comes before in the file nothing is put in either.
+    let text = "HOLM_VARIABLE_A=x$PATH\nHOLM_VARIABLE_B=\"y${PATH}z\"\nHOLM_VARIABLE_C='$HOLM_VARIABLE_A'\n\
+                HOLM_VARIABLE_D=\"\\$1\"\nHOLM_VARIABLE_E='a\\$b'\n";
+    std::fs::write(dir.path().join(".env"), text).unwrap();
+    let manifest = r#"
+        [variables]
+        a = ""
+        b = ""
+        c = ""
+        d = ""
+        e = ""
+        [component.web]
+        source = "a.wasm"
+        grants.config = { all = "{{ a }}|{{ b }}|{{ c }}|{{ d }}|{{ e }}" }
+    "#;
+    let manifest = read_in(dir.path(), Given::default(), manifest).unwrap();
+    assert_eq!(
+        config(&manifest, "all"),
+        "x$PATH|y${PATH}z|$HOLM_VARIABLE_A|$1|a\\$b"
+    );
+}
+
+#[test]
+fn a_secret_that_the_manifest_writes_is_not_shown_beside_a_mistake() {
+    let one = "[variables]\ntoken = { default = \"hunter2 käse\", secret = true }\nother = { need = 1 }\n";
+    let two = "[variables]\ntoken = { default = \"hunter2 käse\", secret = true, need = 1 }\n";
+    let elsewhere = || given(&[("token", "else")], &[]);
+    for (given, text) in [
+        (Given::default(), one),
+        (elsewhere(), one),
+        (elsewhere(), two),
+    ] {
+        let problems = read(given, text).unwrap_err();
+        let shown = problems.render(false, 120);
+        assert!(shown.contains("token = "), "{shown}");
+        assert!(shown.contains("need"), "{shown}");
+        assert!(
+            !shown.contains("hunter2") && !shown.contains("käse"),
+            "{shown}"
+        );
+    }
+}

@@ -18,6 +18,7 @@ use super::{MakeFresh, Provide};
 use crate::call::metered;
 use crate::core::InstanceState;
 use crate::limits::{Limit, Meter};
+use crate::values::Straight;
 use futures::StreamExt as _;
 use futures::channel::{mpsc, oneshot};
 use std::collections::{BTreeMap, VecDeque};
@@ -27,7 +28,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
-use wasmtime::component::{Accessor, AccessorTask, Val};
+use wasmtime::component::{Accessor, AccessorTask};
 use wasmtime::{AsContextMut as _, Result, bail};
 
 /// The caller's end of a callee in a task of its own.
@@ -270,19 +271,20 @@ impl<S: InstanceState> AccessorTask<S> for UnderWay<S> {
         let lent = crossing.handles(false);
         // The arguments are on the way for as long as the engine may keep them.
         let _parked = crossing.parked.take();
-        let (func, arguments) = accessor.with(|mut access| {
+        let (straight, arguments) = accessor.with(|mut access| {
             let mut store = access.as_context_mut();
             let arguments = inner.arguments(crossing, &mut store)?;
-            match inner.instance.get_func(&mut store, function.export) {
-                Some(func) => wasmtime::error::Ok((func, arguments)),
-                None => bail!("{} does not export {}", inner.name, function.shown),
-            }
+            let Some(func) = inner.instance.get_func(&mut store, function.export) else {
+                bail!("{} does not export {}", inner.name, function.shown);
+            };
+            let shape = function.shape;
+            let registers = shape.result.unwrap_or(0);
+            let straight = Straight::within(&store, func, shape.is_async, registers)?;
+            wasmtime::error::Ok((straight, arguments))
         })?;
-        let mut results = vec![Val::Bool(false); function.results];
-        func.call_concurrent(accessor, &arguments, &mut results)
-            .await?;
+        let result = straight.call_within(accessor, arguments).await?;
         let got = accessor.with(|mut access| {
-            inner.results(results, function, &mut access.as_context_mut(), Some(&way))
+            inner.result(result, function, &mut access.as_context_mut(), Some(&way))
         })?;
         inner.held().lend(&lent, false);
         if let Err(unheard) = answer.send(got) {

@@ -9,14 +9,13 @@ use super::{Fresh, MakeFresh};
 use crate::call::metered;
 use crate::core::InstanceState;
 use crate::limits::Meter;
+use crate::values::Value;
+use crate::values::abi::{Answer, Arguments};
 use std::any::Any;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Mutex;
-use wasmtime::component::{
-    ComponentExportIndex, ComponentNamedList, Func, Instance, Lift, Lower, ResourceAny,
-    ResourceType, Val,
-};
+use wasmtime::component::{ComponentExportIndex, Func, Instance, ResourceAny, ResourceType};
 use wasmtime::{Result, Store, StoreContextMut, bail};
 
 /// The place of a callee's instance in its caller's state: beside the caller's own, where calls take
@@ -62,7 +61,8 @@ pub(super) struct Inner {
 
 /// What crosses in a call.
 pub(super) struct Crossing<S: 'static> {
-    pub(super) values: Vec<Val>,
+    /// Arguments, or the result.
+    pub(super) values: Vec<Value>,
     pub(super) carried: Vec<Carried<S>>,
     /// What of it is on the way, where it has to wait.
     pub(super) parked: Option<Parked>,
@@ -98,7 +98,7 @@ impl Inner {
         &self,
         crossing: Crossing<S>,
         store: &mut StoreContextMut<'_, S>,
-    ) -> Result<Vec<Val>> {
+    ) -> Result<Vec<Value>> {
         let Crossing {
             values, carried, ..
         } = crossing;
@@ -106,23 +106,23 @@ impl Inner {
             return Ok(values);
         }
         let mut carried: Vec<Option<Carried<S>>> = carried.into_iter().map(Some).collect();
-        let mut back =
-            |_: &mut StoreContextMut<'_, S>, handle| Ok(Val::Resource(self.held().take(handle)?));
-        let values = values.iter();
+        let mut back = |_: &mut StoreContextMut<'_, S>, handle| self.held().take(handle);
+        let values = values.into_iter();
         values
             .map(|value| unpack(value, store, &mut carried, &mut back))
             .collect()
     }
 
-    /// Takes a call's results out of the callee's store; `within` is the way that they go, where it
+    /// Takes a call's result out of the callee's store; `within` is the way that it goes, where it
     /// is a long one.
-    pub(super) fn results<S: InstanceState>(
+    pub(super) fn result<S: InstanceState>(
         &self,
-        values: Vec<Val>,
+        value: Option<Value>,
         function: &Function,
         store: &mut StoreContextMut<'_, S>,
         within: Option<&Within>,
     ) -> Result<Crossing<S>> {
+        let values = Vec::from_iter(value);
         let parked = within.map(|within| within.park(&values)).transpose()?;
         let mut carried = Vec::new();
         if !function.carries {
@@ -139,7 +139,7 @@ impl Inner {
                 None => bail!("{} gave a resource of an unknown type", self.name),
             }
         };
-        let values = values.iter();
+        let values = values.into_iter();
         let values = values
             .map(|value| pack(value, store, &mut carried, within, &mut out))
             .collect::<Result<_>>()?;
@@ -233,17 +233,20 @@ impl<S: InstanceState> Callee<S> {
         }))
     }
 
-    /// Calls one of its functions on its own clocks, by a Rust type that stands for all values.
-    pub(super) async fn call_typed<P, R>(&mut self, function: &Function, arguments: P) -> Result<R>
-    where
-        P: ComponentNamedList + Lower + Send + Sync,
-        R: ComponentNamedList + Lift + Send + Sync + 'static,
-    {
-        let func = self.func(function)?.typed::<P, R>(&self.store)?;
+    /// Calls one of its functions on its own clocks.
+    pub(super) async fn call(
+        &mut self,
+        function: &Function,
+        arguments: Vec<Value>,
+    ) -> Result<Option<Value>> {
+        let func = self.func(function)?;
+        let func = func.typed::<Arguments, Answer>(&self.store)?;
         let (meter, timeout) = self.clocks();
-        let call = func.call_async(&mut self.store, arguments);
-        let result = metered(&meter, timeout, call).await;
-        result.map_err(|error| failed(error, self.store.data_mut().core(), &function.shown))
+        let call = func.call_async(&mut self.store, Arguments(arguments));
+        match metered(&meter, timeout, call).await {
+            Ok(Answer(value)) => Ok(value),
+            Err(error) => Err(failed(error, self.store.data_mut().core(), &function.shown)),
+        }
     }
 
     fn func(&mut self, function: &Function) -> Result<Func> {
@@ -252,20 +255,6 @@ impl<S: InstanceState> Callee<S> {
         func.ok_or_else(|| {
             wasmtime::Error::msg(format!("{} does not export {}", inner.name, function.shown))
         })
-    }
-
-    /// The same by the engine's dynamic values.
-    pub(super) async fn call(
-        &mut self,
-        function: &Function,
-        arguments: &[Val],
-        results: &mut [Val],
-    ) -> Result<()> {
-        let func = self.func(function)?;
-        let (meter, timeout) = self.clocks();
-        let call = func.call_async(&mut self.store, arguments, results);
-        let result = metered(&meter, timeout, call).await;
-        result.map_err(|error| failed(error, self.store.data_mut().core(), &function.shown))
     }
 
     /// Drops one of its resources.

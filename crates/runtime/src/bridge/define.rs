@@ -1,15 +1,16 @@
 //! The host functions that stand for a callee's on its caller's linker.
 
 use super::apart::Apart;
-use super::bulk;
 use super::callee::{Crossing, Place};
 use super::passage::Within;
 use super::plan::{Bridge, Function, Resource, Target};
 use super::values::{Carried, Handle, pack, unpack};
 use crate::core::InstanceState;
 use crate::seam::FnId;
+use crate::values::Value;
+use crate::values::abi::define::{self as values, Does};
 use std::sync::Arc;
-use wasmtime::component::{Accessor, Linker, ResourceAny, ResourceDynamic, ResourceType, Val};
+use wasmtime::component::{Accessor, Linker, ResourceAny, ResourceDynamic, ResourceType};
 use wasmtime::{AsContextMut as _, Result, StoreContextMut};
 
 /// Puts what a bridge provides onto the caller's linker.
@@ -27,25 +28,85 @@ pub(crate) fn define<S: InstanceState>(linker: &mut Linker<S>, bridge: &Bridge<S
         )?;
     }
     for function in &bridge.functions {
-        let (target, function) = (bridge.target.clone(), function.clone());
-        let name = function.name.clone();
-        if let Some(registers) = function.registers.filter(|_| !target.apart) {
-            bulk::define(&mut instance, target, function, registers)?;
-        } else if function.asynchronous {
-            instance.func_new_concurrent(&name, move |accessor, _, arguments, results| {
-                let (target, function) = (target.clone(), function.clone());
-                Box::pin(async move {
-                    concurrently(accessor, &target, &function, arguments, results).await
-                })
-            })?;
-        } else {
-            instance.func_new_async(&name, move |cx, _, arguments, results| {
-                let (target, function) = (target.clone(), function.clone());
-                Box::new(async move { call(cx, &target, &function, arguments, results).await })
-            })?;
-        }
+        let linked = LinkedFunction {
+            target: bridge.target.clone(),
+            function: function.clone(),
+        };
+        values::define(
+            &mut instance,
+            &function.name,
+            function.shape,
+            Arc::new(linked),
+        )?;
     }
     Ok(())
+}
+
+/// A function of a callee's, as its caller has it.
+struct LinkedFunction<S: 'static> {
+    target: Arc<Target<S>>,
+    function: Arc<Function>,
+}
+
+impl<S: InstanceState> Does<S> for LinkedFunction<S> {
+    async fn call(
+        &self,
+        mut caller: StoreContextMut<'_, S>,
+        arguments: Vec<Value>,
+    ) -> Result<Option<Value>> {
+        let LinkedFunction { target, function } = self;
+        let crossing = caller.data_mut().core().seam.enter(function.id);
+        let result = if target.apart {
+            let callee = apart(&mut caller, target);
+            let way = callee.way(function);
+            let sent = leave(&mut caller, function, arguments, Some(&way))?;
+            let got = callee.call(way, sent).await?;
+            arrive(&mut caller, got)?
+        } else {
+            let beside = place(&mut caller, target).beside.clone();
+            let mut slot = beside.lock().await;
+            let make = || target.callee.fresh(caller.data_mut(), false);
+            let mut callee = slot.take(target, make).await?;
+            let result = if function.carries {
+                let sent = leave(&mut caller, function, arguments, None)?;
+                let inner = callee.inner.clone();
+                let passed = inner.arguments(sent, &mut callee.store.as_context_mut())?;
+                let given = callee.call(function, passed).await?;
+                let mut store = callee.store.as_context_mut();
+                let got = inner.result(given, function, &mut store, None)?;
+                arrive(&mut caller, got)?
+            } else {
+                callee.call(function, arguments).await?
+            };
+            slot.give_back(callee);
+            result
+        };
+        caller.data_mut().core().seam.exit(crossing);
+        Ok(result)
+    }
+
+    async fn call_beside(
+        &self,
+        caller: &Accessor<S>,
+        arguments: Vec<Value>,
+    ) -> Result<Option<Value>> {
+        let LinkedFunction { target, function } = self;
+        let (crossing, callee, way, sent) = caller.with(|mut access| {
+            let mut caller = access.as_context_mut();
+            let crossing = caller.data_mut().core().seam.enter(function.id);
+            let callee = apart(&mut caller, target);
+            let way = callee.way(function);
+            let sent = leave(&mut caller, function, arguments, Some(&way))?;
+            wasmtime::error::Ok((crossing, callee, way, sent))
+        })?;
+        let got = callee.call(way, sent).await?;
+        caller.with(|mut access| {
+            let mut caller = access.as_context_mut();
+            let result = arrive(&mut caller, got)?;
+            caller.data_mut().core().seam.exit(crossing);
+            Ok(result)
+        })
+    }
 }
 
 /// What is known of a resource when a handle of it is dropped.
@@ -72,69 +133,6 @@ pub(super) fn place<'a, S: InstanceState>(
     caller.data_mut().links().place(of.slot)
 }
 
-/// A call that its caller's guest waits for.
-async fn call<S: InstanceState>(
-    mut caller: StoreContextMut<'_, S>,
-    target: &Arc<Target<S>>,
-    function: &Arc<Function>,
-    arguments: &[Val],
-    results: &mut [Val],
-) -> Result<()> {
-    let crossing = caller.data_mut().core().seam.enter(function.id);
-    if target.apart {
-        let callee = apart(&mut caller, target);
-        let way = callee.way(function);
-        let sent = leave(&mut caller, function, arguments, Some(&way))?;
-        let got = callee.call(way, sent).await?;
-        arrive(&mut caller, got, results)?;
-    } else {
-        let beside = place(&mut caller, target).beside.clone();
-        let mut slot = beside.lock().await;
-        let make = || target.callee.fresh(caller.data_mut(), false);
-        let mut callee = slot.take(target, make).await?;
-        if function.carries {
-            let sent = leave(&mut caller, function, arguments, None)?;
-            let inner = callee.inner.clone();
-            let passed = inner.arguments(sent, &mut callee.store.as_context_mut())?;
-            let mut given = results.to_vec();
-            callee.call(function, &passed, &mut given).await?;
-            let mut store = callee.store.as_context_mut();
-            let got = inner.results(given, function, &mut store, None)?;
-            arrive(&mut caller, got, results)?;
-        } else {
-            callee.call(function, arguments, results).await?;
-        }
-        slot.give_back(callee);
-    }
-    caller.data_mut().core().seam.exit(crossing);
-    Ok(())
-}
-
-/// A call beside which its caller's guest goes on.
-async fn concurrently<S: InstanceState>(
-    caller: &Accessor<S>,
-    target: &Arc<Target<S>>,
-    function: &Arc<Function>,
-    arguments: &[Val],
-    results: &mut [Val],
-) -> Result<()> {
-    let (crossing, callee, way, sent) = caller.with(|mut access| {
-        let mut caller = access.as_context_mut();
-        let crossing = caller.data_mut().core().seam.enter(function.id);
-        let callee = apart(&mut caller, target);
-        let way = callee.way(function);
-        let sent = leave(&mut caller, function, arguments, Some(&way))?;
-        wasmtime::error::Ok((crossing, callee, way, sent))
-    })?;
-    let got = callee.call(way, sent).await?;
-    caller.with(|mut access| {
-        let mut caller = access.as_context_mut();
-        arrive(&mut caller, got, results)?;
-        caller.data_mut().core().seam.exit(crossing);
-        Ok(())
-    })
-}
-
 /// The callee in its task; started with the first call.
 fn apart<S: InstanceState>(
     caller: &mut StoreContextMut<'_, S>,
@@ -155,13 +153,12 @@ fn apart<S: InstanceState>(
 fn leave<S: InstanceState>(
     caller: &mut StoreContextMut<'_, S>,
     function: &Function,
-    arguments: &[Val],
+    values: Vec<Value>,
     within: Option<&Within>,
 ) -> Result<Crossing<S>> {
-    let parked = within.map(|within| within.park(arguments)).transpose()?;
+    let parked = within.map(|within| within.park(&values)).transpose()?;
     let mut carried = Vec::new();
     if !function.carries {
-        let values = arguments.to_vec();
         return Ok(Crossing {
             values,
             carried,
@@ -176,7 +173,7 @@ fn leave<S: InstanceState>(
             owned: handle.owned(),
         })
     };
-    let values = arguments.iter();
+    let values = values.into_iter();
     let values = values
         .map(|value| pack(value, caller, &mut carried, within, &mut out))
         .collect::<Result<_>>()?;
@@ -187,24 +184,22 @@ fn leave<S: InstanceState>(
     })
 }
 
-/// Puts a call's results into the caller's store.
+/// Puts a call's result into the caller's store.
 fn arrive<S: InstanceState>(
     caller: &mut StoreContextMut<'_, S>,
-    got: Crossing<S>,
-    results: &mut [Val],
-) -> Result<()> {
+    mut got: Crossing<S>,
+) -> Result<Option<Value>> {
+    let value = got.values.pop();
+    if got.carried.is_empty() {
+        return Ok(value);
+    }
     let mut carried: Vec<Option<Carried<S>>> = got.carried.into_iter().map(Some).collect();
     let mut back = |store: &mut StoreContextMut<'_, S>, handle: Handle| {
         let own = ResourceDynamic::new_own(handle.place, handle.kind);
-        Ok(Val::Resource(own.try_into_resource_any(store)?))
+        own.try_into_resource_any(store)
     };
-    for (result, value) in results.iter_mut().zip(got.values) {
-        *result = match carried.is_empty() {
-            true => value,
-            false => unpack(&value, caller, &mut carried, &mut back)?,
-        };
-    }
-    Ok(())
+    let value = value.map(|value| unpack(value, caller, &mut carried, &mut back));
+    value.transpose()
 }
 
 /// The caller has dropped its handle of a resource.

@@ -13,7 +13,6 @@
 //! task of its own ([`apart`]).
 
 mod apart;
-mod bulk;
 mod callee;
 mod define;
 mod fault;

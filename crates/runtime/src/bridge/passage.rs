@@ -3,9 +3,9 @@
 use super::fault::End;
 use super::plan::Function;
 use crate::limits::{Limit, LimitHit, Meter};
+use crate::values::Value;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
-use wasmtime::component::Val;
 
 /// What a call under way takes of the host beside its values, about. A guest may give calls up that
 /// go on at the other side, and has nothing of them any more.
@@ -80,8 +80,10 @@ impl Drop for Parked {
 
 impl Within {
     /// Takes values on.
-    pub(super) fn park(&self, values: &[Val]) -> Result<Parked, LimitHit> {
-        self.passage.park(PER_CALL + bytes_of(values))
+    pub(super) fn park(&self, values: &[Value]) -> Result<Parked, LimitHit> {
+        let bytes: u64 = values.iter().map(Value::bytes).sum();
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        self.passage.park(bytes.saturating_add(PER_CALL))
     }
 
     /// Nothing comes any more: whether that is because the callee has failed.
@@ -91,30 +93,4 @@ impl Within {
             None => Ok(()),
         }
     }
-}
-
-/// How much of the host's memory values take, about.
-fn bytes_of(values: &[Val]) -> usize {
-    values.iter().map(one).sum()
-}
-
-fn one(value: &Val) -> usize {
-    let beneath = match value {
-        Val::String(text) | Val::Enum(text) => text.len(),
-        Val::List(values) | Val::Tuple(values) | Val::FixedLengthList(values) => bytes_of(values),
-        Val::Map(pairs) => pairs.iter().map(|(key, of)| one(key) + one(of)).sum(),
-        Val::Record(fields) => fields.iter().map(|(name, of)| name.len() + one(of)).sum(),
-        Val::Flags(names) => names
-            .iter()
-            .map(|name| size_of_val(name) + name.len())
-            .sum(),
-        Val::Variant(case, payload) => case.len() + inside(payload),
-        Val::Option(payload) | Val::Result(Ok(payload) | Err(payload)) => inside(payload),
-        _ => 0,
-    };
-    size_of::<Val>() + beneath
-}
-
-fn inside(payload: &Option<Box<Val>>) -> usize {
-    payload.as_deref().map_or(0, one)
 }

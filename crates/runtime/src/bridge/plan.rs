@@ -1,11 +1,13 @@
 //! What is linked to what, found when a component is loaded.
 
 use super::same::{Carries, Same};
-use super::{Link, Provide, bulk};
+use super::{Link, Provide};
 use crate::artifact::{Artifact, Code};
 use crate::compose::fits;
 use crate::error::{Error, Result};
 use crate::seam::FnId;
+use crate::values::abi::define::Shape;
+use crate::values::{Type, unnamed};
 use std::sync::Arc;
 use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem, ResourceType};
 use wasmtime::component::{Component, ComponentExportIndex};
@@ -50,11 +52,8 @@ pub(super) struct Function {
     pub(super) shown: String,
     /// Whether there is more in its values than data.
     pub(super) carries: bool,
-    pub(super) asynchronous: bool,
-    /// The registers of its parameters, where its values go [in bulk](super::bulk).
-    pub(super) registers: Option<usize>,
-    /// How many results it has.
-    pub(super) results: usize,
+    /// What the ABI sees of it.
+    pub(super) shape: Shape,
     apart: bool,
 }
 
@@ -289,12 +288,7 @@ fn functions_of(
         let carries = compare(name, callee, &shown, &wanted, &given, resources)?;
         found.push(Arc::new(Function {
             carries: carries.resources || carries.streams,
-            asynchronous: wanted.async_(),
-            registers: match carries.resources || carries.streams || wanted.async_() {
-                true => None,
-                false => bulk::registers(&wanted),
-            },
-            results: wanted.results().len(),
+            shape: shape_of(&wanted),
             apart: wanted.async_() || carries.streams,
             id: FnId::linked(&pair.import, function),
             name: function.to_owned(),
@@ -303,6 +297,12 @@ fn functions_of(
         }));
     }
     Ok(found)
+}
+
+fn shape_of(function: &ComponentFunc) -> Shape {
+    let params: Vec<Type> = function.params().map(|(_, ty)| unnamed(&ty)).collect();
+    let result = function.results().next().map(|ty| unnamed(&ty));
+    Shape::of(params.iter(), result.as_ref(), function.async_())
 }
 
 /// Compares one function's types; gives what they ask of the bridge.

@@ -7,6 +7,7 @@
 use super::passage::{Parked, Within};
 use super::values::OpenEnd;
 use crate::core::InstanceState;
+use crate::values::Raw;
 use futures::Stream as _;
 use futures::channel::{mpsc, oneshot};
 use std::pin::Pin;
@@ -14,7 +15,7 @@ use std::task::{Context, Poll};
 use wasmtime::component::types::Type;
 use wasmtime::component::{
     ComponentType, Destination, FutureAny, FutureConsumer, FutureReader, Lift, Lower, Source,
-    StreamAny, StreamConsumer, StreamProducer, StreamReader, StreamResult, Val, VecBuffer,
+    StreamAny, StreamConsumer, StreamProducer, StreamReader, StreamResult, VecBuffer,
 };
 use wasmtime::{Result, StoreContextMut, bail};
 
@@ -130,7 +131,7 @@ fn stream_of<S: InstanceState, T: Element>(
             read: None,
         };
         let reader = StreamReader::new(&mut *to, spring)?;
-        Ok(Val::Stream(StreamAny::try_from_stream_reader(to, reader)?))
+        Ok(Raw::Stream(StreamAny::try_from_stream_reader(to, reader)?))
     }))
 }
 
@@ -155,7 +156,7 @@ fn future_of<S: InstanceState, T: Element>(
             }
         };
         let reader = FutureReader::new(&mut *to, arriving)?;
-        Ok(Val::Future(FutureAny::try_from_future_reader(to, reader)?))
+        Ok(Raw::Future(FutureAny::try_from_future_reader(to, reader)?))
     }))
 }
 

@@ -4,7 +4,8 @@
 use super::passage::Within;
 use super::streams;
 use crate::core::InstanceState;
-use wasmtime::component::{ResourceAny, Val};
+use crate::values::{Raw, Value};
+use wasmtime::component::ResourceAny;
 use wasmtime::{Result, StoreContextMut, bail};
 
 /// What is not data, between two stores.
@@ -16,7 +17,7 @@ pub(super) enum Carried<S: 'static> {
 }
 
 /// A stream or future that is yet to be opened in the other store.
-pub(super) type OpenEnd<S> = Box<dyn FnOnce(&mut StoreContextMut<'_, S>) -> Result<Val> + Send>;
+pub(super) type OpenEnd<S> = Box<dyn FnOnce(&mut StoreContextMut<'_, S>) -> Result<Raw> + Send>;
 
 /// A resource of the callee's that the caller has a handle of.
 #[derive(Clone, Copy)]
@@ -28,9 +29,6 @@ pub(super) struct Handle {
     /// Whether it is passed on for good, or lent for the call.
     pub owned: bool,
 }
-
-/// Where in a value the other things were: no case of an enum has such a name.
-const MARK: char = '\0';
 
 /// A callee's resources that its caller has handles of. What a handle in the caller's store stands
 /// for is a place in here; a place remembers which of the linked types it is of.
@@ -107,80 +105,75 @@ impl Held {
 
 /// Takes a value out of a store; `out` is what a resource becomes, `within` the way that streams go.
 pub(super) fn pack<S: InstanceState>(
-    value: &Val,
+    value: Value,
     store: &mut StoreContextMut<'_, S>,
     carried: &mut Vec<Carried<S>>,
     within: Option<&Within>,
     out: &mut dyn FnMut(&mut StoreContextMut<'_, S>, ResourceAny) -> Result<Handle>,
-) -> Result<Val> {
+) -> Result<Value> {
     let taken = match (value, within) {
-        (Val::Resource(resource), _) => Carried::Resource(out(store, *resource)?),
-        (Val::Stream(it), Some(within)) => Carried::End(streams::stream(it, store, within)?),
-        (Val::Future(it), Some(within)) => Carried::End(streams::future(it, store, within)?),
-        (Val::Stream(_) | Val::Future(_), None) => bail!("a stream has nowhere to go"),
+        (Value::Resource(resource), _) => Carried::Resource(out(store, resource)?),
+        (Value::Raw(Raw::Stream(it)), Some(within)) => {
+            Carried::End(streams::stream(&it, store, within)?)
+        }
+        (Value::Raw(Raw::Future(it)), Some(within)) => {
+            Carried::End(streams::future(&it, store, within)?)
+        }
+        (Value::Raw(_), _) => bail!("a stream has nowhere to go"),
         (other, _) => {
             return each(other, &mut |inner| pack(inner, store, carried, within, out));
         }
     };
     carried.push(taken);
-    Ok(Val::Enum(format!("{MARK}{}", carried.len() - 1)))
+    Ok(Value::Raw(Raw::Carried(carried.len() - 1)))
 }
 
 /// Puts a value into a store; `back` is what a resource's handle becomes.
 pub(super) fn unpack<S: InstanceState>(
-    value: &Val,
+    value: Value,
     store: &mut StoreContextMut<'_, S>,
     carried: &mut [Option<Carried<S>>],
-    back: &mut dyn FnMut(&mut StoreContextMut<'_, S>, Handle) -> Result<Val>,
-) -> Result<Val> {
-    let Val::Enum(case) = value else {
+    back: &mut dyn FnMut(&mut StoreContextMut<'_, S>, Handle) -> Result<ResourceAny>,
+) -> Result<Value> {
+    let Value::Raw(Raw::Carried(number)) = value else {
         return each(value, &mut |inner| unpack(inner, store, carried, back));
     };
-    let Some(number) = case.strip_prefix(MARK) else {
-        return Ok(value.clone());
-    };
-    let number: usize = number.parse()?;
     match carried.get_mut(number).and_then(Option::take) {
-        Some(Carried::Resource(handle)) => back(store, handle),
-        Some(Carried::End(open)) => open(store),
+        Some(Carried::Resource(handle)) => Ok(Value::Resource(back(store, handle)?)),
+        Some(Carried::End(open)) => Ok(Value::Raw(open(store)?)),
         None => bail!("a value was lost between two components"),
     }
 }
 
-/// A value with each of its parts changed.
-fn each(value: &Val, change: &mut dyn FnMut(&Val) -> Result<Val>) -> Result<Val> {
+/// A value with each of its parts changed; numbers and text are one piece.
+fn each(value: Value, change: &mut dyn FnMut(Value) -> Result<Value>) -> Result<Value> {
     Ok(match value {
-        Val::List(values) => Val::List(all(values, change)?),
-        Val::Tuple(values) => Val::Tuple(all(values, change)?),
-        Val::FixedLengthList(values) => Val::FixedLengthList(all(values, change)?),
-        Val::Map(pairs) => {
-            let pairs = pairs.iter();
+        Value::List(values) => Value::List(all(values, change)?),
+        Value::Tuple(values) => Value::Tuple(all(values, change)?),
+        Value::Record(values) => Value::Record(all(values, change)?),
+        Value::Map(pairs) => {
+            let pairs = pairs.into_iter();
             let pairs = pairs.map(|(key, value)| Ok((change(key)?, change(value)?)));
-            Val::Map(pairs.collect::<Result<_>>()?)
+            Value::Map(pairs.collect::<Result<_>>()?)
         }
-        Val::Record(fields) => {
-            let fields = fields.iter();
-            let fields = fields.map(|(name, value)| Ok((name.clone(), change(value)?)));
-            Val::Record(fields.collect::<Result<_>>()?)
-        }
-        Val::Variant(case, payload) => Val::Variant(case.clone(), inside(payload, change)?),
-        Val::Option(payload) => Val::Option(inside(payload, change)?),
-        Val::Result(Ok(payload)) => Val::Result(Ok(inside(payload, change)?)),
-        Val::Result(Err(payload)) => Val::Result(Err(inside(payload, change)?)),
-        plain => plain.clone(),
+        Value::Variant(case, payload) => Value::Variant(case, inside(payload, change)?),
+        Value::Option(payload) => Value::Option(inside(payload, change)?),
+        Value::Result(Ok(payload)) => Value::Result(Ok(inside(payload, change)?)),
+        Value::Result(Err(payload)) => Value::Result(Err(inside(payload, change)?)),
+        plain => plain,
     })
 }
 
-fn all(values: &[Val], change: &mut dyn FnMut(&Val) -> Result<Val>) -> Result<Vec<Val>> {
-    values.iter().map(change).collect()
+fn all(values: Vec<Value>, change: &mut dyn FnMut(Value) -> Result<Value>) -> Result<Vec<Value>> {
+    values.into_iter().map(change).collect()
 }
 
 fn inside(
-    payload: &Option<Box<Val>>,
-    change: &mut dyn FnMut(&Val) -> Result<Val>,
-) -> Result<Option<Box<Val>>> {
+    payload: Option<Box<Value>>,
+    change: &mut dyn FnMut(Value) -> Result<Value>,
+) -> Result<Option<Box<Value>>> {
     match payload {
-        Some(value) => Ok(Some(Box::new(change(value)?))),
+        Some(value) => Ok(Some(Box::new(change(*value)?))),
         None => Ok(None),
     }
 }

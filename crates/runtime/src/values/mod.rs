@@ -12,7 +12,6 @@
 pub(crate) mod abi;
 pub mod callable;
 mod check;
-mod convert;
 pub(crate) mod docs;
 mod embedded;
 mod find;
@@ -34,13 +33,13 @@ pub mod wave;
 
 pub use callable::Surface;
 pub use check::check;
-pub use convert::{from_val, to_val};
 pub use embedded::{Embedded, embed_docs};
 pub use flow::{Flow, FlowSender, Pieces};
 pub use mismatch::{Misfit, Mismatch};
 pub use session::Session;
 pub use signature::{FunctionKind, Interface, Param, Signature, Signatures};
+pub(crate) use straight::Straight;
 pub use ty::{Case, Docs, Enum, Field, Flags, Label, Record, Resource, Type, TypeName, Variant};
 pub(crate) use unnamed::of as unnamed;
 pub(crate) use value::each_numbers;
-pub use value::{Numbers, Value};
+pub use value::{Numbers, Raw, Value};

@@ -1,11 +1,10 @@
 //! Streams and futures of a call, opened: the engine wants their items' type known when Holm is
 //! built, so there is code for each.
 
-use super::convert::Flows;
 use super::flow::{Flow, FlowSender, Pieces};
 use super::mismatch::Mismatch;
 use super::ty::Type;
-use super::value::{Numbers, Value};
+use super::value::{Numbers, Raw, Value};
 use futures::channel::mpsc;
 use futures::future::{BoxFuture, try_join_all};
 use futures::stream::AbortHandle;
@@ -15,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use wasmtime::component::{
     ComponentType, Destination, FutureAny, FutureConsumer, FutureReader, Lift, Lower, Source,
-    StreamAny, StreamConsumer, StreamProducer, StreamReader, StreamResult, Val, VecBuffer,
+    StreamAny, StreamConsumer, StreamProducer, StreamReader, StreamResult, VecBuffer,
 };
 use wasmtime::{AsContextMut as _, StoreContextMut};
 
@@ -168,8 +167,69 @@ pub(super) struct Opener<'a, S: 'static> {
     pub(super) ends: &'a mut Vec<AbortHandle>,
 }
 
-impl<S: Send + 'static> Flows for Opener<'_, S> {
-    fn into_guest(&mut self, ty: &Type, value: Value) -> Result<Val, Mismatch> {
+/// What is done with a flow where it stands in a value.
+type Change<'a> = &'a mut dyn FnMut(&Type, Value) -> Result<Value, Mismatch>;
+
+/// A value with each of its flows changed; what has none is left as it is, as a whole.
+fn each_flow(ty: &Type, value: Value, change: Change<'_>) -> Result<Value, Mismatch> {
+    if !ty.flows() {
+        return Ok(value);
+    }
+    let mut inside = |ty: Option<&Type>, value: Option<Box<Value>>| match (ty, value) {
+        (Some(ty), Some(value)) => each_flow(ty, *value, change).map(|v| Some(Box::new(v))),
+        (_, value) => Ok(value),
+    };
+    Ok(match (ty, value) {
+        (Type::Stream(_) | Type::Future(_), value) => change(ty, value)?,
+        (Type::Option(of), Value::Option(value)) => Value::Option(inside(Some(of), value)?),
+        (Type::Result(of, _), Value::Result(Ok(value))) => {
+            Value::Result(Ok(inside(of.as_deref(), value)?))
+        }
+        (Type::Result(_, of), Value::Result(Err(value))) => {
+            Value::Result(Err(inside(of.as_deref(), value)?))
+        }
+        (Type::Variant(of), Value::Variant(at, value)) => {
+            let case = of.cases.get(at as usize).and_then(|case| case.ty.as_ref());
+            Value::Variant(at, inside(case, value)?)
+        }
+        (Type::Tuple(types), Value::Tuple(values)) => {
+            let each = types.iter().zip(values).enumerate();
+            let all = each.map(|(at, (ty, v))| each_flow(ty, v, change).map_err(|m| m.at(at)));
+            Value::Tuple(all.collect::<Result<_, _>>()?)
+        }
+        (Type::Record(of), Value::Record(values)) => {
+            let each = of.fields.iter().zip(values);
+            let all = each.map(|(f, v)| each_flow(&f.ty, v, change).map_err(|m| m.within(&f.name)));
+            Value::Record(all.collect::<Result<_, _>>()?)
+        }
+        (Type::List(of) | Type::FixedList(of, _), Value::List(values)) => {
+            let each = values.into_iter().enumerate();
+            let all = each.map(|(at, v)| each_flow(of, v, change).map_err(|m| m.at(at)));
+            Value::List(all.collect::<Result<_, _>>()?)
+        }
+        (Type::Map(_, of), Value::Map(pairs)) => {
+            let all = pairs.into_iter();
+            let all = all.map(|(k, v)| Ok((k, each_flow(of, v, change)?)));
+            Value::Map(all.collect::<Result<_, Mismatch>>()?)
+        }
+        (_, value) => value,
+    })
+}
+
+impl<S: Send + 'static> Opener<'_, S> {
+    /// A value that was checked, with each of its flows opened for the guest to read.
+    pub(super) fn into_guest(&mut self, ty: &Type, value: Value) -> Result<Value, Mismatch> {
+        each_flow(ty, value, &mut |ty, value| {
+            self.open_in(ty, value).map(Value::Raw)
+        })
+    }
+
+    /// A value of the guest's, with each of its flows opened to be read.
+    pub(super) fn out_of_guest(&mut self, ty: &Type, value: Value) -> Result<Value, Mismatch> {
+        each_flow(ty, value, &mut |ty, value| self.open_out(ty, value))
+    }
+
+    fn open_in(&mut self, ty: &Type, value: Value) -> Result<Raw, Mismatch> {
         let wrong = |e: wasmtime::Error| Mismatch::new(format!("it cannot be opened: {e:#}"));
         match (ty, value) {
             (Type::Stream(Some(of)), value) => {
@@ -182,7 +242,7 @@ impl<S: Send + 'static> Flows for Opener<'_, S> {
                     let producer = Producer::<T> { pieces, item: std::marker::PhantomData };
                     let reader = StreamReader::new(&mut self.store, producer).map_err(wrong)?;
                     let any = StreamAny::try_from_stream_reader(&mut self.store, reader);
-                    any.map(Val::Stream).map_err(wrong)
+                    any.map(Raw::Stream).map_err(wrong)
                 })
             }
             (Type::Future(Some(of)), value) => {
@@ -198,26 +258,26 @@ impl<S: Send + 'static> Flows for Opener<'_, S> {
                     };
                     let reader = FutureReader::<T>::new(&mut self.store, item).map_err(wrong)?;
                     let any = FutureAny::try_from_future_reader(&mut self.store, reader);
-                    any.map(Val::Future).map_err(wrong)
+                    any.map(Raw::Future).map_err(wrong)
                 })
             }
             _ => Err(cannot_open(ty)),
         }
     }
 
-    fn out_of_guest(&mut self, ty: &Type, val: Val) -> Result<Value, Mismatch> {
+    fn open_out(&mut self, ty: &Type, value: Value) -> Result<Value, Mismatch> {
         let wrong = |e: wasmtime::Error| Mismatch::new(format!("it cannot be opened: {e:#}"));
         let (sender, flow) = Flow::new();
         let open = self.open.clone();
         self.ends.push(flow.end());
-        match (ty, val) {
-            (Type::Stream(Some(of)), Val::Stream(any)) => with_item!(&**of, T => {
+        match (ty, value) {
+            (Type::Stream(Some(of)), Value::Raw(Raw::Stream(any))) => with_item!(&**of, T => {
                 let reader: StreamReader<T> = any.try_into_stream_reader().map_err(wrong)?;
                 let consumer = Consumer::<T> { sender, _open: open, item: std::marker::PhantomData };
                 reader.pipe(&mut self.store, consumer).map_err(wrong)?;
                 Ok(Value::Stream(flow))
             }),
-            (Type::Future(Some(of)), Val::Future(any)) => with_item!(&**of, T => {
+            (Type::Future(Some(of)), Value::Raw(Raw::Future(any))) => with_item!(&**of, T => {
                 let reader: FutureReader<T> = any.try_into_future_reader().map_err(wrong)?;
                 let consumer = Consumer::<T> { sender, _open: open, item: std::marker::PhantomData };
                 reader.pipe(&mut self.store, consumer).map_err(wrong)?;

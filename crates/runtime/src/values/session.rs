@@ -1,11 +1,11 @@
 //! Calls: one in a fresh instance, or several in one that is kept.
 
 use super::check::check;
-use super::convert;
 use super::mismatch::{Misfit, Mismatch};
 use super::opened::{self, Opener};
 use super::signature::Signature;
 use super::straight::Straight;
+use super::ty::Type;
 use super::value::Value;
 use crate::call::{MakeState, Outcome, cannot_start, close, metered, renew};
 use crate::core::InstanceState;
@@ -20,7 +20,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
-use wasmtime::component::{Accessor, Func, Instance, InstancePre, ResourceAny, Val};
+use wasmtime::component::{Accessor, Instance, InstancePre, ResourceAny};
 use wasmtime::{AsContextMut as _, Store};
 
 /// What is collected of the streams of one result, in bytes.
@@ -45,9 +45,10 @@ pub struct Session<S: 'static> {
 /// A function of the instance, and what is known of it from then on.
 #[derive(Clone, Copy)]
 struct Known {
-    function: Func,
-    /// Where values go straight into the guest and out of it.
-    straight: Option<Straight>,
+    /// How values go straight into the guest and out of it.
+    straight: Straight,
+    /// Something is to be opened in its arguments or in what it gives.
+    flows: bool,
 }
 
 impl<S: InstanceState> Prepared<S> {
@@ -145,7 +146,11 @@ impl<S: InstanceState> Session<S> {
         arguments: Vec<Value>,
     ) -> Result<Option<Value>> {
         let known = self.functions.get(signature.position).copied().flatten();
-        let Some(straight) = known.and_then(|known| known.straight) else {
+        let Some(Known {
+            straight,
+            flows: false,
+        }) = known
+        else {
             return self.call(signature, arguments).await.result;
         };
         self.ready(signature, arguments.len())?;
@@ -169,8 +174,9 @@ impl<S: InstanceState> Session<S> {
         arguments: Vec<Value>,
     ) -> Called<Option<Value>> {
         let Some(result) = signature.result.as_ref().filter(|ty| ty.flows()) else {
-            let Some(function) = self.function(signature).await? else {
-                return Ok(Err(Misfit::Arguments(no_function(signature))));
+            let function = match self.function(signature).await? {
+                Ok(function) => function,
+                Err(mismatch) => return Ok(Err(Misfit::Arguments(mismatch))),
             };
             return self.dispatch(function, signature, arguments).await;
         };
@@ -196,8 +202,9 @@ impl<S: InstanceState> Session<S> {
         arguments: Vec<Value>,
         on_result: impl FnOnce(Option<Value>) + Send,
     ) -> Called<()> {
-        let Some(function) = self.function(signature).await? else {
-            return Ok(Err(Misfit::Arguments(no_function(signature))));
+        let function = match self.function(signature).await? {
+            Ok(function) => function,
+            Err(mismatch) => return Ok(Err(Misfit::Arguments(mismatch))),
         };
         let driven = self
             .dispatch_open(function, signature, arguments, on_result)
@@ -269,8 +276,8 @@ impl<S: InstanceState> Session<S> {
         let (meter, timeout) = self.clocks();
         let call = async {
             match self.function(signature).await? {
-                Some(function) => dispatch(self, function, signature, arguments).await,
-                None => Ok(Err(Misfit::Arguments(no_function(signature)))),
+                Ok(function) => dispatch(self, function, signature, arguments).await,
+                Err(mismatch) => Ok(Err(Misfit::Arguments(mismatch))),
             }
         };
         let result = match metered(&meter, timeout, call).await {
@@ -312,7 +319,10 @@ impl<S: InstanceState> Session<S> {
     }
 
     /// The function, the instance made where there is none yet.
-    async fn function(&mut self, signature: &Signature) -> wasmtime::Result<Option<Known>> {
+    async fn function(
+        &mut self,
+        signature: &Signature,
+    ) -> wasmtime::Result<std::result::Result<Known, Mismatch>> {
         let instance = match self.instance {
             Some(instance) => instance,
             None => {
@@ -321,28 +331,35 @@ impl<S: InstanceState> Session<S> {
             }
         };
         if let Some(Some(known)) = self.functions.get(signature.position) {
-            return Ok(Some(*known));
+            return Ok(Ok(*known));
         }
         let component = self.pre.component();
         let outer = match &signature.interface {
             Some(interface) => match component.get_export_index(None, &**interface) {
                 Some(outer) => Some(outer),
-                None => return Ok(None),
+                None => return Ok(Err(no_function(signature))),
             },
             None => None,
         };
         let index = component.get_export_index(outer.as_ref(), &*signature.function);
         let Some(function) = index.and_then(|index| instance.get_func(&mut self.store, index))
         else {
-            return Ok(None);
+            return Ok(Err(no_function(signature)));
         };
         let straight = Straight::of(&self.store, function, signature, self.concurrency)?;
-        let known = Known { function, straight };
+        let Some(straight) = straight else {
+            let what = "the engine knows no way for an error-context to the outside";
+            return Ok(Err(Mismatch::new(what)));
+        };
+        let known = Known {
+            straight,
+            flows: signature.types().any(Type::flows),
+        };
         if self.functions.len() <= signature.position {
             self.functions.resize(signature.position + 1, None);
         }
         self.functions[signature.position] = Some(known);
-        Ok(Some(known))
+        Ok(Ok(known))
     }
 
     /// Calls, where nothing in the result is left to flow.
@@ -352,80 +369,56 @@ impl<S: InstanceState> Session<S> {
         signature: &Signature,
         arguments: Vec<Value>,
     ) -> Called<Option<Value>> {
-        let Known { function, straight } = known;
-        if let Some(straight) = straight {
-            if let Err(mismatch) = checked(signature, &arguments) {
-                return Ok(Err(Misfit::Arguments(mismatch)));
-            }
-            return Ok(Ok(straight.call(&mut self.store, arguments).await?));
-        }
-        let (open, _) = mpsc::channel(0);
-        let arguments = {
-            let mut opener = Opener {
-                store: self.store.as_context_mut(),
-                open,
-                ends: &mut self.ends,
-            };
-            match lowered(signature, arguments, &mut opener) {
-                Ok(arguments) => arguments,
-                Err(mismatch) => return Ok(Err(Misfit::Arguments(mismatch))),
+        let checked = match known.flows {
+            false => checked(signature, &arguments).map(|()| arguments),
+            true => {
+                let (open, _) = mpsc::channel(0);
+                let mut opener = Opener {
+                    store: self.store.as_context_mut(),
+                    open,
+                    ends: &mut self.ends,
+                };
+                opened_in(signature, arguments, &mut opener)
             }
         };
-        let mut results = vec![Val::Bool(false); usize::from(signature.result.is_some())];
-        if self.concurrency {
-            self.store
-                .run_concurrent(async |store| {
-                    function
-                        .call_concurrent(store, &arguments, &mut results)
-                        .await
-                })
-                .await??;
-        } else {
-            function
-                .call_async(&mut self.store, &arguments, &mut results)
-                .await?;
+        match checked {
+            Ok(arguments) => Ok(Ok(known.straight.call(&mut self.store, arguments).await?)),
+            Err(mismatch) => Ok(Err(Misfit::Arguments(mismatch))),
         }
-        Ok(match (&signature.result, results.pop()) {
-            (Some(ty), Some(val)) => convert::from_val(ty, val).map(Some).map_err(Misfit::Result),
-            _ => Ok(None),
-        })
     }
 
     /// Calls, hands the result on, and stays until what flows out of the guest has ended.
     async fn dispatch_open(
         &mut self,
-        Known { function, .. }: Known,
+        Known { straight, .. }: Known,
         signature: &Signature,
         arguments: Vec<Value>,
         on_result: impl FnOnce(Option<Value>) + Send,
     ) -> Called<()> {
         let (open, mut ended) = mpsc::channel::<()>(0);
-        let mut results = vec![Val::Bool(false); usize::from(signature.result.is_some())];
         let ends = &mut self.ends;
         let call = async |store: &Accessor<S>| -> Called<()> {
-            let lowered = store.with(|mut store| {
+            let arguments = store.with(|mut store| {
                 let mut opener = Opener {
                     store: store.as_context_mut(),
                     open: open.clone(),
                     ends: &mut *ends,
                 };
-                lowered(signature, arguments, &mut opener)
+                opened_in(signature, arguments, &mut opener)
             });
-            let arguments = match lowered {
+            let arguments = match arguments {
                 Ok(arguments) => arguments,
                 Err(mismatch) => return Ok(Err(Misfit::Arguments(mismatch))),
             };
-            function
-                .call_concurrent(store, &arguments, &mut results)
-                .await?;
-            let value = match (&signature.result, results.pop()) {
-                (Some(ty), Some(val)) => store.with(|mut store| {
+            let value = straight.call_within(store, arguments).await?;
+            let value = match (&signature.result, value) {
+                (Some(ty), Some(value)) => store.with(|mut store| {
                     let mut opener = Opener {
                         store: store.as_context_mut(),
                         open,
                         ends: &mut *ends,
                     };
-                    convert::out_of_guest(ty, val, &mut opener).map(Some)
+                    opener.out_of_guest(ty, value).map(Some)
                 }),
                 _ => Ok(None),
             };
@@ -476,17 +469,17 @@ fn checked(signature: &Signature, arguments: &[Value]) -> std::result::Result<()
     Ok(())
 }
 
-fn lowered<S: Send + 'static>(
+/// Arguments that are of their types, their flows opened.
+fn opened_in<S: Send + 'static>(
     signature: &Signature,
     arguments: Vec<Value>,
     opener: &mut Opener<'_, S>,
-) -> std::result::Result<Vec<Val>, Mismatch> {
-    let each = signature
-        .params
-        .iter()
-        .zip(arguments)
-        .map(|(param, value)| {
-            convert::into_guest(&param.ty, value, opener).map_err(|m| m.within(&param.name))
-        });
+) -> std::result::Result<Vec<Value>, Mismatch> {
+    checked(signature, &arguments)?;
+    let each = signature.params.iter().zip(arguments);
+    let each = each.map(|(param, value)| {
+        let opened = opener.into_guest(&param.ty, value);
+        opened.map_err(|mismatch| mismatch.within(&param.name))
+    });
     each.collect()
 }

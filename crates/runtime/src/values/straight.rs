@@ -4,12 +4,12 @@
 use super::abi::{self, Answer, Arguments, FLAT_PARAMS_MAX, Taken, by_registers, registers};
 use super::signature::Signature;
 use super::value::Value;
-use wasmtime::component::{Func, TypedFunc};
-use wasmtime::{Result, Store, bail};
+use wasmtime::component::{Accessor, Func, TypedFunc};
+use wasmtime::{AsContext, Result, Store, bail};
 
 /// How a function is called the short way.
 #[derive(Clone, Copy)]
-pub(super) enum Straight {
+pub(crate) enum Straight {
     /// On an engine without concurrency.
     Alone(TypedFunc<Arguments, Answer>),
     /// On one with it.
@@ -19,8 +19,7 @@ pub(super) enum Straight {
 }
 
 impl Straight {
-    /// How a function can be called so; not where something is to be opened or the engine knows no
-    /// way for a type.
+    /// How a function can be called so; not where the engine knows no way for a type.
     pub fn of<S>(
         store: &Store<S>,
         function: Func,
@@ -31,12 +30,24 @@ impl Straight {
             return Ok(None);
         }
         let registers = signature.result.as_ref().map_or(0, registers);
-        Ok(Some(match (concurrency, signature.is_async) {
-            (false, _) => Straight::Alone(function.typed(store)?),
-            (true, true) if registers <= FLAT_PARAMS_MAX => Straight::Async(function, registers),
-            // What needs more registers lies in memory, as results of ordinary functions do.
-            (true, _) => Straight::Concurrent(function.typed(store)?),
+        Ok(Some(match concurrency {
+            false => Straight::Alone(function.typed(store)?),
+            true => Self::within(store, function, signature.is_async, registers)?,
         }))
+    }
+
+    /// How a function is called while other things go on, if its result has so many registers.
+    pub fn within(
+        store: impl AsContext,
+        function: Func,
+        is_async: bool,
+        registers: usize,
+    ) -> Result<Self> {
+        Ok(match is_async {
+            true if registers <= FLAT_PARAMS_MAX => Straight::Async(function, registers),
+            // What needs more registers lies in memory, as results of ordinary functions do.
+            _ => Straight::Concurrent(function.typed(store)?),
+        })
     }
 
     /// Calls, with arguments that were checked.
@@ -45,64 +56,56 @@ impl Straight {
         store: &mut Store<S>,
         arguments: Vec<Value>,
     ) -> Result<Option<Value>> {
-        let arguments = Arguments(arguments);
         match self {
-            Straight::Alone(function) => Ok(function.call_async(store, arguments).await?.0),
+            Straight::Alone(function) => {
+                let called = function.call_async(store, Arguments(arguments));
+                Ok(called.await?.0)
+            }
             // Boxed, so that calls of the others do not carry the room for it.
+            Straight::Concurrent(_) | Straight::Async(..) => {
+                let call =
+                    store.run_concurrent(async |store| self.call_within(store, arguments).await);
+                Box::pin(call).await?
+            }
+        }
+    }
+
+    /// The same while other things go on in the store.
+    pub async fn call_within<S: Send>(
+        self,
+        store: &Accessor<S>,
+        arguments: Vec<Value>,
+    ) -> Result<Option<Value>> {
+        match self {
+            Straight::Alone(_) => bail!("an engine without concurrency has one call at a time"),
             Straight::Concurrent(function) => {
-                let call = store
-                    .run_concurrent(async |store| function.call_concurrent(store, arguments).await);
-                Ok(Box::pin(call).await??.0)
+                let called = function.call_concurrent(store, Arguments(arguments));
+                Ok(called.await?.0)
             }
-            Straight::Async(function, registers) => {
-                Box::pin(into_registers(store, function, registers, arguments)).await
-            }
+            Straight::Async(function, registers) => by_registers!(
+                registers,
+                COUNT => {
+                    let function = store.with(|store| {
+                        function.typed::<Arguments, Taken<COUNT>>(store)
+                    })?;
+                    let called = function.call_concurrent(store, Arguments(arguments));
+                    Ok(called.await?.0.pop())
+                },
+                more => bail!("a result of {registers} registers")
+            ),
         }
     }
 }
 
-async fn into_registers<S: Send>(
-    store: &mut Store<S>,
-    function: Func,
-    registers: usize,
-    arguments: Arguments,
-) -> Result<Option<Value>> {
-    by_registers!(
-        registers,
-        COUNT => with_count::<S, COUNT>(store, function, arguments).await,
-        more => bail!("a result of {registers} registers")
-    )
-}
-
-async fn with_count<S: Send, const COUNT: usize>(
-    store: &mut Store<S>,
-    function: Func,
-    arguments: Arguments,
-) -> Result<Option<Value>> {
-    let function = function.typed::<Arguments, Taken<COUNT>>(&*store)?;
-    let call = store.run_concurrent(async |store| function.call_concurrent(store, arguments).await);
-    Ok(call.await??.0.pop())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::tests::guest::component;
+    use super::super::tests::guest::{component, concurrent_engine as engine};
     use super::super::tests::random::Random;
     use super::super::{Signatures, check};
     use super::*;
     use futures::executor::block_on;
     use proptest::prelude::*;
     use wasmtime::component::{Component, Linker};
-    use wasmtime::{Config, Engine};
-
-    fn engine() -> Engine {
-        let mut config = Config::new();
-        config.concurrency_support(true);
-        config.wasm_component_model_async(true);
-        config.wasm_component_model_map(true);
-        config.wasm_component_model_fixed_length_lists(true);
-        Engine::new(&config).unwrap()
-    }
 
     /// Async functions that give what they are given.
     const ECHOES: &str = r#"(component

@@ -1,7 +1,7 @@
 //! A value on its way between a guest and the outside.
 
 use super::flow::Flow;
-use wasmtime::component::ResourceAny;
+use wasmtime::component::{FutureAny, ResourceAny, StreamAny};
 
 /// A WIT value, read and written with its [`Type`](super::Type) beside it: fields, cases and flags
 /// are positions, their names stand in the type. Lists of numbers lie together, so that they cross
@@ -62,6 +62,19 @@ pub enum Value {
     Stream(Flow),
     /// A future: a flow of one item. As an argument its value will do as well.
     Future(Flow),
+    /// What means something within a call alone; it is never given to a call, and none gives it.
+    Raw(Raw),
+}
+
+/// What stands in a value where something has to be opened, or to go another way.
+#[derive(Clone, Debug)]
+pub enum Raw {
+    /// The end of a stream that lies in a store.
+    Stream(StreamAny),
+    /// The end of a future that lies in a store.
+    Future(FutureAny),
+    /// Something that goes from one store into another beside the value, by its number.
+    Carried(usize),
 }
 
 impl Value {

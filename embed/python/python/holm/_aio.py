@@ -51,7 +51,6 @@ async def run(call: _holm.Call, flows: bool) -> Any:
     """Runs a call that has begun; cancelling the task stops the guest."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Any] = loop.create_future()
-    pumps = [loop.create_task(_pump(sender, source)) for sender, source in call.pumps]
 
     def settle(outcome: Any, error: BaseException | None) -> None:
         if done.done():
@@ -70,6 +69,12 @@ async def run(call: _holm.Call, flows: bool) -> Any:
         except RuntimeError:
             pass  # The loop is closed: nobody waits any more.
 
+    def failed(sender: _holm.Sender, error: BaseException | None) -> None:
+        call.fail(sender, error)
+        if error is not None:
+            settle(None, error)
+
+    pumps = [loop.create_task(_pump(sender, source, failed)) for sender, source in call.pumps]
     _thread(_work, call, flows, loop, deliver)
     try:
         result = await done
@@ -119,17 +124,35 @@ def _thread(work: Callable[..., None], *args: Any) -> None:
     threading.Thread(target=work, args=args, name="holm-call", daemon=True).start()
 
 
-async def _pump(sender: _holm.Sender, source: Any) -> None:
-    """Brings items into a stream, or a value into a future."""
+async def _pump(
+    sender: _holm.Sender,
+    source: Any,
+    failed: Callable[[_holm.Sender, BaseException | None], None],
+) -> None:
+    """Brings items into a stream, or a value into a future. Where the source raises, the call fails:
+    what was sent so far must not look whole.
+    """
+    at = 0
     try:
-        if not sender.stream:
+        if sender.stream:
+            async for item in source:
+                if not await asyncio.to_thread(sender.send, item):
+                    break
+                at += 1
+        else:
             value = await source
             await asyncio.to_thread(sender.send, value)
-            return
-        async for item in source:
-            if not await asyncio.to_thread(sender.send, item):
-                break
-    finally:
+    except asyncio.CancelledError:
+        # Nobody waits for the call, or the loop ends: half of a stream is no whole one here either.
+        failed(sender, None)
+        raise
+    except BaseException as error:  # noqa: BLE001: raised by the call
+        if sender.stream and hasattr(error, "add_note"):
+            error.add_note(f"it is item {at} of a stream that is sent")
+        failed(sender, error)
+        if not isinstance(error, Exception):
+            raise
+    else:
         sender.close()
 
 

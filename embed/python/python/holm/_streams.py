@@ -71,7 +71,10 @@ class Stream(Generic[T]):
         if self._pieces.is_bytes:
             rest: Any = bytes(self._rest)  # type: ignore[arg-type]
             return rest + b"".join(self.pieces())  # type: ignore[arg-type,no-any-return]
-        return list(self)
+        items = list(self._rest)
+        for piece in self.pieces():
+            items.extend(piece)
+        return items
 
     def close(self) -> None:
         """Tells the component that nobody wants what is left."""

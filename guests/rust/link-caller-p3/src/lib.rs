@@ -22,6 +22,7 @@ impl wasip3::exports::http::handler::Guest for Caller {
             "/double" => is(api::double(number).await, number * 2),
             "/upper" => upper(number).await,
             "/sum" => sum(number).await,
+            "/calls" => calls(number).await,
             "/count" => {
                 let all: Vec<u32> = (1..=number).collect();
                 is(api::count(number).await.collect().await, all)
@@ -72,6 +73,15 @@ fn is<T: PartialEq + std::fmt::Debug>(it: T, should: T) -> String {
         true => String::new(),
         false => format!("{it:?}, not {should:?}"),
     }
+}
+
+/// So many calls, one after the other.
+async fn calls(number: u32) -> String {
+    let mut sum = 0;
+    for _ in 0..number {
+        sum += api::double(1).await;
+    }
+    is(sum, number * 2)
 }
 
 async fn upper(bytes: u32) -> String {

@@ -53,12 +53,15 @@ async fn open(view: &mut View<'_>, label: String) -> Result<Result<Resource<Buck
     }))
 }
 
+/// Keys that are asked for at once where all are wanted: a server walks over all that it holds each time.
+const KEYS_AT_ONCE: usize = 20 * PAGE_KEYS_MAX;
+
 /// All keys of a store, in the order of their bytes.
 async fn all_keys(store: Arc<dyn Provider>) -> Result<Vec<String>, provider::Error> {
     let (mut all, mut bytes) = (Vec::new(), 0);
     let mut from = From::Start;
     loop {
-        let page = store.list_keys(from, PAGE_KEYS_MAX).await?;
+        let page = store.list_keys(from, KEYS_AT_ONCE).await?;
         bytes += page.keys.iter().map(String::len).sum::<usize>();
         if bytes > BATCH_BYTES_MAX {
             return Err(limits::over("the list of keys", bytes, BATCH_BYTES_MAX));

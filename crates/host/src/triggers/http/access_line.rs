@@ -161,6 +161,7 @@ fn json(entry: &AccessEntry, out: &mut String) {
         time,
         request_id: entry.id.to_string(),
         peer: entry.peer.to_string(),
+        client: entry.client.map(|ip| ip.to_string()),
         http: match entry.version {
             Version::HTTP_2 => "2",
             Version::HTTP_10 => "1.0",
@@ -203,6 +204,8 @@ struct Json<'a> {
     time: String,
     request_id: String,
     peer: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<String>,
     http: &'static str,
     tls: bool,
     method: &'a str,

@@ -18,7 +18,7 @@ use holm_runtime::{Denial, Error};
 use http::{Method, Request, Response, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, AtomicU16, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -104,6 +104,8 @@ pub(super) struct AccessEntry {
     pub host: Option<Box<str>>,
     pub path: Box<str>,
     pub peer: SocketAddr,
+    /// Whom a trusted proxy asks for.
+    pub client: Option<IpAddr>,
     /// Whose route it is; only where there are many apps.
     pub app: Option<Arc<str>>,
     pub component: Option<Arc<str>>,
@@ -151,6 +153,7 @@ impl AccessRecord {
                 host: host.or_else(header).map(Box::from),
                 path: shortened(request.uri().path()),
                 peer: peer.addr,
+                client: None,
                 app: None,
                 component: None,
                 route: None,
@@ -229,6 +232,13 @@ impl AccessRecord {
     pub fn route(&self, pattern: &str) {
         self.span(|span| span.route(pattern));
         self.set(|entry| entry.route = Some(pattern.into()));
+    }
+
+    /// Whom a trusted proxy asks for; said in the log where it is another than who is connected.
+    pub fn client(&self, client: IpAddr) {
+        self.set(|entry| {
+            entry.client = Some(client).filter(|ip| *ip != entry.peer.ip().to_canonical());
+        });
     }
 
     /// What went wrong, in words; `kind` is `yours`, `guest`, `denied` or `ours`.

@@ -10,6 +10,7 @@ fn peer() -> Peer {
         addr: "127.0.0.1:5555".parse().unwrap(),
         local: true,
         tls: false,
+        tls_version: None,
         sni: None,
         account: Arc::default(),
     }

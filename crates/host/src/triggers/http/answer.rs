@@ -39,6 +39,11 @@ pub enum Fault {
     Err,
     /// The request's body is larger than the component takes.
     TooLarge,
+    /// The client has asked too often.
+    TooMany {
+        /// When to come again.
+        retry_after_seconds: u32,
+    },
     /// As many requests as may be are being answered.
     Busy {
         /// When to come again.
@@ -118,6 +123,11 @@ impl Fault {
                 S::PAYLOAD_TOO_LARGE,
                 "too_large",
                 "The body of the request is too large.",
+            ),
+            Fault::TooMany { .. } => Outside(
+                S::TOO_MANY_REQUESTS,
+                "too_many",
+                "You have sent too many requests.",
             ),
             Fault::Busy { .. } => Outside(
                 S::SERVICE_UNAVAILABLE,
@@ -230,7 +240,10 @@ fn response(
         headers.insert(HeaderName::from_static("x-request-id"), id);
     }
     match fault {
-        Fault::Busy {
+        Fault::TooMany {
+            retry_after_seconds,
+        }
+        | Fault::Busy {
             retry_after_seconds,
         }
         | Fault::Drained {
@@ -300,6 +313,13 @@ mod tests {
             (Fault::Err, 422, "err"),
             (Fault::TooLarge, 413, "too_large"),
             (
+                Fault::TooMany {
+                    retry_after_seconds: 9,
+                },
+                429,
+                "too_many",
+            ),
+            (
                 Fault::Busy {
                     retry_after_seconds: 1,
                 },
@@ -329,7 +349,8 @@ mod tests {
             assert_eq!(json["type"], format!("urn:holm:problem:{code}"));
             assert_eq!(json["request_id"], id.to_string());
             assert_eq!(response.headers()["x-request-id"], id.to_string());
-            assert_eq!(response.headers().contains_key(RETRY_AFTER), status == 503);
+            let wait = [429, 503].contains(&status);
+            assert_eq!(response.headers().contains_key(RETRY_AFTER), wait);
             assert_eq!(response.headers().contains_key(ALLOW), status == 405);
         }
     }

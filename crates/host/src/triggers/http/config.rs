@@ -1,5 +1,6 @@
 //! `[[http]]` in the manifest.
 
+use super::edge::{self, CorsTable, RateTable, RedirectTable};
 use super::fixed::{self, Respond};
 use super::host_name::HostPattern;
 use super::metadata::Metadata;
@@ -30,8 +31,22 @@ pub struct HttpRoute {
     pub files: Option<PathBuf>,
     /// The answer itself: `{ status = 200, headers = {}, body = "" }`.
     pub respond: Option<Respond>,
-    /// Headers that tell the component about its request: `spin` for those that Spin's guests read.
+    /// Where requests are sent instead: `{ to = "/new/...", status = 308 }`.
+    pub redirect: Option<RedirectTable>,
+    /// The path that the component or the folder is asked for: `/v2/...`. `:name` and `/...` stand for what
+    /// the route matched.
+    #[schemars(length(min = 1))]
+    pub rewrite: Option<String>,
+    /// Headers that tell the component about its request: `edge` for its client and its connection, `spin`
+    /// for those that Spin's guests read.
     pub metadata: Option<Metadata>,
+    /// Whether answers are compressed for clients that take them so.
+    #[serde(default)]
+    pub compress: bool,
+    /// How often one client may ask: `{ requests = 100, per = "1 min" }`.
+    pub rate_limit: Option<RateTable>,
+    /// Which other sites' pages may read the answers: `{ origins = ["https://app.example.com"] }`.
+    pub cors: Option<CorsTable>,
 }
 
 /// What the trigger adds to the manifest language.
@@ -76,6 +91,7 @@ fn check(value: &Value) -> Vec<Problem> {
     if let Some(respond) = value.get("respond") {
         problems.extend(fixed::check(respond));
     }
+    problems.extend(edge::check(value));
     problems.extend(check_private(value));
     problems.extend(check_answer(value));
     problems
@@ -93,7 +109,17 @@ fn check_private(value: &Value) -> Option<Problem> {
                 .help("add a line: route = \"/...\"")
         });
     }
-    let odd = ["route", "host", "files", "respond"];
+    let odd = [
+        "route",
+        "host",
+        "files",
+        "respond",
+        "redirect",
+        "rewrite",
+        "compress",
+        "rate_limit",
+        "cors",
+    ];
     let (key, found) = odd.iter().find_map(|key| Some((key, value.get(key)?)))?;
     Some(
         Problem::error(format!("a private route has no `{key}`"))
@@ -105,7 +131,7 @@ fn check_private(value: &Value) -> Option<Problem> {
 
 /// That one thing answers.
 fn check_answer(value: &Value) -> Option<Problem> {
-    let answers = ["component", "files", "respond"];
+    let answers = ["component", "files", "respond", "redirect"];
     let mut found = answers.iter().filter_map(|key| value.get(key));
     match (found.next(), found.next()) {
         (None, _) => Some(
@@ -116,7 +142,7 @@ fn check_answer(value: &Value) -> Option<Problem> {
                 ),
         ),
         (Some(_), Some(second)) => Some(
-            Problem::error("a route has either a component, files or an answer")
+            Problem::error("a route has either a component, files, an answer or a redirect")
                 .at(second.span)
                 .label("and this")
                 .help("remove one of the two, or give it a route of its own"),
@@ -163,7 +189,7 @@ mod tests {
             [
                 "a route begins with a slash",
                 "a host is written without a port",
-                "a route has either a component, files or an answer"
+                "a route has either a component, files, an answer or a redirect"
             ]
         );
     }

@@ -3,6 +3,7 @@
 use super::access_log::{AccessRecord, AccessSink};
 use super::answer::{self, Fault, Said};
 use super::asked::Asked;
+use super::edge::{self, After, Edge};
 use super::guest;
 use super::host_name;
 use super::metadata::{self, Metadata, Told};
@@ -18,7 +19,10 @@ use holm_runtime::limits::Limit;
 use holm_runtime::{Error, Kind, PoolFull};
 use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
+use std::collections::HashSet;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Seconds after which a client that met a busy component may come again.
 const RETRY_AFTER_SECONDS: u32 = 1;
@@ -54,14 +58,28 @@ struct Target {
     app: Arc<App>,
     answer: Answer,
     metadata: Option<Metadata>,
+    edge: Option<Arc<Edge>>,
+}
+
+impl Target {
+    /// The address of a request's client, as far as the app trusts those that say so.
+    fn client(&self, peer: &Peer, headers: &HeaderMap) -> IpAddr {
+        let proxies = self.app.manifest.serve.proxies.as_ref();
+        edge::client::client(proxies, peer.addr.ip(), headers)
+    }
 }
 
 impl HttpHandler {
     /// A handler for some apps that logs to a sink.
     pub fn new<'a>(apps: impl IntoIterator<Item = &'a Arc<App>>, access: AccessSink) -> Self {
+        // What several apps answer alike, the first of them answers.
+        let mut shared = HashSet::new();
         let routes: Vec<(&Arc<App>, &Route)> = apps
             .into_iter()
             .flat_map(|app| app.routes.iter().map(move |route| (app, route)))
+            .filter(|(_, route)| {
+                route.fixed().is_none() || shared.insert((&route.pattern, &route.host))
+            })
             .collect();
         let table = RouteTable::new(
             routes
@@ -80,6 +98,7 @@ impl HttpHandler {
                 app: app.clone(),
                 answer: route.answer.clone(),
                 metadata: route.metadata,
+                edge: route.edge.clone(),
             })
             .collect();
         HttpHandler {
@@ -102,7 +121,7 @@ impl HttpHandler {
     fn enter(&self, target: &Target, record: &AccessRecord) -> Result<(), Fault> {
         let standing = &target.app.standing;
         let usage = match &target.answer {
-            Answer::Files(_) | Answer::Fixed(_) => standing.files(),
+            Answer::Files(_) | Answer::Fixed(_) | Answer::Redirect(_) => standing.files(),
             Answer::Component(component) => component.usage(),
             Answer::Calls(calls) => calls.component.usage(),
         };
@@ -124,6 +143,7 @@ impl HttpHandler {
         mut request: Request<Incoming>,
         peer: &Peer,
         record: &AccessRecord,
+        after: &mut Option<Box<After>>,
     ) -> Result<Response<Body>, Refusal> {
         let host = host_name::requested(&request).map_err(|bad| {
             record.fault("yours", bad.to_string());
@@ -140,10 +160,31 @@ impl HttpHandler {
         record.app(&target.app.name);
         peer.account.charge_to(&target.app.tenant);
         self.enter(target, record)?;
+        if target.app.manifest.serve.proxies.is_some() {
+            record.client(target.client(peer, request.headers()));
+        }
+        let mut inside = None;
+        if let Some(edge) = &target.edge {
+            if let Some(answer) = edge.preflight(&request) {
+                return Ok(answer);
+            }
+            *after = edge.after(&request);
+            let client = || target.client(peer, request.headers());
+            if !self.inside {
+                edge.admit(request.headers(), client)
+                    .map_err(|wait| too_many(wait, record))?;
+            }
+            inside = edge.path(&found, request.uri());
+        }
         match &target.answer {
             Answer::Files(files) => {
                 let rest = found.trailing_wildcard().unwrap_or(path);
+                let rest = inside.as_ref().map_or(rest, |inside| inside.path());
                 Ok(files.serve(&request, rest).await?)
+            }
+            Answer::Redirect(redirect) => {
+                let answer = redirect.answer(&found, request.uri());
+                Ok(answer.ok_or(Fault::BadRequest)?)
             }
             Answer::Fixed(fixed) => Ok(fixed.answer()),
             Answer::Calls(calls) => {
@@ -171,8 +212,12 @@ impl HttpHandler {
                         record.fault("yours", "the request claims to come from a component");
                         return Err(Fault::BadRequest.into());
                     }
-                    let told = metadata.of(&request, &Told::by(&found), peer);
+                    let client = Some(target.client(peer, request.headers()));
+                    let told = metadata.of(&request, &Told::by(&found), peer, client);
                     told.onto(request.headers_mut());
+                }
+                if let Some(inside) = inside {
+                    edge::repath(&mut request, inside);
                 }
                 let pace = target.app.pace;
                 let request = request.map(|body| Asked::Client(Paced::new(body, pace)));
@@ -200,6 +245,15 @@ impl HttpHandler {
             fault,
             said: Some(Box::new(said)),
         }
+    }
+}
+
+/// Who has asked too often is told when to come again, in whole seconds.
+fn too_many(wait: Duration, record: &AccessRecord) -> Fault {
+    record.failed(Cause::TooMany);
+    let seconds = wait.as_millis().div_ceil(1000).max(1);
+    Fault::TooMany {
+        retry_after_seconds: u32::try_from(seconds).unwrap_or(u32::MAX),
     }
 }
 
@@ -248,17 +302,22 @@ impl Handler for HttpHandler {
         let record = AccessRecord::new(&self.access, &request, &peer);
         record.trace(&mut request, &peer);
         let asked = accepted(request.headers());
-        let response = match self.target(request, &peer, &record).await {
-            Ok(response) => response,
+        let mut after = None;
+        let answered = self.target(request, &peer, &record, &mut after).await;
+        let finish = |response| match after {
+            Some(after) => after.finish(response),
+            None => response,
+        };
+        match answered {
+            Ok(response) => record.answer(finish(response)),
             Err(Refusal { fault, said }) => {
                 let answer = match said {
                     Some(said) => answer::problem(fault, record.id(), &said),
                     None => answer::answer(fault, record.id(), &asked),
                 };
-                return record.answer_for(answer);
+                record.answer_for(finish(answer))
             }
-        };
-        record.answer(response)
+        }
     }
 }
 

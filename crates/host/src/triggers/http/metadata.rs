@@ -4,17 +4,27 @@
 use super::route::Match;
 use crate::server::Peer;
 use http::header::{HOST, HeaderName, HeaderValue};
-use http::{HeaderMap, Request};
+use http::{HeaderMap, Request, Version};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::net::IpAddr;
 
 /// Whose headers a guest finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Metadata {
+    /// Who asks, and over what: `holm-client-ip`, `holm-tls-version`, `holm-tls-sni`, `holm-http-version`.
+    Edge,
     /// Those that Spin's guests read: `spin-full-url`, `spin-path-info` and so on.
     Spin,
 }
+
+/// How the names of our own begin.
+const EDGE: &str = "holm-";
+const CLIENT_IP: HeaderName = HeaderName::from_static("holm-client-ip");
+const TLS_VERSION: HeaderName = HeaderName::from_static("holm-tls-version");
+const TLS_SNI: HeaderName = HeaderName::from_static("holm-tls-sni");
+const HTTP_VERSION: HeaderName = HeaderName::from_static("holm-http-version");
 
 const FULL_URL: HeaderName = HeaderName::from_static("spin-full-url");
 const PATH_INFO: HeaderName = HeaderName::from_static("spin-path-info");
@@ -66,9 +76,46 @@ impl<'a> Told<'a> {
 }
 
 impl Metadata {
-    /// The headers for a request.
-    pub fn of<B>(self, request: &Request<B>, told: &Told<'_>, peer: &Peer) -> Headers {
-        let Metadata::Spin = self;
+    /// The headers for a request; `client` is the address that it comes from, where it comes from outside.
+    pub fn of<B>(
+        self,
+        request: &Request<B>,
+        told: &Told<'_>,
+        peer: &Peer,
+        client: Option<IpAddr>,
+    ) -> Headers {
+        match self {
+            Metadata::Edge => Self::of_edge(request, peer, client),
+            Metadata::Spin => Self::of_spin(request, told, peer),
+        }
+    }
+
+    fn of_edge<B>(request: &Request<B>, peer: &Peer, client: Option<IpAddr>) -> Headers {
+        let mut headers = HeaderMap::with_capacity(4);
+        let http = match request.version() {
+            Version::HTTP_2 => "2",
+            Version::HTTP_10 => "1.0",
+            _ => "1.1",
+        };
+        let client = client.map(|ip| ip.to_string());
+        for (name, value) in [
+            (CLIENT_IP, client.as_deref()),
+            (TLS_VERSION, peer.tls_version),
+            (TLS_SNI, peer.sni.as_deref()),
+            (HTTP_VERSION, Some(http)),
+        ] {
+            // The name that TLS was asked for is one of DNS.
+            if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
+                headers.insert(name, value);
+            }
+        }
+        Headers {
+            headers,
+            prefix: EDGE,
+        }
+    }
+
+    fn of_spin<B>(request: &Request<B>, told: &Told<'_>, peer: &Peer) -> Headers {
         let mut headers = HeaderMap::with_capacity(8 + told.parameters.len());
         let mut put = |name: HeaderName, value: &str| {
             // A path is ASCII without spaces; what could not be one tells the guest nothing.
@@ -89,22 +136,29 @@ impl Metadata {
                 put(name, value);
             }
         }
-        Headers(headers)
+        Headers {
+            headers,
+            prefix: PATH_MATCH,
+        }
     }
 }
 
 /// Headers for a request's guest.
-pub struct Headers(HeaderMap);
+pub struct Headers {
+    headers: HeaderMap,
+    /// What begins so is ours alone.
+    prefix: &'static str,
+}
 
 impl Headers {
     /// Writes them in the place of those that a client sent.
     pub fn onto(self, headers: &mut HeaderMap) {
-        let is_match = |name: &&HeaderName| name.as_str().starts_with(PATH_MATCH);
-        let sent: Vec<HeaderName> = headers.keys().filter(is_match).cloned().collect();
+        let is_ours = |name: &&HeaderName| name.as_str().starts_with(self.prefix);
+        let sent: Vec<HeaderName> = headers.keys().filter(is_ours).cloned().collect();
         for name in sent {
             headers.remove(name);
         }
-        for (name, value) in self.0 {
+        for (name, value) in self.headers {
             // Each name stands once.
             if let Some(name) = name {
                 headers.insert(name, value);
@@ -143,6 +197,7 @@ mod tests {
             addr: "127.0.0.1:8777".parse().unwrap(),
             local: true,
             tls: true,
+            tls_version: Some("1.3"),
             sni: None,
             account: Arc::default(),
         }
@@ -161,7 +216,7 @@ mod tests {
             .unwrap();
         let path = request.uri().path().to_owned();
         let found = table.find(None, &path).unwrap().unwrap();
-        let told = Metadata::Spin.of(&request, &Told::by(&found), &peer());
+        let told = Metadata::Spin.of(&request, &Told::by(&found), &peer(), None);
         told.onto(request.headers_mut());
         request.headers().clone()
     }
@@ -184,6 +239,29 @@ mod tests {
             assert_eq!(all, [value], "{name}");
         }
         assert_eq!(headers.len(), 10, "{headers:?}");
+    }
+
+    #[test]
+    fn who_asks_and_over_what() {
+        let mut request = Request::builder()
+            .uri("/x")
+            .version(Version::HTTP_2)
+            .header("holm-client-ip", "6.6.6.6")
+            .header("holm-tls-sni", "forged.example")
+            .header("holm-anything", "forged")
+            .header("x-other", "kept")
+            .body(())
+            .unwrap();
+        let told = Told::by_name("/x");
+        let client = Some("192.0.2.7".parse().unwrap());
+        let headers = Metadata::Edge.of(&request, &told, &peer(), client);
+        headers.onto(request.headers_mut());
+        let headers = request.headers();
+        assert_eq!(headers["holm-client-ip"], "192.0.2.7");
+        assert_eq!(headers["holm-tls-version"], "1.3");
+        assert_eq!(headers["holm-http-version"], "2");
+        assert_eq!(headers["x-other"], "kept");
+        assert_eq!(headers.len(), 4, "{headers:?}");
     }
 
     #[test]
@@ -212,7 +290,7 @@ mod tests {
             tls: false,
             ..peer()
         };
-        let told = Metadata::Spin.of(&request, &Told::by_name("/x"), &peer);
+        let told = Metadata::Spin.of(&request, &Told::by_name("/x"), &peer, None);
         told.onto(request.headers_mut());
         let headers = request.headers();
         assert_eq!(headers["spin-full-url"], "http://pay.internal/x?y");

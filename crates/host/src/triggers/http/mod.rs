@@ -19,6 +19,7 @@ mod beneath;
 pub(super) mod bounds;
 pub mod conditions;
 pub mod config;
+pub mod edge;
 pub mod files;
 pub mod fixed;
 pub mod guest;
@@ -34,6 +35,7 @@ pub mod timing;
 
 pub use access_log::AccessSink;
 pub use config::HttpRoute;
+pub use edge::{Edge, Redirect};
 pub use files::StaticFiles;
 pub use fixed::Fixed;
 pub use handler::HttpHandler;

@@ -56,8 +56,9 @@ unsafe impl<const COUNT: usize> Lift for Taken<COUNT> {
         ty: InterfaceType,
         from: &[u8],
     ) -> Result<Self> {
-        // The result of an async function that was lifted like an ordinary one. The engine takes it
-        // for as long as this type says it is, which is nothing: a place in memory.
+        // Parameters that lie in memory, or the result of an async function that was lifted like an
+        // ordinary one. The engine takes it for as long as this type says it is, which is nothing: a
+        // place in memory.
         let memory = cx.memory().as_ptr().addr();
         let start = from.as_ptr().addr().wrapping_sub(memory);
         let abi = cx.types.canonical_abi(&ty);

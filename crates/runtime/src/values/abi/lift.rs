@@ -1,9 +1,9 @@
 //! Values out of a guest: from a register, and from its memory.
 
 use super::{misfit, numbers_of};
-use crate::values::{Numbers, Value};
+use crate::values::{Numbers, Raw, Value};
 use wasmtime::component::__internal::{InterfaceType, LiftContext};
-use wasmtime::component::{Lift as _, ResourceAny};
+use wasmtime::component::{FutureAny, Lift as _, ResourceAny, StreamAny};
 use wasmtime::{Error, Result, ValRaw};
 
 /// A piece of memory, if all of it is there.
@@ -109,6 +109,8 @@ pub(super) fn flat(cx: &mut LiftContext<'_>, ty: InterfaceType, from: &ValRaw) -
         I::Own(_) | I::Borrow(_) => {
             Value::Resource(ResourceAny::linear_lift_from_flat(cx, ty, from)?)
         }
+        I::Stream(_) => Value::Raw(Raw::Stream(StreamAny::linear_lift_from_flat(cx, ty, from)?)),
+        I::Future(_) => Value::Raw(Raw::Future(FutureAny::linear_lift_from_flat(cx, ty, from)?)),
         I::Record(record) => match &*types[record].fields {
             [field] => Value::Record(vec![flat(cx, field.ty, from)?]),
             _ => return Err(misfit()),
@@ -225,6 +227,12 @@ pub(super) fn load(cx: &mut LiftContext<'_>, ty: InterfaceType, bytes: &[u8]) ->
         I::Own(_) | I::Borrow(_) => {
             Value::Resource(ResourceAny::linear_lift_from_memory(cx, ty, bytes)?)
         }
+        I::Stream(_) => Value::Raw(Raw::Stream(StreamAny::linear_lift_from_memory(
+            cx, ty, bytes,
+        )?)),
+        I::Future(_) => Value::Raw(Raw::Future(FutureAny::linear_lift_from_memory(
+            cx, ty, bytes,
+        )?)),
         I::List(list) => match numbers_of(types[list].element) {
             Some(numbers) => Value::Numbers(load_numbers(cx, ty, &numbers, bytes)?),
             None => load_list(cx, types[list].element, bytes)?,

@@ -1,7 +1,7 @@
 //! Values into a guest: into registers, and into its memory.
 
 use super::{FLAT_PARAMS_MAX, misfit, numbers_of};
-use crate::values::{Numbers, Value, each_numbers};
+use crate::values::{Numbers, Raw, Value, each_numbers};
 use std::mem::MaybeUninit;
 use wasmtime::component::__internal::{InterfaceType, LowerContext};
 use wasmtime::component::Lower;
@@ -111,6 +111,18 @@ pub(super) fn flat<T>(
         (I::Own(_) | I::Borrow(_), Value::Resource(resource)) => {
             let mut handle = MaybeUninit::uninit();
             resource.linear_lower_to_flat(cx, ty, &mut handle)?;
+            // SAFETY: lowering has succeeded, and then it has written the handle.
+            to.put(unsafe { handle.assume_init() })
+        }
+        (I::Stream(_), Value::Raw(Raw::Stream(end))) => {
+            let mut handle = MaybeUninit::uninit();
+            end.linear_lower_to_flat(cx, ty, &mut handle)?;
+            // SAFETY: lowering has succeeded, and then it has written the handle.
+            to.put(unsafe { handle.assume_init() })
+        }
+        (I::Future(_), Value::Raw(Raw::Future(end))) => {
+            let mut handle = MaybeUninit::uninit();
+            end.linear_lower_to_flat(cx, ty, &mut handle)?;
             // SAFETY: lowering has succeeded, and then it has written the handle.
             to.put(unsafe { handle.assume_init() })
         }
@@ -351,6 +363,8 @@ fn store<T>(
         (I::Own(_) | I::Borrow(_), Value::Resource(resource)) => {
             resource.linear_lower_to_memory(cx, ty, offset)
         }
+        (I::Stream(_), Value::Raw(Raw::Stream(end))) => end.linear_lower_to_memory(cx, ty, offset),
+        (I::Future(_), Value::Raw(Raw::Future(end))) => end.linear_lower_to_memory(cx, ty, offset),
         _ => {
             let case = case(cx, ty, value)?;
             put_bits(cx, offset, case.discriminant_bytes, case.discriminant);

@@ -5,6 +5,7 @@
 //! all of them, which looks up what to do in the component's types, as the engine's dynamic values
 //! do. This is the wall behind which that is unsafe; what it must hold stands at each `unsafe impl`.
 
+pub(crate) mod define;
 mod host;
 mod lift;
 mod lower;
@@ -32,12 +33,10 @@ pub(crate) struct Arguments(pub(crate) Vec<Value>);
 /// What a call gives.
 pub(crate) struct Answer(pub(crate) Option<Value>);
 
-/// Whether values of a type can go this way. What has to be opened cannot: a stream or a future is made
-/// in the store before the call, by the engine's own type for each item, and its dynamic values alone
-/// say which one stands where.
+/// Whether values of a type can go this way.
 pub(crate) fn fits(ty: &Type) -> bool {
     match ty {
-        Type::Stream(_) | Type::Future(_) | Type::ErrorContext => false,
+        Type::ErrorContext => false,
         _ => ty.parts().into_iter().all(fits),
     }
 }

@@ -1,5 +1,6 @@
 //! Values through a real guest: a component made for a type, that gives back what it is given.
 
+use super::convert::{from_val, to_val};
 use super::random::Random;
 use crate::values::abi::{Answer, Arguments};
 use crate::values::*;
@@ -32,6 +33,16 @@ pub(crate) const MODULE: &str = r#"
 /// An engine that knows every type.
 pub(super) fn engine() -> Engine {
     let mut config = Config::new();
+    config.wasm_component_model_map(true);
+    config.wasm_component_model_fixed_length_lists(true);
+    Engine::new(&config).unwrap()
+}
+
+/// The same for async functions.
+pub(crate) fn concurrent_engine() -> Engine {
+    let mut config = Config::new();
+    config.concurrency_support(true);
+    config.wasm_component_model_async(true);
     config.wasm_component_model_map(true);
     config.wasm_component_model_fixed_length_lists(true);
     Engine::new(&config).unwrap()

@@ -1,5 +1,6 @@
 //! What goes in comes out, in each notation and through a guest; what does not fit is told by place.
 
+mod convert;
 pub(crate) mod guest;
 mod host;
 mod mistakes;
@@ -8,6 +9,7 @@ mod shapes;
 
 use super::json::{self, Bytes, Integers, NoHandles, Options};
 use super::*;
+use convert::to_val;
 use proptest::prelude::*;
 use random::Random;
 

@@ -1,52 +1,13 @@
-//! Between [`Value`] and the engine's own dynamic values.
+//! Between [`Value`] and the engine's own dynamic values, to see that both ways into a guest agree.
 
-use super::mismatch::Mismatch;
-use super::ty::Type;
-use super::value::{Numbers, Value, each_numbers};
+use crate::values::{Mismatch, Numbers, Type, Value, each_numbers};
 use wasmtime::component::Val;
 
-/// A value as the engine has it. Streams and futures are opened by a [`Session`](super::Session)
-/// and cannot stand here.
-///
-/// # Errors
-/// The value is not one of the type.
-pub fn to_val(ty: &Type, value: Value) -> Result<Val, Mismatch> {
-    into_guest(ty, value, &mut NoFlows)
-}
-
-/// A value from the engine's own. Streams and futures cannot stand here.
-///
-/// # Errors
-/// The value is not one of the type.
-pub fn from_val(ty: &Type, val: Val) -> Result<Value, Mismatch> {
-    out_of_guest(ty, val, &mut NoFlows)
-}
-
-/// Opens streams and futures where they stand in a value.
-pub(super) trait Flows {
-    /// One that the guest will read.
-    fn into_guest(&mut self, ty: &Type, value: Value) -> Result<Val, Mismatch>;
-    /// One that the guest writes.
-    fn out_of_guest(&mut self, ty: &Type, val: Val) -> Result<Value, Mismatch>;
-}
-
-struct NoFlows;
-
-impl Flows for NoFlows {
-    fn into_guest(&mut self, ty: &Type, _: Value) -> Result<Val, Mismatch> {
-        Err(Mismatch::new(format!("a {ty} cannot stand here")))
-    }
-
-    fn out_of_guest(&mut self, ty: &Type, _: Val) -> Result<Value, Mismatch> {
-        Err(Mismatch::new(format!("a {ty} cannot stand here")))
-    }
-}
-
-/// [`to_val`], and its flows opened.
-pub(super) fn into_guest(ty: &Type, value: Value, flows: &mut dyn Flows) -> Result<Val, Mismatch> {
+/// A value of a type without flows as the engine has it.
+pub(super) fn to_val(ty: &Type, value: Value) -> Result<Val, Mismatch> {
     let wrong = || Mismatch::expected(ty, "a value of another type");
-    let mut optional = |ty: Option<&Type>, value: Option<Box<Value>>| match (ty, value) {
-        (Some(ty), Some(v)) => into_guest(ty, *v, flows).map(|v| Some(Box::new(v))),
+    let optional = |ty: Option<&Type>, value: Option<Box<Value>>| match (ty, value) {
+        (Some(ty), Some(v)) => to_val(ty, *v).map(|v| Some(Box::new(v))),
         (None, None) => Ok(None),
         _ => Err(wrong()),
     };
@@ -64,15 +25,15 @@ pub(super) fn into_guest(ty: &Type, value: Value, flows: &mut dyn Flows) -> Resu
         (Type::F64, Value::F64(v)) => Val::Float64(v),
         (Type::Char, Value::Char(v)) => Val::Char(v),
         (Type::String, Value::String(v)) => Val::String(v),
-        (Type::List(of), value) => Val::List(list(ty, of, value, flows)?),
-        (Type::FixedList(of, length), value) => match list(ty, of, value, flows)? {
+        (Type::List(of), value) => Val::List(list(ty, of, value)?),
+        (Type::FixedList(of, length), value) => match list(ty, of, value)? {
             list if list.len() == *length as usize => Val::FixedLengthList(list),
             list => return Err(Mismatch::expected(ty, format_args!("{} items", list.len()))),
         },
         (Type::Map(key, of), Value::Map(entries)) => Val::Map(
             entries
                 .into_iter()
-                .map(|(k, v)| Ok((into_guest(key, k, flows)?, into_guest(of, v, flows)?)))
+                .map(|(k, v)| Ok((to_val(key, k)?, to_val(of, v)?)))
                 .collect::<Result<_, Mismatch>>()?,
         ),
         (Type::Tuple(types), Value::Tuple(values)) if types.len() == values.len() => Val::Tuple(
@@ -80,7 +41,7 @@ pub(super) fn into_guest(ty: &Type, value: Value, flows: &mut dyn Flows) -> Resu
                 .iter()
                 .zip(values)
                 .enumerate()
-                .map(|(at, (ty, v))| into_guest(ty, v, flows).map_err(|m| m.at(at)))
+                .map(|(at, (ty, v))| to_val(ty, v).map_err(|m| m.at(at)))
                 .collect::<Result<_, _>>()?,
         ),
         (Type::Record(of), Value::Record(values)) if of.fields.len() == values.len() => {
@@ -89,8 +50,7 @@ pub(super) fn into_guest(ty: &Type, value: Value, flows: &mut dyn Flows) -> Resu
                     .iter()
                     .zip(values)
                     .map(|(field, v)| {
-                        let value =
-                            into_guest(&field.ty, v, flows).map_err(|m| m.within(&field.name))?;
+                        let value = to_val(&field.ty, v).map_err(|m| m.within(&field.name))?;
                         Ok((field.name.to_string(), value))
                     })
                     .collect::<Result<_, Mismatch>>()?,
@@ -132,17 +92,16 @@ pub(super) fn into_guest(ty: &Type, value: Value, flows: &mut dyn Flows) -> Resu
             ))
         }
         (Type::Own(_) | Type::Borrow(_), Value::Resource(resource)) => Val::Resource(resource),
-        (Type::Stream(_) | Type::Future(_), value) => flows.into_guest(ty, value)?,
         _ => return Err(wrong()),
     })
 }
 
-fn list(ty: &Type, of: &Type, value: Value, flows: &mut dyn Flows) -> Result<Vec<Val>, Mismatch> {
+fn list(ty: &Type, of: &Type, value: Value) -> Result<Vec<Val>, Mismatch> {
     match value {
         Value::List(list) => list
             .into_iter()
             .enumerate()
-            .map(|(at, v)| into_guest(of, v, flows).map_err(|m| m.at(at)))
+            .map(|(at, v)| to_val(of, v).map_err(|m| m.at(at)))
             .collect(),
         Value::Numbers(numbers) if Numbers::of(of).is_some_and(|n| n.same_type(&numbers)) => {
             Ok(each_numbers!(numbers, list => list.into_iter().map(number).collect()))
@@ -167,11 +126,11 @@ fn number<T: Copy + Into<Value>>(number: T) -> Val {
     }
 }
 
-/// [`from_val`], and its flows opened.
-pub(super) fn out_of_guest(ty: &Type, val: Val, flows: &mut dyn Flows) -> Result<Value, Mismatch> {
+/// A value from the engine's own.
+pub(super) fn from_val(ty: &Type, val: Val) -> Result<Value, Mismatch> {
     let wrong = || Mismatch::expected(ty, "a value of another type");
-    let mut inner = |ty: Option<&Type>, val: Option<Box<Val>>| match (ty, val) {
-        (Some(ty), Some(val)) => out_of_guest(ty, *val, flows).map(|v| Some(Box::new(v))),
+    let inner = |ty: Option<&Type>, val: Option<Box<Val>>| match (ty, val) {
+        (Some(ty), Some(val)) => from_val(ty, *val).map(|v| Some(Box::new(v))),
         (None, None) => Ok(None),
         _ => Err(wrong()),
     };
@@ -193,7 +152,7 @@ pub(super) fn out_of_guest(ty: &Type, val: Val, flows: &mut dyn Flows) -> Result
         | (Type::FixedList(of, _), Val::FixedLengthList(list)) => match Numbers::of(of) {
             Some(mut numbers) => {
                 for val in list {
-                    if !numbers.push(&out_of_guest(of, val, flows)?) {
+                    if !numbers.push(&from_val(of, val)?) {
                         return Err(wrong());
                     }
                 }
@@ -201,28 +160,28 @@ pub(super) fn out_of_guest(ty: &Type, val: Val, flows: &mut dyn Flows) -> Result
             }
             None => Value::List(
                 list.into_iter()
-                    .map(|val| out_of_guest(of, val, flows))
+                    .map(|val| from_val(of, val))
                     .collect::<Result<_, _>>()?,
             ),
         },
         (Type::Map(key, of), Val::Map(entries)) => Value::Map(
             entries
                 .into_iter()
-                .map(|(k, v)| Ok((out_of_guest(key, k, flows)?, out_of_guest(of, v, flows)?)))
+                .map(|(k, v)| Ok((from_val(key, k)?, from_val(of, v)?)))
                 .collect::<Result<_, Mismatch>>()?,
         ),
         (Type::Tuple(types), Val::Tuple(vals)) if types.len() == vals.len() => Value::Tuple(
             types
                 .iter()
                 .zip(vals)
-                .map(|(ty, v)| out_of_guest(ty, v, flows))
+                .map(|(ty, v)| from_val(ty, v))
                 .collect::<Result<_, _>>()?,
         ),
         (Type::Record(of), Val::Record(vals)) if of.fields.len() == vals.len() => Value::Record(
             of.fields
                 .iter()
                 .zip(vals)
-                .map(|(field, (_, v))| out_of_guest(&field.ty, v, flows))
+                .map(|(field, (_, v))| from_val(&field.ty, v))
                 .collect::<Result<_, _>>()?,
         ),
         (Type::Variant(of), Val::Variant(name, payload)) => {
@@ -262,7 +221,6 @@ pub(super) fn out_of_guest(ty: &Type, val: Val, flows: &mut dyn Flows) -> Result
             Value::Result(Err(inner(err.as_deref(), val)?))
         }
         (Type::Own(_) | Type::Borrow(_), Val::Resource(resource)) => Value::Resource(resource),
-        (Type::Stream(_) | Type::Future(_), val) => flows.out_of_guest(ty, val)?,
         _ => return Err(wrong()),
     })
 }
