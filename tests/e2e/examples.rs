@@ -266,6 +266,17 @@ fn the_page_of_cron() {
 }
 
 #[test]
+fn the_page_of_blobs() {
+    let scratch = clone();
+    let text = std::fs::read_to_string(repo().join("docs/capabilities/blobs.md")).unwrap();
+    let (_, rest) = text.split_once("```toml\n").expect("its manifest");
+    scratch.write("gallery/holm.toml", rest.split("```").next().unwrap());
+    symlink(guest("blob-lab"), scratch.join("gallery/web.wasm")).unwrap();
+    scratch.write("holm.png", vec![0x89; 4096]);
+    page("docs/capabilities/blobs.md", &scratch);
+}
+
+#[test]
 fn the_page_of_holm_mcp() {
     let scratch = clone();
     std::fs::copy(guest("greet"), scratch.join("greet.wasm")).unwrap();

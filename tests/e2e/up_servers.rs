@@ -6,15 +6,37 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A Redis of the test's own, which writes down what it acknowledges.
-struct Redis {
+/// A server of the test's own, which keeps what it acknowledges.
+struct Own {
     dir: Scratch,
     port: u16,
+    command: fn(&Scratch, u16) -> Command,
     child: Child,
 }
 
-impl Redis {
-    fn start() -> Redis {
+/// Writes down each change before it answers.
+fn redis(dir: &Scratch, port: u16) -> Command {
+    let mut command = Command::new("redis-server");
+    command
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+        .args(["--save", "", "--appendonly", "yes"])
+        .args(["--appendfsync", "always", "--dir"])
+        .arg(dir.path());
+    command
+}
+
+fn nats(dir: &Scratch, port: u16) -> Command {
+    let tools = std::env::var("HOLM_TEST_TOOLS");
+    let tools = tools.expect("HOLM_TEST_TOOLS is not set: eval \"$(scripts/servers start)\"");
+    let mut command = Command::new(std::path::Path::new(&tools).join("bin/nats-server"));
+    command
+        .args(["-a", "127.0.0.1", "-p", &port.to_string(), "-js", "-sd"])
+        .arg(dir.path());
+    command
+}
+
+impl Own {
+    fn start(command: fn(&Scratch, u16) -> Command) -> Own {
         // Free until it was found; another that takes it meanwhile is told apart below.
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
@@ -22,32 +44,23 @@ impl Redis {
             .unwrap()
             .port();
         let dir = Scratch::new();
-        let child = Self::run(&dir, port);
-        Redis { dir, port, child }
+        let child = Self::run(command(&dir, port), port);
+        Own {
+            dir,
+            port,
+            command,
+            child,
+        }
     }
 
-    fn run(dir: &Scratch, port: u16) -> Child {
-        let mut child = Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-            .args([
-                "--save",
-                "",
-                "--appendonly",
-                "yes",
-                "--appendfsync",
-                "always",
-            ])
-            .arg("--dir")
-            .arg(dir.path())
+    fn run(mut command: Command, port: u16) -> Child {
+        let mut child = command
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .expect("redis-server is among the packages that scripts/servers names");
-        until("redis answers", || {
-            assert!(
-                child.try_wait().unwrap().is_none(),
-                "redis-server has ended"
-            );
+            .expect("it is among the servers that scripts/servers names");
+        until("it answers", || {
+            assert!(child.try_wait().unwrap().is_none(), "the server has ended");
             TcpStream::connect(("127.0.0.1", port)).ok()
         });
         child
@@ -59,11 +72,11 @@ impl Redis {
     }
 
     fn restart(&mut self) {
-        self.child = Self::run(&self.dir, self.port);
+        self.child = Self::run((self.command)(&self.dir, self.port), self.port);
     }
 }
 
-impl Drop for Redis {
+impl Drop for Own {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -75,12 +88,20 @@ fn kv(server: &Server, operation: &str) -> serde_json::Value {
 }
 
 #[test]
-fn a_server_that_dies_is_an_error_in_time_and_comes_back() {
-    let mut redis = Redis::start();
+fn a_redis_that_dies_is_an_error_in_time_and_comes_back() {
+    dies_and_comes_back("redis", Own::start(redis));
+}
+
+#[test]
+fn a_nats_that_dies_is_an_error_in_time_and_comes_back() {
+    dies_and_comes_back("nats", Own::start(nats));
+}
+
+fn dies_and_comes_back(provider: &str, mut own: Own) {
     let app = App::lab("").and(&format!(
-        "[variables]\nport = \"{}\"\n[store.default]\ntype = \"keyvalue\"\nprovider = \"redis\"\n\
-         url = \"redis://127.0.0.1:{{{{ port }}}}\"\ntimeout = \"2 s\"\n",
-        redis.port
+        "[variables]\nport = \"{}\"\n[store.default]\ntype = \"keyvalue\"\nprovider = \"{provider}\"\n\
+         url = \"{provider}://127.0.0.1:{{{{ port }}}}\"\ntimeout = \"2 s\"\n",
+        own.port
     ));
     let server = app.up();
     let mut acknowledged = 0;
@@ -112,7 +133,7 @@ fn a_server_that_dies_is_an_error_in_time_and_comes_back() {
                     .ok()?;
                 (last >= round * 10_000 + 20).then_some(())
             });
-            redis.kill();
+            own.kill();
             writer.join().unwrap()
         });
         acknowledged = acknowledged.max(killer.last().copied().unwrap_or_default());
@@ -123,7 +144,7 @@ fn a_server_that_dies_is_an_error_in_time_and_comes_back() {
             detail.starts_with("the server of store \"default\""),
             "{answer}"
         );
-        redis.restart();
+        own.restart();
         let value = until("it is there again", || {
             let answer = kv(&server, "get?key=last");
             answer["ok"]

@@ -62,7 +62,16 @@ pub struct Place {
     /// The stores that the manifest declares, by name.
     pub stores: Arc<[holm_manifest::Store]>,
     /// Open stores, shared by all components of the app.
-    pub shared: Arc<crate::keyvalue::Stores>,
+    pub shared: Arc<Shared>,
+}
+
+/// Stores that all components of an app share.
+#[derive(Debug, Default)]
+pub struct Shared {
+    /// Key-value stores.
+    pub keyvalue: crate::keyvalue::Stores,
+    /// Containers of objects.
+    pub blobs: crate::blobs::Stores,
 }
 
 /// One kind of outside. The implementing type is what one component was granted of it; it is made

@@ -5,6 +5,7 @@
 //! interfaces are linked through the seam. The list at the end of this file is all there is to
 //! registering one: the linker, the state of an instance, the schema and the docs read it.
 
+pub mod blobs;
 mod capability;
 pub mod clocks;
 pub mod config;
@@ -13,6 +14,7 @@ pub mod files;
 #[cfg(test)]
 #[path = "../../../tests/fuzz.rs"]
 mod fuzz;
+mod granted;
 mod host;
 pub mod http;
 pub mod keyvalue;
@@ -39,7 +41,7 @@ pub mod stdio;
 mod testing;
 pub mod wasi_0_1;
 
-pub use capability::{About, Capability, Era, Interface, Place};
+pub use capability::{About, Capability, Era, Interface, Place, Shared};
 pub use state::State;
 
 capability::capabilities! {
@@ -55,6 +57,7 @@ capability::capabilities! {
     config: config::Config,
     secrets: secrets::Secrets,
     keyvalue: keyvalue::KeyValue,
+    blobs: blobs::Blobs,
     #[cfg(feature = "sqlite")]
     sqlite: sqlite::Sqlite,
     redis: redis::Redis,
@@ -71,6 +74,7 @@ capability::capabilities! {
 pub fn store_fragments() -> Vec<holm_manifest::Fragment> {
     vec![
         keyvalue::store_fragment(),
+        blobs::store_fragment(),
         #[cfg(feature = "sqlite")]
         sqlite::store_fragment(),
     ]

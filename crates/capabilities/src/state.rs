@@ -1,8 +1,9 @@
 //! The state of an instance: the runtime's part, WASI's, and one part per capability.
 
 use crate::logging::Logging;
-use crate::stdio::Stdio;
+use crate::stdio::{Pipes, Stdio};
 use crate::{Grants, Parts};
+use holm_runtime::artifact::Form;
 use holm_runtime::bridge::Links;
 use holm_runtime::trace::Tracer;
 use holm_runtime::{Core, InstanceState};
@@ -42,6 +43,32 @@ impl State {
         mut wasi: WasiCtxBuilder,
     ) -> wasmtime::Result<Self> {
         let parts = grants.parts(&core, &mut wasi)?;
+        Self::of_component(grants, core, wasi, parts)
+    }
+
+    /// The state of a fresh instance of a program, of either form, that reads and prints the bytes of
+    /// one event. What `wasi` has of arguments and variables comes before those that are granted.
+    pub fn program(
+        grants: &Grants,
+        core: Core,
+        mut wasi: WasiCtxBuilder,
+        form: Form,
+        pipes: Pipes,
+    ) -> wasmtime::Result<Self> {
+        let parts = grants.parts(&core, &mut wasi)?;
+        pipes.wire(&core, &mut wasi);
+        match form {
+            Form::Component => Self::of_component(grants, core, wasi, parts),
+            Form::Module => Self::of_module(grants, core, wasi, parts),
+        }
+    }
+
+    fn of_component(
+        grants: &Grants,
+        core: Core,
+        mut wasi: WasiCtxBuilder,
+        parts: Parts,
+    ) -> wasmtime::Result<Self> {
         let mut ctx = wasi.build();
         *ctx.filesystem() = grants.files.opened()?;
         let mut table = ResourceTable::new();
@@ -61,6 +88,15 @@ impl State {
     /// The state of a fresh instance of a 0.1 module.
     pub fn module(grants: &Grants, core: Core, mut wasi: WasiCtxBuilder) -> wasmtime::Result<Self> {
         let parts = grants.parts(&core, &mut wasi)?;
+        Self::of_module(grants, core, wasi, parts)
+    }
+
+    fn of_module(
+        grants: &Grants,
+        core: Core,
+        mut wasi: WasiCtxBuilder,
+        parts: Parts,
+    ) -> wasmtime::Result<Self> {
         let mut ctx = Box::new(wasi.build_p1());
         *ctx.ctx().ctx.filesystem() = grants.files.opened()?;
         Ok(State {
@@ -75,6 +111,7 @@ impl State {
     pub fn trace(&mut self, tracer: Tracer) {
         self.parts.otel.trace(tracer.clone());
         self.parts.keyvalue.trace(tracer.clone());
+        self.parts.blobs.trace(tracer.clone());
         #[cfg(feature = "sqlite")]
         self.parts.sqlite.trace(tracer.clone());
         self.parts.redis.trace(tracer.clone());

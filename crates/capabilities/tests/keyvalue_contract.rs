@@ -1,6 +1,7 @@
 //! What every key-value provider must do: the same cases for each of them.
 
 use holm_capabilities::keyvalue::memory::Memory;
+use holm_capabilities::keyvalue::nats::Nats;
 use holm_capabilities::keyvalue::provider::{Error, From, Page, Provider, Swap};
 use holm_capabilities::keyvalue::redb::Redb;
 use holm_capabilities::keyvalue::redis::Redis;
@@ -26,6 +27,12 @@ macro_rules! contract {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
                 super::$case(super::on_redis(None)).await;
+            })*
+        }
+        mod nats {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                super::$case(super::on_nats(None).await).await;
             })*
         }
     };
@@ -73,6 +80,12 @@ fn on_redis(ttl: Option<Duration>) -> Store {
     let prefix = format!("{}*[a]?:", fresh_name());
     let url = server("HOLM_TEST_REDIS");
     Arc::new(Redis::open("test", &url, &prefix, ttl, TIMEOUT).unwrap())
+}
+
+async fn on_nats(ttl: Option<Duration>) -> Store {
+    let url = server("HOLM_TEST_NATS");
+    let store = Nats::open("test", &url, &fresh_name(), ttl, TIMEOUT).await;
+    Arc::new(store.unwrap())
 }
 
 contract! { all:
@@ -158,27 +171,36 @@ async fn a_server_of_redis_takes_large_values() {
 }
 
 #[tokio::test]
+async fn a_server_of_nats_says_what_is_too_large() {
+    let store = on_nats(None).await;
+    let error = store.set("key".into(), vec![0; 2 << 20]).await.unwrap_err();
+    assert_eq!(error.told, "the server of store \"test\" refused it");
+    assert_eq!(get(&store, "key").await, None);
+}
+
+#[tokio::test]
 async fn values_end_with_their_time() {
     let ttl = Some(Duration::from_secs(1));
-    let store = on_redis(ttl);
-    set(&store, "set", "1").await;
-    store.increment("n".into(), 1, ANY).await.unwrap();
-    store.swap("swap".into(), None, vec![1]).await.unwrap();
-    store
-        .set_many(vec![("many".into(), vec![1])])
-        .await
-        .unwrap();
-    for key in ["set", "n", "swap", "many"] {
-        // However late: a value that outlasts its time is waited for no longer than the test.
-        while store.exists(key).await.unwrap() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+    for store in [on_redis(ttl), on_nats(ttl).await] {
+        set(&store, "set", "1").await;
+        store.increment("n".into(), 1, ANY).await.unwrap();
+        store.swap("swap".into(), None, vec![1]).await.unwrap();
+        store
+            .set_many(vec![("many".into(), vec![1])])
+            .await
+            .unwrap();
+        for key in ["set", "n", "swap", "many"] {
+            // However late: a value that outlasts its time is waited for no longer than the test.
+            while store.exists(key).await.unwrap() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
         }
+        assert_eq!(
+            store.swap("swap".into(), None, vec![2]).await.unwrap(),
+            Swap::Done
+        );
+        assert_eq!(store.increment("n".into(), 1, ANY).await.unwrap(), 1);
     }
-    assert_eq!(
-        store.swap("swap".into(), None, vec![2]).await.unwrap(),
-        Swap::Done
-    );
-    assert_eq!(store.increment("n".into(), 1, ANY).await.unwrap(), 1);
 }
 
 #[tokio::test]
@@ -196,6 +218,10 @@ async fn a_server_that_is_not_there_is_an_error_in_time() {
         redis.set("key".into(), vec![]).await.unwrap_err();
         redis.increment("key".into(), 1, ANY).await.unwrap_err();
         redis.list_keys(From::Start, 1).await.unwrap_err();
+        let url = format!("nats://{address}");
+        Nats::open("test", &url, "b", None, timeout)
+            .await
+            .unwrap_err();
     }
 }
 
@@ -717,11 +743,13 @@ proptest! {
     #[test]
     fn a_server_is_a_map(steps in proptest::collection::vec(step(), 0..40)) {
         runtime().block_on(async {
-            let (store, mut model) = (on_redis(None), Model::new());
-            for step in steps {
-                agree(&store, &mut model, step).await;
+            for store in [on_redis(None), on_nats(None).await] {
+                let mut model = Model::new();
+                for step in steps.clone() {
+                    agree(&store, &mut model, step).await;
+                }
+                all_there(&store, &model).await;
             }
-            all_there(&store, &model).await;
         });
     }
 

@@ -1,5 +1,6 @@
 //! Everything in the WIT packages under `wit/` is linked, with the types that are written there.
 
+use holm_capabilities::blobs::Blobs;
 use holm_capabilities::config::Config;
 use holm_capabilities::keyvalue::KeyValue;
 use holm_capabilities::llm::Llm;
@@ -92,6 +93,29 @@ fn keyvalue_draft2() {
             "wasi:keyvalue/store@0.2.0-draft2",
         ],
     );
+}
+
+/// The types that it is about come with the engine's own `wasi:io`.
+#[test]
+fn blobstore_draft() {
+    let mut config = wasmtime::Config::new();
+    config.wasm_component_model_async(true);
+    let engine = Engine::new(&config).unwrap();
+    let interfaces = [
+        "wasi:blobstore/blobstore@0.2.0-draft",
+        "wasi:blobstore/container@0.2.0-draft",
+        "wasi:blobstore/types@0.2.0-draft",
+    ];
+    let guest = guest("wasi-blobstore@0.2.0-draft", &interfaces);
+    let component = Component::new(&engine, guest).unwrap();
+    for era in [Era::P2, Era::P3] {
+        let mut linker: Linker<State> = Linker::new(&engine);
+        holm_capabilities::link_component(&mut linker, era).unwrap();
+        linker.instantiate_pre(&component).unwrap();
+    }
+    let known: Vec<_> = Blobs::ABOUT.interfaces.iter().map(|one| one.name).collect();
+    let named = interfaces.map(|name| name.split('@').next().unwrap());
+    assert_eq!(known, named);
 }
 
 #[test]

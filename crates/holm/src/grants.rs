@@ -34,6 +34,9 @@ pub struct GrantFlags {
     /// A key-value store by name
     #[arg(long, value_name = "STORE")]
     pub keyvalue: Vec<String>,
+    /// A container of objects by the name of its store
+    #[arg(long, value_name = "STORE")]
+    pub blobs: Vec<String>,
     /// A SQLite database by the name of its store
     #[arg(long, value_name = "STORE")]
     pub sqlite: Vec<String>,
@@ -70,6 +73,15 @@ pub struct LimitFlags {
 }
 
 impl GrantFlags {
+    /// Whether a program that imports what this grant is for may be loaded.
+    pub fn granted(&self, grant: &str) -> bool {
+        match grant {
+            "keyvalue" => !self.keyvalue.is_empty(),
+            "blobs" => !self.blobs.is_empty(),
+            _ => true,
+        }
+    }
+
     /// Whether the program may reach anything over a network.
     pub fn network(&self) -> bool {
         let sockets = [&self.net, &self.bind, &self.http];
@@ -165,6 +177,9 @@ impl GrantFlags {
                 }
             }
         }
+        if !self.blobs.is_empty() {
+            add("blobs", list(&self.blobs));
+        }
         if !self.sqlite.is_empty() {
             add("sqlite", list(&self.sqlite));
         }
@@ -234,6 +249,10 @@ impl GrantFlags {
                 keyvalue: one(t),
                 ..none()
             }),
+            of("blobs", &self.blobs, &|t| GrantFlags {
+                blobs: one(t),
+                ..none()
+            }),
             of("sqlite", &self.sqlite, &|t| GrantFlags {
                 sqlite: one(t),
                 ..none()
@@ -301,13 +320,7 @@ pub fn explain(uses: &[Use], name: &str, grants: &Grants, given: &GrantFlags) ->
             .collect::<Vec<_>>()
             .join(", ")
     };
-    let mut dirs: Vec<(&str, bool)> = Vec::new();
-    for used in of("dirs") {
-        match dirs.iter_mut().find(|(guest, _)| *guest == used.scope) {
-            Some((_, write)) => *write |= used.access == "write",
-            None => dirs.push((&used.scope, used.access == "write")),
-        }
-    }
+    let dirs = once(&of("dirs"));
     let lines: Vec<String> = dirs
         .iter()
         .map(|(guest, write)| {
@@ -382,6 +395,15 @@ pub fn explain(uses: &[Use], name: &str, grants: &Grants, given: &GrantFlags) ->
             );
         }
     }
+    let blobs = once(&of("blobs"));
+    if !blobs.is_empty() {
+        let ones = blobs.iter().map(|(store, write)| match write {
+            true => toml_text(store),
+            false => format!("{{ store = {}, access = \"read\" }}", toml_text(store)),
+        });
+        let _ = writeln!(text, "blobs = [{}]", ones.collect::<Vec<_>>().join(", "));
+        flags.extend(blobs.iter().map(|(store, _)| format!("--blobs {store}")));
+    }
     let listed = [
         "http", "keyvalue", "sqlite", "redis", "mqtt", "postgres", "mysql",
     ];
@@ -420,6 +442,18 @@ pub fn explain(uses: &[Use], name: &str, grants: &Grants, given: &GrantFlags) ->
     }
     let _ = writeln!(text, "# the same for `holm run`: {}", flags.join(" "));
     text
+}
+
+/// Each scope once, and whether it was written to.
+fn once<'a>(uses: &[&'a Use]) -> Vec<(&'a str, bool)> {
+    let mut scopes: Vec<(&str, bool)> = Vec::new();
+    for used in uses {
+        match scopes.iter_mut().find(|(scope, _)| *scope == used.scope) {
+            Some((_, write)) => *write |= used.access == "write",
+            None => scopes.push((&used.scope, used.access == "write")),
+        }
+    }
+    scopes
 }
 
 /// The host of `host:port`.

@@ -40,9 +40,11 @@ enum Command {
     Run(commands::run::Args),
     Call(commands::call::Args),
     Up(commands::up::Args),
+    Dev(commands::up::dev::Args),
     Apps(commands::apps::Args),
     Trigger(commands::trigger::Args),
     Mcp(commands::mcp::Args),
+    New(commands::new::Args),
     Build(commands::build::Args),
     Check(commands::check::Args),
     Inspect(commands::inspect::Args),
@@ -78,6 +80,7 @@ fn command() -> ExitCode {
         Command::Run(_)
             | Command::Call(_)
             | Command::Up(_)
+            | Command::Dev(_)
             | Command::Trigger(_)
             | Command::Apps(_)
             | Command::Mcp(_)
@@ -89,9 +92,11 @@ fn command() -> ExitCode {
         Command::Run(args) => commands::run::run(args),
         Command::Call(args) => commands::call::run(args),
         Command::Up(args) => commands::up::run(args),
+        Command::Dev(args) => commands::up::dev::run(args),
         Command::Apps(args) => commands::apps::run(args),
         Command::Trigger(args) => commands::trigger::run(args),
         Command::Mcp(args) => commands::mcp::run(args),
+        Command::New(args) => commands::new::run(args),
         Command::Build(args) => commands::build::run(args),
         Command::Check(args) => commands::check::run(args),
         Command::Inspect(args) => commands::inspect::run(args),

@@ -1,6 +1,6 @@
 //! An app: its components and what answers its routes. It is immutable, and swapped whole.
 
-use crate::beside::Siblings;
+use crate::beside::{Named, Siblings};
 use crate::component::{Component, Loaded};
 use crate::jobs::{self, Job};
 use crate::linked::place_of;
@@ -12,7 +12,7 @@ use crate::standing::Standing;
 use crate::triggers::call::Calls;
 use crate::triggers::http::{AccessSink, Edge, Fixed, Metadata, Redirect, StaticFiles};
 use crate::usage::Sum;
-use holm_capabilities::keyvalue::Stores;
+use holm_capabilities::Shared;
 use holm_capabilities::{Place, State};
 use holm_manifest::{Manifest, Problem, Problems, Span, Vocabulary};
 use holm_runtime::Error;
@@ -43,7 +43,7 @@ pub struct App {
     /// What it does by itself, in the manifest's order.
     pub jobs: Vec<Arc<Job>>,
     /// Components that only others of the app call, and where that was written.
-    private: Vec<(Arc<Component>, Span)>,
+    private: Vec<(Named, Span)>,
     /// Its components as they reach each other.
     siblings: Arc<Siblings>,
     /// Whether clients are told what their request cost.
@@ -54,7 +54,7 @@ pub struct App {
     pub standing: Arc<Standing>,
     /// Whose work its requests are, in the lanes.
     pub tenant: Arc<Tenant>,
-    stores: Arc<Stores>,
+    stores: Arc<Shared>,
 }
 
 /// A route and what answers it.
@@ -149,16 +149,13 @@ impl App {
         for component in components.iter().filter(|c| leads_to_requests(c)) {
             component.beside.to(&siblings);
         }
-        let private = private
-            .into_iter()
-            .map(|(named, span)| (named.component, span));
         let jobs = jobs::of(&manifest, &components, place, &mut problems);
         let app = App {
             name,
             components,
             routes,
             jobs,
-            private: private.collect(),
+            private,
             siblings,
             server_timing: manifest.serve.server_timing,
             pace: Pace::over(manifest.serve.body_timeout.0),
@@ -241,7 +238,7 @@ impl App {
     }
 
     /// Its open stores.
-    pub(crate) fn stores(&self) -> &Arc<Stores> {
+    pub(crate) fn stores(&self) -> &Arc<Shared> {
         &self.stores
     }
 
@@ -250,9 +247,8 @@ impl App {
         for component in &self.components {
             match component.load() {
                 Ok(loaded) => {
-                    if !loaded.serves_http() {
-                        problems.extend(self.routes_to(component).map(handles_no_http));
-                    }
+                    let routes = self.routes_to(component);
+                    problems.extend(routes.filter_map(|to| to.problem(&loaded)));
                     problems.extend(self.check_calls(component, &loaded));
                 }
                 Err(found) => problems.extend(found),
@@ -271,28 +267,56 @@ impl App {
         calls.flat_map(|calls| calls.check(loaded)).collect()
     }
 
-    fn routes_to(&self, component: &Arc<Component>) -> impl Iterator<Item = (&str, Span)> {
+    fn routes_to(&self, component: &Arc<Component>) -> impl Iterator<Item = To<'_>> {
         let public = self.routes.iter().filter_map(|route| match &route.answer {
-            Answer::Component(component) => Some((component, route.span)),
+            Answer::Component(component) => Some((component, route.metadata, route.span)),
             _ => None,
         });
-        let private = self
-            .private
-            .iter()
-            .map(|(component, span)| (component, *span));
+        let private = self.private.iter();
+        let private = private.map(|(named, span)| (&named.component, named.metadata, *span));
         public
             .chain(private)
-            .filter(|(of, _)| Arc::ptr_eq(of, component))
-            .map(|(of, span)| (&*of.name, span))
+            .filter(|(of, ..)| Arc::ptr_eq(of, component))
+            .map(|(of, metadata, span)| To {
+                name: &of.name,
+                cgi: metadata == Some(Metadata::Cgi),
+                span,
+            })
     }
 }
 
-fn handles_no_http((name, span): (&str, Span)) -> Problem {
-    Problem::error(format!("component `{name}` does not handle HTTP"))
-        .at(span)
-        .label("this route calls it")
-        .help("it must export wasi:http/incoming-handler (0.2) or wasi:http/handler (0.3)")
-        .note("a program is run by: holm run FILE")
+/// A route to a component.
+struct To<'a> {
+    name: &'a str,
+    cgi: bool,
+    span: Span,
+}
+
+impl To<'_> {
+    /// What is wrong with it, if the component cannot answer so.
+    fn problem(&self, loaded: &Loaded) -> Option<Problem> {
+        let name = self.name;
+        let problem = match (self.cgi, loaded.serves_http(), loaded.is_program()) {
+            (true, _, true) | (false, true, _) => return None,
+            (true, ..) => {
+                let what = format!("component `{name}` is no program that could answer by CGI");
+                Problem::error(what).help("it must have `_start` (0.1) or export wasi:cli/run")
+            }
+            (false, _, is_program) => {
+                let what = format!("component `{name}` does not handle HTTP");
+                let exports = "wasi:http/incoming-handler (0.2) or wasi:http/handler (0.3)";
+                let problem = Problem::error(what).help(format!("it must export {exports}"));
+                match is_program {
+                    true => problem.note(
+                        "a program that answers by CGI has `cgi = true` in its table [[http]]",
+                    ),
+                    false => problem,
+                }
+                .note("a program is run by: holm run FILE")
+            }
+        };
+        Some(problem.at(self.span).label("this route calls it"))
+    }
 }
 
 /// An error of the runtime as a problem of the manifest, at the place that the user can change.

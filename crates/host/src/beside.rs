@@ -153,7 +153,7 @@ async fn call(
             &peer(),
             None,
         );
-        told.onto(request.headers_mut());
+        told.onto(&mut request);
     }
     record.counts(named.component.usage().clone(), None);
     let asked = accepted(request.headers());
@@ -193,7 +193,7 @@ async fn by_route(
             record.counts(component.usage().clone(), None);
             if let Some(metadata) = target.metadata {
                 let told = metadata.of(&request, &Told::by(&found), &peer(), None);
-                told.onto(request.headers_mut());
+                told.onto(&mut request);
             }
             if let Some(inside) = inside {
                 edge::repath(&mut request, inside);

@@ -1,6 +1,9 @@
 //! Runs a component's `build` command.
 
-use holm_manifest::Build;
+use crate::tools::{self, Tool};
+use crate::workers;
+use holm_manifest::{Build, Component, Manifest};
+use holm_runtime::Error;
 use std::fmt;
 use std::io;
 use std::os::fd::AsFd as _;
@@ -18,6 +21,8 @@ pub struct BuildError {
     pub command: String,
     /// What happened to it.
     pub cause: BuildCause,
+    /// Tools that it calls and that are not installed.
+    pub missing: Vec<&'static Tool>,
 }
 
 /// What happened to a build command.
@@ -35,6 +40,7 @@ impl fmt::Display for BuildError {
             component,
             command,
             cause,
+            missing: _,
         } = self;
         write!(f, "the build of `{component}` ")?;
         match cause {
@@ -58,13 +64,55 @@ impl std::error::Error for BuildError {
     }
 }
 
+impl From<BuildError> for Error {
+    fn from(error: BuildError) -> Self {
+        let told = Error::yours(error.to_string());
+        error.missing.iter().fold(told, |told, tool| {
+            let Tool { program, install } = tool;
+            told.help(format!("`{program}` is not installed: {install}"))
+        })
+    }
+}
+
+/// What a shell ends with when there is no program of a name.
+const NOT_FOUND: i32 = 127;
+
+/// What builds a component, in a few words; nothing where it is there as it is.
+pub fn how(component: &Component) -> Option<String> {
+    let command = component
+        .build
+        .as_ref()
+        .map(|build| build.command.value.clone());
+    let script = workers::script(component);
+    command.or_else(|| script.map(|script| script.display().to_string()))
+}
+
+/// Builds a component: by its command, and then from its script where it is one.
+pub async fn component(component: &Component, manifest: &Manifest) -> Result<(), BuildError> {
+    if let Some(command) = &component.build {
+        build(&component.name, command, &manifest.dir).await?;
+    }
+    match workers::script(component) {
+        Some(script) => workers::build(component, script, manifest).await,
+        None => Ok(()),
+    }
+}
+
 /// Runs the command in its folder below `dir`, the manifest's. What it prints goes to standard
 /// error as it comes, colours and all. Dropping the future ends it and everything it started.
 pub async fn build(component: &str, build: &Build, dir: &Path) -> Result<(), BuildError> {
-    let failed = |cause| BuildError {
-        component: component.to_owned(),
-        command: build.command.value.clone(),
-        cause,
+    let failed = |cause| {
+        let not_found =
+            matches!(&cause, BuildCause::Failed(status) if status.code() == Some(NOT_FOUND));
+        BuildError {
+            component: component.to_owned(),
+            command: build.command.value.clone(),
+            cause,
+            missing: match not_found {
+                true => tools::missing(&build.command.value),
+                false => Vec::new(),
+            },
+        }
     };
     let folder = build
         .dir
@@ -77,7 +125,7 @@ pub async fn build(component: &str, build: &Build, dir: &Path) -> Result<(), Bui
         }
         // Standard output is for what programs read: where the app is served.
         let out = std::io::stderr().as_fd().try_clone_to_owned()?;
-        Command::new("sh")
+        Command::new("/bin/sh")
             .arg("-c")
             .arg(&build.command.value)
             .current_dir(&folder)

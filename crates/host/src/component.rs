@@ -8,6 +8,7 @@ use crate::queue::{Queue, Turn};
 use crate::setting::Setting;
 use crate::share::Share;
 use crate::usage::Usage;
+use holm_capabilities::stdio::Pipes;
 use holm_capabilities::{Place, State};
 use holm_manifest::{ByteSize, Limits, Manifest, OrNone, Problem, Time};
 use holm_runtime::call::renew;
@@ -240,6 +241,22 @@ impl Component {
         Ok(self.fresh(loaded, place))
     }
 
+    /// A fresh instance of a program for one event, whose standard input and output are these pipes.
+    pub(crate) async fn take_program(
+        &self,
+        loaded: &Loaded,
+        turn: &Turn,
+        wasi: WasiCtxBuilder,
+        pipes: Pipes,
+    ) -> Result<wasmtime::Result<Instance>, PoolFull> {
+        let place = self.place(loaded, turn).await?;
+        let budget = self.share.budget(Budget::new(self.allowance()));
+        let core = Core::new(self.name.clone(), budget, &self.setting.watch);
+        let form = loaded.prepared.artifact.form();
+        let state = State::program(&loaded.grants, core, wasi, form, pipes);
+        Ok(state.and_then(|state| Instance::of(loaded, state, place)))
+    }
+
     /// Takes a place in the pool of instances, at once or in turn.
     pub(crate) async fn place(&self, loaded: &Loaded, turn: &Turn) -> Result<PoolPermit, PoolFull> {
         let place = loaded.prepared.place().or_else(|_| {
@@ -270,13 +287,7 @@ impl Component {
 
     fn fresh(&self, loaded: &Loaded, place: PoolPermit) -> wasmtime::Result<Instance> {
         let budget = self.share.budget(Budget::new(self.allowance()));
-        let state = self.state(loaded, budget)?;
-        Ok(Instance {
-            store: loaded.prepared.store(state)?,
-            proxy: None,
-            served: 0,
-            place,
-        })
+        Instance::of(loaded, self.state(loaded, budget)?, place)
     }
 
     /// What an instance may use on this host.

@@ -47,6 +47,8 @@ pub mod stall;
 pub mod building;
 mod glob;
 mod machine;
+pub mod tools;
 pub mod watch;
+pub mod workers;
 
 pub use app::{App, vocabulary};

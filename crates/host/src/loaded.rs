@@ -3,6 +3,7 @@
 use crate::app::problem;
 use crate::component::Component;
 use crate::linked::place_of;
+use crate::workers;
 use holm_capabilities::stdio::{Lines, Stdio};
 use holm_capabilities::{Grants, State};
 use holm_manifest::Problem;
@@ -47,6 +48,18 @@ pub struct Instance {
     pub place: PoolPermit,
 }
 
+impl Instance {
+    /// One that has served nobody yet.
+    pub(crate) fn of(loaded: &Loaded, state: State, place: PoolPermit) -> wasmtime::Result<Self> {
+        Ok(Instance {
+            store: loaded.prepared.store(state)?,
+            proxy: None,
+            served: 0,
+            place,
+        })
+    }
+}
+
 /// A live instance's typed handler.
 pub enum Proxy {
     /// 0.2
@@ -81,6 +94,8 @@ impl Loaded {
                     "build it: holm up --build (runs `{}`)",
                     build.command.value
                 ));
+            } else if workers::script(component).is_some_and(|_| !path.exists()) {
+                problem = problem.help("build it: holm build");
             }
             problem
         };
@@ -162,6 +177,11 @@ impl Loaded {
     /// Whether it handles HTTP.
     pub fn serves_http(&self) -> bool {
         self.service.is_some()
+    }
+
+    /// Whether it is a program.
+    pub fn is_program(&self) -> bool {
+        self.prepared.artifact.command().is_some()
     }
 
     /// Instantiates the handler in a fresh store.

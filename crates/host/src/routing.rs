@@ -6,7 +6,7 @@ use crate::beside::{Named, Siblings, Target};
 use crate::component::Component;
 use crate::triggers::call::{CallRoute, Calls};
 use crate::triggers::http::{
-    Edge, Fixed, HttpRoute, Redirect, RouteError, RouteTable, StaticFiles,
+    Edge, Fixed, HttpRoute, Metadata, Redirect, RouteError, RouteTable, StaticFiles,
 };
 use holm_manifest::{Manifest, Problem, Span, Trigger};
 use std::path::Path;
@@ -72,8 +72,11 @@ fn http_route(
     components: &[Arc<Component>],
 ) -> Result<Option<Http>, Problem> {
     let route: HttpRoute = trigger.value.parse()?;
-    let metadata = route.metadata;
     let edge = Edge::of(&route);
+    let metadata = match route.cgi {
+        true => Some(Metadata::Cgi),
+        false => route.metadata,
+    };
     let Some(answer) = answer(&route, &manifest.dir, components, trigger.span)? else {
         return Ok(None);
     };

@@ -56,6 +56,15 @@ impl Watched {
         }
     }
 
+    /// A folder with what is in it.
+    pub fn folder(what: Changed, path: impl AsRef<Path>) -> Watched {
+        Watched {
+            what,
+            path: real(path.as_ref()),
+            kind: Kind::Folder,
+        }
+    }
+
     /// What a component's `build.watch` says: a folder, a file, or a pattern, below `dir`.
     pub fn sources(component: &str, dir: &Path, pattern: &str) -> Watched {
         let what = Changed::Sources(component.to_owned());

@@ -32,6 +32,36 @@ pub fn find(dir_or_file: &Path) -> Result<PathBuf, Problem> {
     Ok(dir_or_file.to_owned())
 }
 
+/// Where a folder without a manifest may have its script.
+const SCRIPTS: [&str; 8] = [
+    "src/index.ts",
+    "src/index.js",
+    "src/worker.ts",
+    "src/worker.js",
+    "index.ts",
+    "index.js",
+    "worker.ts",
+    "worker.js",
+];
+
+/// The script of an app that has no manifest: the file itself, or that of a folder; with the folder.
+pub fn find_script(dir_or_file: &Path) -> Option<(PathBuf, PathBuf)> {
+    if dir_or_file.is_dir() {
+        let written = |name: &&str| dir_or_file.join(name).exists();
+        if [FILE_NAME, SPIN_FILE_NAME].iter().any(|name| written(name)) {
+            return None;
+        }
+        let script = SCRIPTS
+            .iter()
+            .find(|name| dir_or_file.join(name).is_file())?;
+        return Some((dir_or_file.to_owned(), script.into()));
+    }
+    let is_one = crate::is_script(dir_or_file) && dir_or_file.is_file();
+    let name = is_one.then(|| dir_or_file.file_name()).flatten()?;
+    let folder = dir_or_file.parent().unwrap_or(Path::new(""));
+    Some((folder.to_owned(), name.into()))
+}
+
 fn in_folder(dir: &Path) -> Result<PathBuf, Problem> {
     for name in [FILE_NAME, SPIN_FILE_NAME] {
         let path = dir.join(name);
@@ -99,6 +129,24 @@ fn foreign(name: &str) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn scripts_without_a_manifest() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        assert_eq!(find_script(dir), None);
+        std::fs::create_dir(dir.join("src")).unwrap();
+        std::fs::write(dir.join("src/index.ts"), "").unwrap();
+        std::fs::write(dir.join("index.js"), "").unwrap();
+        assert_eq!(find_script(dir), Some((dir.into(), "src/index.ts".into())));
+        assert_eq!(
+            find_script(&dir.join("index.js")),
+            Some((dir.into(), "index.js".into()))
+        );
+        assert_eq!(find_script(&dir.join("other.js")), None);
+        std::fs::write(dir.join("holm.toml"), "").unwrap();
+        assert_eq!(find_script(dir), None);
+    }
 
     #[test]
     fn finds_or_says_what_is_there() {

@@ -43,9 +43,11 @@ mod vocabulary;
 mod write;
 
 pub use bytes::ByteSize;
-pub use find::find;
+pub use find::{find, find_script};
 pub use limits::{AppBounds, AppLimits, Limits};
-pub use manifest::{Build, Component, ComponentSource, Grant, Import, Manifest, Store, Trigger};
+pub use manifest::{
+    Build, Component, ComponentSource, Grant, Import, Manifest, Store, Trigger, is_script,
+};
 pub use nearest::nearest;
 pub use or_none::OrNone;
 pub use parse::{Parser, parse};

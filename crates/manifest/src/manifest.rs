@@ -96,15 +96,50 @@ impl Component {
 pub enum ComponentSource {
     /// A file, as written: relative to the folder of the manifest.
     File(PathBuf),
+    /// A script with a `fetch` handler, as written; Holm makes the file of it.
+    Script(PathBuf),
 }
+
+/// Endings of scripts that Holm builds itself.
+pub(crate) const SCRIPTS: [&str; 6] = ["js", "mjs", "jsx", "ts", "mts", "tsx"];
+
+/// What is built of a script lies there, in a folder for each.
+const BUILT: &str = ".holm/build";
 
 impl ComponentSource {
     /// The path of the file, given the folder of the manifest.
     pub fn resolve(&self, dir: &Path) -> PathBuf {
         match self {
             Self::File(path) => dir.join(path),
+            Self::Script(script) => Self::build_folder(script, dir).join("component.wasm"),
         }
     }
+
+    /// What was written.
+    pub fn of(text: &str) -> Self {
+        let path = PathBuf::from(text);
+        match is_script(&path) {
+            true => Self::Script(path),
+            false => Self::File(path),
+        }
+    }
+
+    /// Where a script is built, given the folder of the manifest.
+    pub fn build_folder(script: &Path, dir: &Path) -> PathBuf {
+        let names = script.components().filter_map(|part| match part {
+            std::path::Component::Normal(name) => name.to_str(),
+            std::path::Component::ParentDir => Some("up"),
+            _ => None,
+        });
+        let name = names.collect::<Vec<_>>().join("-");
+        dir.join(BUILT).join(name)
+    }
+}
+
+/// Whether a file is a script that Holm makes a component of.
+pub fn is_script(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| SCRIPTS.contains(&extension))
 }
 
 /// One permission; the capability of that name reads the value.

@@ -260,7 +260,7 @@ impl Reader<'_> {
         if let Some(problem) = value.and_then(check_source) {
             self.problems.push(problem.at(span));
         }
-        Spanned::new(ComponentSource::File(text.into()), span)
+        Spanned::new(ComponentSource::of(text), span)
     }
 
     fn grant(&mut self, key: &Key, value: &Value) -> Grant {

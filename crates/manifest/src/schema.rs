@@ -93,7 +93,7 @@ fn component(vocabulary: &Vocabulary, defs: &mut Defs) -> Json {
         "additionalProperties": false,
         "properties": {
             "source": {
-                "description": "The WebAssembly file, relative to the manifest.",
+                "description": "The WebAssembly file, relative to the manifest; or a script with a `fetch` handler, in JavaScript or TypeScript.",
                 "type": "string",
                 "examples": ["app.wasm"],
             },

@@ -40,7 +40,9 @@ fn everything_comes_through_in_order() {
     assert_eq!(web.limits.table_elements, 100_000);
     assert_eq!(sweeper.limits.memory, ByteSize::mib(32));
     assert_eq!(sweeper.limits.timeout, Time::seconds(60));
-    let ComponentSource::File(file) = &web.source.value;
+    let ComponentSource::File(file) = &web.source.value else {
+        panic!("{:?}", web.source)
+    };
     assert_eq!(file, Path::new("guestbook.wasm"));
     let resolved = web.source.resolve(Path::new("/app"));
     assert_eq!(resolved, Path::new("/app/guestbook.wasm"));

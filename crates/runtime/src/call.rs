@@ -116,7 +116,8 @@ impl<S: InstanceState> Prepared<S> {
         }
     }
 
-    async fn start(&self, store: &mut Store<S>) -> wasmtime::Result<()> {
+    /// Runs the program in a store of its own, on the caller's clocks; an exit is an error.
+    pub async fn start(&self, store: &mut Store<S>) -> wasmtime::Result<()> {
         match &self.pre {
             Pre::Module(pre) => {
                 let instance = pre.instantiate_async(&mut *store).await?;

@@ -37,6 +37,10 @@ pub struct Flows {
     pub keyvalue_in: AtomicU64,
     /// Key-value: values written.
     pub keyvalue_out: AtomicU64,
+    /// Blobs: objects read.
+    pub blobs_in: AtomicU64,
+    /// Blobs: objects written.
+    pub blobs_out: AtomicU64,
     /// SQLite: values returned.
     pub sqlite_in: AtomicU64,
     /// SQLite: statements and values handed over.
@@ -97,13 +101,18 @@ impl Flows {
         .sum()
     }
 
+    /// Bytes written to files and objects.
+    pub fn written(&self) -> u64 {
+        self.files_out.load(Relaxed) + self.blobs_out.load(Relaxed)
+    }
+
     /// Adds to one of the counters; a name for the only thing that is ever done to them.
     pub fn add(counter: &AtomicU64, bytes: usize) {
         counter.fetch_add(bytes as u64, Relaxed);
     }
 
     /// How many kinds of traffic there are.
-    pub const KINDS: usize = 11;
+    pub const KINDS: usize = 12;
 
     /// The kinds of traffic in a fixed order, each with its counters in and out.
     pub fn rows(&self) -> [(&'static str, &AtomicU64, &AtomicU64); Self::KINDS] {
@@ -114,6 +123,7 @@ impl Flows {
             ("stdio", &self.stdio_in, &self.stdio_out),
             ("sockets", &self.sockets_in, &self.sockets_out),
             ("keyvalue", &self.keyvalue_in, &self.keyvalue_out),
+            ("blobs", &self.blobs_in, &self.blobs_out),
             ("sqlite", &self.sqlite_in, &self.sqlite_out),
             ("redis", &self.redis_in, &self.redis_out),
             ("mqtt", &self.mqtt_in, &self.mqtt_out),

@@ -2,7 +2,6 @@
 
 use super::wit::Host as _;
 use super::{Config, Instance};
-use crate::keyvalue::Stores;
 use crate::testing::core;
 use crate::{Capability, Place};
 use holm_manifest::Value;
@@ -15,7 +14,7 @@ fn granted(value: Option<&Value>) -> Result<Config, holm_manifest::Problem> {
         base: "/nowhere".into(),
         state: "/nowhere/.holm".into(),
         stores: Arc::default(),
-        shared: Arc::new(Stores::default()),
+        shared: Arc::default(),
     };
     Config::granted(value, &place)
 }

@@ -2,6 +2,7 @@
 
 use super::destination::Destination;
 use super::fault::{self, Fault};
+use super::origins::Settings;
 use super::tls;
 use crate::network::{OriginPolicy, Resolve, Target, addresses, dial};
 use hyper_util::rt::TokioIo;
@@ -38,6 +39,8 @@ pub struct Connector {
     resolver: Arc<dyn Resolve>,
     trust: Option<Arc<ClientConfig>>,
     tls: OnceCell<TlsConnector>,
+    /// What holds for some origins, each with what it connects with there.
+    settings: Vec<(Arc<Settings>, OnceCell<TlsConnector>)>,
 }
 
 impl Connector {
@@ -48,7 +51,21 @@ impl Connector {
             resolver,
             trust: None,
             tls: OnceCell::new(),
+            settings: Vec::new(),
         }
+    }
+
+    /// The same with settings for some origins.
+    pub fn with(mut self, settings: Vec<Arc<Settings>>) -> Self {
+        let apart = settings.into_iter().map(|one| (one, OnceCell::new()));
+        self.settings = apart.collect();
+        self
+    }
+
+    /// What holds for an origin; nothing special for most.
+    pub fn settings(&self, to: &Destination) -> Option<&(Arc<Settings>, OnceCell<TlsConnector>)> {
+        let covers = |(one, _): &&(Arc<Settings>, _)| one.covers(to.scheme, &to.target, to.port);
+        self.settings.iter().find(covers)
     }
 
     /// A connector with a TLS configuration of its own.
@@ -95,7 +112,11 @@ impl Connector {
                 ServerName::try_from(name.to_string()).map_err(|_| Error::HttpRequestUriInvalid)?
             }
         };
-        let tls = self.tls.get_or_try_init(|| self.tls_connector()).await?;
+        let own = self.settings(to).filter(|(one, _)| one.identity.is_some());
+        let tls = match own {
+            Some((one, tls)) => tls.get_or_try_init(|| own_connector(one.clone())).await?,
+            None => self.tls.get_or_try_init(|| self.tls_connector()).await?,
+        };
         let stream = tls
             .connect(name, tcp)
             .await
@@ -117,4 +138,16 @@ impl Connector {
         };
         Ok(tls::connector(&config))
     }
+}
+
+/// What a component connects with where it is somebody of its own.
+async fn own_connector(settings: Arc<Settings>) -> Result<TlsConnector, Error> {
+    let failed = |what: String| Error::InternalError(Some(what));
+    let config = tokio::task::spawn_blocking(move || match &settings.identity {
+        Some(identity) => identity.config(),
+        None => Ok((*tls::prepare()).clone()),
+    });
+    let config = config.await.map_err(|error| failed(error.to_string()))?;
+    let config = config.map_err(|error| failed(error.to_string()))?;
+    Ok(tls::connector(&config))
 }

@@ -110,6 +110,14 @@ pub fn of_hyper(error: &hyper::Error) -> Error {
             };
         }
         if let Some(io) = error.downcast_ref::<io::Error>() {
+            // Of the last word of a handshake a client hears only afterwards: that its certificate is
+            // missing, or not liked.
+            if io
+                .get_ref()
+                .is_some_and(|inner| inner.is::<rustls::Error>())
+            {
+                return of_tls(io);
+            }
             return match io.kind() {
                 io::ErrorKind::UnexpectedEof => Error::HttpResponseIncomplete,
                 io::ErrorKind::TimedOut => Error::ConnectionReadTimeout,

@@ -153,6 +153,8 @@ impl WasiHttpHooks for Hooks {
         Box::new(async move {
             let (to, slot) = admitted?;
             let patience = Patience::of(options);
+            let settings = outbound.connector.settings(&to);
+            let patience = settings.map_or(patience, |(one, _)| one.within(patience));
             if let Some(chain) = chain
                 && let Some(name) = to.target.name()
             {

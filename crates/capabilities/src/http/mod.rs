@@ -6,8 +6,10 @@
 //! ```
 //! The way of a request: [`hooks`] admits it (is its [`destination`] granted?), [`outbound`] sends
 //! it over a pooled connection of this component, or over one that [`connect`] dials to an address
-//! that it has checked. Nothing here follows a redirect or heeds a proxy. What goes to a component of
-//! the same app leaves no connection ([`chain`]).
+//! that it has checked. What a grant says of an origin beside its name ([`origins`]) decides who the
+//! client is there, whom it trusts, how long it waits and how often it tries ([`retry`]). Nothing here
+//! follows a redirect or heeds a proxy. What goes to a component of the same app leaves no connection
+//! ([`chain`]).
 
 mod body;
 pub mod chain;
@@ -15,8 +17,10 @@ mod connect;
 mod destination;
 mod fault;
 mod hooks;
+mod origins;
 mod outbound;
 mod pool;
+mod retry;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -24,11 +28,12 @@ mod trace;
 mod wasi_0_2;
 mod wasi_0_3;
 
-use crate::network::{OriginPolicy, Resolve, Service, System};
+use crate::network::{OriginPolicy, Resolve, System};
 use crate::{About, Capability, Era, Interface, Place, State};
 use connect::Connector;
 use holm_manifest::{Fragment, Problem, Value};
 use holm_runtime::trace::Tracer;
+use origins::Granted;
 use outbound::Outbound;
 use std::sync::Arc;
 use wasmtime::component::Linker;
@@ -77,6 +82,12 @@ impl Http {
             resolver,
         ))))
     }
+
+    fn of(granted: Granted) -> Self {
+        let system = Arc::new(System::default());
+        let connector = Connector::new(Arc::new(granted.policy), system);
+        Http(Arc::new(Outbound::new(connector.with(granted.settings))))
+    }
 }
 
 impl Capability for Http {
@@ -110,18 +121,18 @@ impl Capability for Http {
             name: "http",
             doc: "The origins that it may send requests to; `private` lets their names lead to private addresses.",
             example: "[component.web.grants]\nhttp = [\"https://api.example.com\", \"https://*.example.org\"]",
-            schema: OriginPolicy::schema(),
-            check: |value| OriginPolicy::read(Service::Http, value).1,
+            schema: Granted::schema(),
+            check: |value| Granted::read(value, None).1,
         })
     }
 
-    fn granted(value: Option<&Value>, _place: &Place) -> Result<Self, Problem> {
-        let (policy, problems) = value
-            .map(|value| OriginPolicy::read(Service::Http, value))
+    fn granted(value: Option<&Value>, place: &Place) -> Result<Self, Problem> {
+        let (granted, problems) = value
+            .map(|value| Granted::read(value, Some(&place.base)))
             .unwrap_or_default();
         match problems.into_iter().next() {
             Some(problem) => Err(problem),
-            None => Ok(Http::new(policy, Arc::new(System::default()))),
+            None => Ok(Http::of(granted)),
         }
     }
 

@@ -5,10 +5,12 @@ use super::connect::{Connection, Connector};
 use super::destination::Destination;
 use super::fault::{self, Fault};
 use super::pool::{Lease, Pool, Sender, Wire};
+use super::retry::{self, Kept, Retry};
 use holm_runtime::limits::Share;
 use http::header::HOST;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, Uri};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -85,6 +87,55 @@ impl Outbound {
         account: Account,
         slot: Slot,
     ) -> Result<Response<ResponseBody>, Fault> {
+        let retry = self.connector.settings(&to).and_then(|(one, _)| one.retry);
+        let sent = match retry.filter(|retry| retry.is_for(request.method())) {
+            Some(retry) => self.tried(&to, request, patience, &account, retry).await,
+            None => self.once(&to, request, patience, &account).await,
+        };
+        let (head, sender) = sent?;
+        Ok(self.receive(head, to, sender, patience, account, slot))
+    }
+
+    /// Sends a request as often as it takes.
+    async fn tried(
+        &self,
+        to: &Destination,
+        request: Request<WasiBody>,
+        patience: Patience,
+        account: &Account,
+        retry: Retry,
+    ) -> Result<(Response<Incoming>, Sender), Fault> {
+        let (parts, body) = request.into_parts();
+        let kept = Kept::new(body);
+        let mut number = 0;
+        loop {
+            // The first has nothing to read again.
+            let Some(body) = kept.again() else {
+                return Err(Error::ConnectionTerminated.into());
+            };
+            let request = Request::from_parts(parts.clone(), body.boxed_unsync());
+            let sent = self.once(to, request, patience, account).await;
+            number += 1;
+            let passes = match &sent {
+                Ok((head, _)) => retry::passes_with(head.status()),
+                Err(fault) => retry::passes(fault),
+            };
+            if !passes || number > retry.times || !kept.is_there() {
+                return sent;
+            }
+            drop(sent);
+            tokio::time::sleep(retry.delay(number)).await;
+        }
+    }
+
+    /// Sends a request; the head of the response, and the connection that its body comes over.
+    async fn once(
+        &self,
+        to: &Destination,
+        request: Request<WasiBody>,
+        patience: Patience,
+        account: &Account,
+    ) -> Result<(Response<Incoming>, Sender), Fault> {
         let progress = Arc::new(Progress::new());
         let path = request.uri().path_and_query().map(rooted).transpose()?;
         let mut request = request.map(|guest| RequestBody {
@@ -93,11 +144,11 @@ impl Outbound {
             progress: progress.clone(),
         });
         loop {
-            let (mut sender, fresh) = match self.pool.take(&to) {
+            let (mut sender, fresh) = match self.pool.take(to) {
                 Some(sender) => (sender, false),
-                None => (self.connect(&to, patience.connect).await?, true),
+                None => (self.connect(to, patience.connect).await?, true),
             };
-            address(&mut request, &to, path.clone(), &sender)?;
+            address(&mut request, to, path.clone(), &sender)?;
             let sent = tokio::select! {
                 sent = sender.send(request) => sent,
                 () = stalled(&progress, patience.first_byte) => {
@@ -105,7 +156,7 @@ impl Outbound {
                 }
             };
             match sent {
-                Ok(head) => return Ok(self.receive(head, to, sender, patience, account, slot)),
+                Ok(head) => return Ok((head, sender)),
                 // The origin had closed it while it was idle.
                 Err(mut error) => match error.take_message() {
                     Some(unsent) if !fresh => request = unsent,

@@ -12,6 +12,7 @@ mod draft;
 pub mod limits;
 mod link;
 pub mod memory;
+pub mod nats;
 pub mod provider;
 pub mod redb;
 pub mod redis;
@@ -117,6 +118,7 @@ impl Capability for KeyValue {
             for name in names(value)? {
                 let store = place
                     .shared
+                    .keyvalue
                     .find(&name, place)
                     .map_err(|problem| problem.at(name.span))?;
                 stores.insert(name.value, store);

@@ -17,14 +17,14 @@ pub(super) const FILE_LIMIT: ByteSize = ByteSize::mib(1024);
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The providers that this build has.
-const PROVIDERS: &[&str] = &["redb", "memory", "redis"];
+const PROVIDERS: &[&str] = &["redb", "memory", "redis", "nats"];
 
 /// The settings of a store.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Settings {
-    /// Who keeps the data: `redb` (a file, the default), `memory` (gone with the process) or `redis`
-    /// (a server).
+    /// Who keeps the data: `redb` (a file, the default), `memory` (gone with the process), `redis`
+    /// or `nats` (a server).
     #[schemars(example = &"redb")]
     provider: Option<Spanned<String>>,
     /// For `redb`: the file; the default is `keyvalue/NAME.redb` in the state folder.
@@ -34,16 +34,19 @@ struct Settings {
     /// file, 64 MiB in memory.
     #[schemars(example = &"64 MiB")]
     limit: Option<Spanned<ByteSize>>,
-    /// For `redis`: where the server is.
+    /// For `redis` and `nats`: where the server is.
     #[schemars(example = &"redis://127.0.0.1:6379")]
     url: Option<Spanned<Redacted<String>>>,
     /// For `redis`: what the server's keys begin with; the default is `NAME/`.
     #[schemars(example = &"sessions:")]
     prefix: Option<Spanned<String>>,
-    /// For `redis`: how long a value lasts after it was written; the default is for ever.
+    /// For `nats`: the bucket; the default is the store's name.
+    #[schemars(example = &"sessions")]
+    bucket: Option<Spanned<String>>,
+    /// For `redis` and `nats`: how long a value lasts after it was written; the default is for ever.
     #[schemars(example = &"1 h")]
     ttl: Option<Spanned<Time>>,
-    /// For `redis`: how long a call waits for the server; the default is 5 s.
+    /// For `redis` and `nats`: how long a call waits for the server; the default is 5 s.
     #[schemars(example = &"5 s")]
     timeout: Option<Spanned<Time>>,
 }
@@ -76,6 +79,12 @@ pub(super) enum Setup {
         ttl: Option<Duration>,
         timeout: Duration,
     },
+    Nats {
+        url: Redacted<String>,
+        bucket: Option<String>,
+        ttl: Option<Duration>,
+        timeout: Duration,
+    },
 }
 
 impl Setup {
@@ -85,12 +94,9 @@ impl Setup {
         let provider = provider.unwrap_or_else(|| "redb".to_owned().into());
         let name = provider.as_str();
         if !PROVIDERS.contains(&name) {
-            return Err(match name == "redis" {
-                true => Problem::error(format!("this build of Holm has no provider `{name}`")),
-                false => Problem::error(format!("unknown provider `{name}`")),
-            }
-            .at(provider.span)
-            .label(format!("known here: {}", PROVIDERS.join(", "))));
+            return Err(Problem::error(format!("unknown provider `{name}`"))
+                .at(provider.span)
+                .label(format!("known here: {}", PROVIDERS.join(", "))));
         }
         settings.only_for(name)?;
         let limit = |otherwise: ByteSize| settings.limit.as_ref().map_or(otherwise, |l| l.value).0;
@@ -118,13 +124,16 @@ impl Setup {
                 ttl,
                 timeout,
             },
-            _ => {
-                let _ = (ttl, timeout);
-                Setup::Redb {
-                    limit: limit(FILE_LIMIT),
-                    path: settings.path.map(|path| path.value),
-                }
-            }
+            "nats" => Setup::Nats {
+                url: settings.server(value, &["nats", "tls"])?,
+                bucket: settings.bucket()?,
+                ttl,
+                timeout,
+            },
+            _ => Setup::Redb {
+                limit: limit(FILE_LIMIT),
+                path: settings.path.map(|path| path.value),
+            },
         })
     }
 }
@@ -139,10 +148,15 @@ impl Settings {
                 self.limit.as_ref().map(|v| v.span),
                 &["redb", "memory"],
             ),
-            ("url", self.url.as_ref().map(|v| v.span), &["redis"]),
+            ("url", self.url.as_ref().map(|v| v.span), &["redis", "nats"]),
             ("prefix", self.prefix.as_ref().map(|v| v.span), &["redis"]),
-            ("ttl", self.ttl.as_ref().map(|v| v.span), &["redis"]),
-            ("timeout", self.timeout.as_ref().map(|v| v.span), &["redis"]),
+            ("bucket", self.bucket.as_ref().map(|v| v.span), &["nats"]),
+            ("ttl", self.ttl.as_ref().map(|v| v.span), &["redis", "nats"]),
+            (
+                "timeout",
+                self.timeout.as_ref().map(|v| v.span),
+                &["redis", "nats"],
+            ),
         ];
         for (key, span, providers) in all {
             if let Some(span) = span.filter(|_| !providers.contains(&provider)) {
@@ -174,6 +188,20 @@ impl Settings {
                 .at(url.span)
                 .label(format!("expected {}://HOST", schemes.join(":// or ")))
                 .help(example)),
+        }
+    }
+
+    /// The bucket, or none where the store's name can be one.
+    fn bucket(&self) -> Result<Option<String>, Problem> {
+        let Some(bucket) = &self.bucket else {
+            return Ok(None);
+        };
+        let of_names = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        match !bucket.is_empty() && bucket.chars().all(of_names) {
+            true => Ok(Some(bucket.value.clone())),
+            false => Err(Problem::error("this cannot be the name of a bucket")
+                .at(bucket.span)
+                .label("letters, digits, `-` and `_`")),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Which stores there are: what the manifest declares of them, and the ones that are open.
 
 use super::memory::Memory;
+use super::nats::Nats;
 use super::provider::{Error, Provider};
 use super::redb::Redb;
 use super::redis::Redis;
@@ -38,6 +39,11 @@ impl Stores {
                 )));
             }
             setup = Setup::read(&declared.value)?;
+            if matches!(setup, Setup::Nats { bucket: None, .. }) && name.contains('.') {
+                return Err(Problem::error(format!(
+                    "store `{name}` needs a `bucket`: no bucket's name has a `.`"
+                )));
+            }
         }
         if let Setup::Redb { path, .. } = &mut setup {
             let file = match path.take() {
@@ -93,6 +99,16 @@ impl Store {
                 };
                 let url = url.reveal();
                 Arc::new(Redis::open(&self.name, url, &prefix, *ttl, *timeout)?)
+            }
+            Setup::Nats {
+                url,
+                bucket,
+                ttl,
+                timeout,
+            } => {
+                let bucket = bucket.as_deref().unwrap_or(&self.name);
+                let url = url.reveal();
+                Arc::new(Nats::open(&self.name, url, bucket, *ttl, *timeout).await?)
             }
         })
     }

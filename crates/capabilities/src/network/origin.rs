@@ -138,10 +138,16 @@ pub struct Origin {
 }
 
 impl Origin {
-    fn covers(&self, scheme: Scheme, target: &Target, port: u16) -> bool {
+    /// Whether this origin is one of them.
+    pub fn covers(&self, scheme: Scheme, target: &Target, port: u16) -> bool {
         self.scheme.is_none_or(|own| own == scheme)
             && self.port.covers(port)
             && self.host.covers(target)
+    }
+
+    /// Whether some of them have this scheme.
+    pub fn may_be(&self, scheme: Scheme) -> bool {
+        self.scheme.is_none_or(|own| own == scheme)
     }
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod counted;
 pub(crate) mod ending;
 mod lines;
 mod message;
+mod piped;
 #[cfg(test)]
 mod tests;
 pub mod wasi_0_2;
@@ -17,6 +18,7 @@ pub mod wasi_io;
 
 pub use lines::{AppRate, LINE_BYTES_MAX, LineSink, Lines, Stream};
 pub use message::{Level, Message};
+pub use piped::{Ends, Pipes};
 
 use crate::{About, Capability, Era, Interface, Place, State};
 use bytes::Bytes;
@@ -67,6 +69,18 @@ impl Capture {
             stdout: MemoryOutputPipe::new(most),
             stderr: MemoryOutputPipe::new(most),
         }
+    }
+}
+
+impl Pipes {
+    /// Makes them the standard input and output of an instance, whatever they were.
+    pub(crate) fn wire(self, core: &holm_runtime::Core, wasi: &mut WasiCtxBuilder) {
+        let input = Counter::new(core, |flows| &flows.stdio_in);
+        let output = Counter::new(core, |flows| &flows.stdio_out);
+        let stdin: Arc<dyn StdinStream + Sync> = Arc::new(self.input);
+        let stdout: Arc<dyn StdoutStream + Sync> = Arc::new(self.output);
+        wasi.stdin(Counted::new(stdin, input));
+        wasi.stdout(Counted::new(stdout, output));
     }
 }
 

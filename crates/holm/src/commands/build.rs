@@ -12,7 +12,8 @@ use std::process::ExitCode;
 
 /// Build the components of an app
 ///
-/// Runs the command under [component.NAME.build] for each component that has one. Then, where `wit`
+/// Runs the command under [component.NAME.build] for each component that has one, and makes components
+/// of scripts. Then, where `wit`
 /// names a component's WIT, writes its docs into the file: most toolchains drop them, and holm call,
 /// agents and OpenAPI documents show them.
 #[derive(clap::Args)]
@@ -74,7 +75,7 @@ async fn all(manifest: &Manifest, chosen: &[String]) -> Result<()> {
     let is_chosen = |c: &&Component| chosen.is_empty() || chosen.contains(&c.name);
     let mut idle = true;
     for component in manifest.components.iter().filter(is_chosen) {
-        idle &= component.build.is_none() && component.wit.is_none();
+        idle &= building::how(component).is_none() && component.wit.is_none();
         run_command(component, manifest).await?;
         if let Some(wit) = &component.wit {
             let path = component.source.value.resolve(&manifest.dir);
@@ -97,15 +98,13 @@ async fn all(manifest: &Manifest, chosen: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Runs a component's build command, if it has one.
+/// Builds a component, if something says how.
 pub async fn run_command(component: &Component, manifest: &Manifest) -> Result<()> {
-    let Some(build) = &component.build else {
+    let Some(how) = building::how(component) else {
         return Ok(());
     };
-    eprintln!("building {}: {}", component.name, build.command.value);
-    building::build(&component.name, build, &manifest.dir)
-        .await
-        .map_err(|error| Error::yours(error.to_string()))?;
+    eprintln!("building {}: {how}", component.name);
+    building::component(component, manifest).await?;
     let made = component.source.value.resolve(&manifest.dir);
     if made.exists() {
         return Ok(());

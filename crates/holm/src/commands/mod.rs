@@ -14,6 +14,7 @@ pub mod compose;
 pub mod import;
 pub mod inspect;
 pub mod mcp;
+pub mod new;
 pub mod run;
 pub mod schema;
 mod stop;

@@ -132,10 +132,7 @@ async fn go(args: &Args) -> Result<i32, Error> {
         .help(format!("serve it: holm up {}", args.file().display())));
     }
     let flags = args.grants.clone();
-    let granted = move |grant: &str| match grant {
-        "keyvalue" => !flags.keyvalue.is_empty(),
-        _ => true,
-    };
+    let granted = move |grant: &str| flags.granted(grant);
     let form = artifact.form();
     let prepared = runtime.prepare(artifact, &name, &granted)?;
     let uses = args.explain_grants.then(Uses::default);

@@ -14,7 +14,7 @@ use crate::slot::Slot;
 use crate::triggers::http::{AccessSink, HttpHandler};
 use claims::Claims;
 use holm_capabilities::Place;
-use holm_capabilities::keyvalue::Stores;
+use holm_capabilities::Shared;
 use holm_manifest::{Manifest, Problems};
 use holm_runtime::lanes::Tenant;
 use holm_runtime::{Error, Result};
@@ -37,7 +37,7 @@ struct All {
     apps: BTreeMap<Arc<str>, Arc<App>>,
     claims: Claims,
     /// Open stores by app; a new version goes on with those of the old one.
-    stores: BTreeMap<Arc<str>, Arc<Stores>>,
+    stores: BTreeMap<Arc<str>, Arc<Shared>>,
 }
 
 impl Apps {

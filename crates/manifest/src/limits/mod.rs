@@ -165,7 +165,7 @@ pub struct Limits {
     pub sockets: u32,
     /// Open files and folders of one instance.
     pub open_files: u32,
-    /// Bytes that one call writes to files.
+    /// Bytes that one call writes to files and objects.
     pub bytes_written: OrNone<ByteSize>,
     /// Bytes of a value that the guest writes to a key-value store.
     pub value_size: ByteSize,

@@ -37,14 +37,11 @@ impl App<'_> {
                 );
             }
         }
-        if let Some(executor) = item.get("executor")
-            && executor.get("type").and_then(Value::as_str) == Some("wagi")
-        {
-            self.problems.push(
-                Problem::error("the executor `wagi` is not supported yet by this version")
-                    .at(executor.span)
-                    .label("expected { type = \"http\" }"),
-            );
+        let executor = item.get("executor");
+        let kind = executor.and_then(|executor| executor.get("type"));
+        let wagi = kind.filter(|kind| kind.as_str() == Some("wagi"));
+        if let Some(executor) = executor.filter(|_| wagi.is_some()) {
+            self.executor(executor);
         }
         let mut out = Entries::default();
         match entry(item, "route") {
@@ -64,12 +61,38 @@ impl App<'_> {
                 Some(_) => self.inline(item, key, component, number),
             };
             out.put("component", key.span, string(name, component.span));
-            out.put("metadata", key.span, string("spin", key.span));
+            match wagi {
+                Some(wagi) => out.put("cgi", wagi.span, Value::from(true)),
+                None => out.put("metadata", key.span, string("spin", key.span)),
+            }
         }
         if let Some((key, fixed)) = entry(item, "static_response") {
             out.put("respond", key.span, respond(fixed));
         }
         self.triggers.push(out.value(item.span));
+    }
+
+    /// What may be said of the executor `wagi` is what it does anyway.
+    fn executor(&mut self, executor: &Value) {
+        for (name, usual, does) in [
+            (
+                "argv",
+                "${SCRIPT_NAME} ${ARGS}",
+                "the path, then names and values of the query",
+            ),
+            ("entrypoint", "_start", "`_start`"),
+        ] {
+            if let Some((key, value)) = entry(executor, name)
+                && value.as_str() != Some(usual)
+            {
+                self.problems.push(
+                    Problem::error(format!("another `{name}` of a program is not supported"))
+                        .at(key.span)
+                        .label(format!("it is always {does}"))
+                        .help("remove it"),
+                );
+            }
+        }
     }
 
     /// The trigger of Spin's cron plugin: its schedule has seconds in front.

@@ -143,8 +143,8 @@ limits! {
     /// Open files and folders.
     OpenFiles = "open_files", "held more files open than its limit",
         |a| Amount::count(a.open_files);
-    /// Bytes written to files.
-    BytesWritten = "bytes_written", "wrote more to files than its limit",
+    /// Bytes written to files and objects.
+    BytesWritten = "bytes_written", "wrote more to files and objects than its limit",
         |a| Amount::bytes(a.bytes_written);
     /// A value of a key-value store.
     ValueSize = "value_size", "wrote a larger value to a store than its limit",

@@ -206,7 +206,7 @@ impl Meter {
     pub fn room(&self, limit: Limit, flows: &Flows, more: usize) -> Result<(), LimitHit> {
         let (used, most) = match limit {
             Limit::OutboundBytes => (flows.outbound(), self.allowance.outbound_bytes),
-            Limit::BytesWritten => (flows.files_out.load(Relaxed), self.allowance.bytes_written),
+            Limit::BytesWritten => (flows.written(), self.allowance.bytes_written),
             _ => return Ok(()),
         };
         match used.saturating_add(more as u64) > most {

@@ -72,7 +72,7 @@ pub struct Allowance {
     pub sockets: usize,
     /// Open files and folders.
     pub open_files: usize,
-    /// Bytes written to files.
+    /// Bytes written to files and objects.
     pub bytes_written: u64,
     /// Bytes of a value in a key-value store.
     pub value_size: u64,

@@ -10,7 +10,7 @@ use super::wit::atomics::{CasError, Host as _, HostCas};
 use super::wit::batch::Host as _;
 use super::wit::store::{Error, Host as _, HostBucket};
 use super::wit::{Bucket, store};
-use super::{Instance, KeyValue, Stores, View, draft, store_fragment};
+use super::{Instance, KeyValue, View, draft, store_fragment};
 use crate::testing::core;
 use crate::{Capability, Place};
 use holm_manifest::{Span, Value};
@@ -43,7 +43,7 @@ fn place(stores: &[(&str, Value)]) -> Place {
         base: "/nowhere".into(),
         state: "/nowhere/.holm".into(),
         stores: stores.collect(),
-        shared: Arc::new(Stores::default()),
+        shared: Arc::default(),
     }
 }
 

@@ -44,7 +44,7 @@ fn a_declared_store_says_what_is_wrong_with_it() {
     );
     assert_eq!(
         problem(vec![("provider", "rebd".into())]),
-        ["unknown provider `rebd`: known here: redb, memory, redis"]
+        ["unknown provider `rebd`: known here: redb, memory, redis, nats"]
     );
     assert_eq!(problem(vec![("limit", "1 MiB".into())]), [""; 0]);
     assert_eq!(
@@ -53,9 +53,9 @@ fn a_declared_store_says_what_is_wrong_with_it() {
     );
     assert_eq!(
         problem(vec![("ttl", "1 h".into())]),
-        ["`ttl` is for the provider `redis`"]
+        ["`ttl` is for the providers `redis` and `nats`"]
     );
-    for (provider, scheme) in [("redis", "redis"), ("redis", "rediss")] {
+    for (provider, scheme) in [("redis", "redis"), ("redis", "rediss"), ("nats", "tls")] {
         let table = |url: String| {
             vec![
                 ("provider", Value::from(provider)),
@@ -70,12 +70,19 @@ fn a_declared_store_says_what_is_wrong_with_it() {
         assert!(wrong[0].starts_with("this is not the address of such a server: expected "));
         assert!(!wrong[0].contains("hunter2"), "{wrong:?}");
     }
-    let nothing = problem(vec![
-        ("provider", "redis".into()),
-        ("url", "redis://host".into()),
-        ("ttl", "0 s".into()),
-    ]);
-    assert_eq!(nothing, ["a time of nothing: longer than 0"]);
+    let nats = |key: &'static str, value: &str| {
+        let url = ("url", Value::from("nats://host"));
+        problem(vec![("provider", "nats".into()), url, (key, value.into())])
+    };
+    assert_eq!(
+        nats("bucket", "a.b"),
+        ["this cannot be the name of a bucket: letters, digits, `-` and `_`"]
+    );
+    assert_eq!(
+        nats("prefix", "a"),
+        ["`prefix` is for the provider `redis`"]
+    );
+    assert_eq!(nats("ttl", "0 s"), ["a time of nothing: longer than 0"]);
 }
 
 #[test]

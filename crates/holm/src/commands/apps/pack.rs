@@ -3,9 +3,7 @@
 use crate::grants::place_here;
 use holm_capabilities::files::{Chosen, Files};
 use holm_capabilities::{Capability as _, Place};
-use holm_manifest::{
-    ComponentSource, FILE_NAME, Manifest, Problem, Problems, Span, Value, ValueKind,
-};
+use holm_manifest::{FILE_NAME, Manifest, Problem, Problems, Span, Value, ValueKind};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -41,8 +39,8 @@ pub fn pack(manifest: &Manifest) -> Result<Vec<u8>, Problems> {
 fn named(manifest: &Manifest) -> Vec<(PathBuf, Span)> {
     let mut named = Vec::new();
     for component in &manifest.components {
-        let ComponentSource::File(path) = &component.source.value;
-        named.push((path.clone(), component.source.span));
+        let path = component.source.value.resolve(Path::new(""));
+        named.push((path, component.source.span));
         // A folder that is named whole is the server's own.
         let dirs = component.grant("dirs").map(|grant| &grant.value.kind);
         if let Some(ValueKind::Table(dirs)) = dirs {

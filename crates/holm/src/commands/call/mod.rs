@@ -87,7 +87,7 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["batch", "session", "repeat", "time"])]
     receipt: bool,
     /// FILE is a component of this app; grants, limits and `wit` are those of its manifest
-    #[arg(long, value_name = "APP", conflicts_with_all = ["dir", "env", "net", "bind", "http", "allow_all_net", "keyvalue", "sqlite", "redis", "mqtt", "postgres", "mysql", "config", "memory", "cpu", "timeout"])]
+    #[arg(long, value_name = "APP", conflicts_with_all = ["dir", "env", "net", "bind", "http", "allow_all_net", "keyvalue", "blobs", "sqlite", "redis", "mqtt", "postgres", "mysql", "config", "memory", "cpu", "timeout"])]
     app: Option<PathBuf>,
     #[command(flatten)]
     variables: VariableFlags,

@@ -144,10 +144,10 @@ fn of_file(args: &Args) -> std::result::Result<Chosen, Problems> {
         outbound: OUTBOUND,
         ..Allowance::UNLIMITED
     };
-    let keyvalue = !args.grants.keyvalue.is_empty();
+    let flags = args.grants.clone();
     Ok(Chosen {
         name,
-        granted: Box::new(move |grant| grant != "keyvalue" || keyvalue),
+        granted: Box::new(move |grant| flags.granted(grant)),
         network: args.grants.network(),
         interruptible: allowance.cpu.is_some() || allowance.timeout.is_some(),
         fuel: false,

@@ -4,8 +4,8 @@
 use super::Args;
 use crate::grants::place_here;
 use holm_manifest::{
-    AppLimits, Component, ComponentSource, Given, Limits, Manifest, Parser, Problem, Problems,
-    Serve, Source, Span, Spanned, Trigger, Value,
+    AppLimits, Component, ComponentSource, FILE_NAME, Given, Limits, Manifest, Parser, Problem,
+    Problems, Serve, Source, Span, Spanned, Trigger, Value, find_script, to_toml,
 };
 use std::path::Path;
 
@@ -14,7 +14,14 @@ pub(super) fn manifest_of(args: &Args) -> Result<Manifest, Problems> {
     if is_webassembly(&args.app) {
         return alone(&args.app, args);
     }
-    let manifest = load_manifest(&args.app, args.variables.given())?;
+    let mut manifest = load_manifest(&args.app, args.variables.given())?;
+    if find_script(&args.app).is_some() {
+        args.grants.resolve(&place_here(args.state.clone()))?;
+        for component in &mut manifest.components {
+            component.grants = args.grants.grants().map_err(Problem::alone)?;
+        }
+        return Ok(manifest);
+    }
     match args.grants.grants() {
         Ok(grants) if grants.is_empty() => Ok(manifest),
         Ok(_) => Err(Problem::error("an app's grants are in its manifest")
@@ -40,8 +47,23 @@ pub fn load_manifest(app: &Path, variables: Given) -> Result<Manifest, Problems>
     parser.parse(&source_of(app)?)
 }
 
-/// The text of an app's manifest.
+/// The text of an app's manifest; of a script without one, that which it would have.
 pub fn source_of(app: &Path) -> Result<Source, Problems> {
+    if let Some((folder, script)) = find_script(app) {
+        let script = Value::string(script.display().to_string());
+        let component = Value::table(vec![("source", script)]);
+        let route = Value::table(vec![
+            ("route", Value::string("/...")),
+            ("component", Value::string("app")),
+        ]);
+        let text = to_toml(&Value::table(vec![
+            ("name", Value::string("app")),
+            ("component", Value::table(vec![("app", component)])),
+            ("http", Value::array(vec![route])),
+        ]));
+        // Where one would be, so that paths are relative to it, and one that comes is noticed.
+        return Ok(Source::new(folder.join(FILE_NAME), text));
+    }
     let path = holm_manifest::find(app).map_err(Problem::alone)?;
     Source::read(&path).map_err(Problem::alone)
 }

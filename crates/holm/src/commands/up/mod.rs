@@ -1,6 +1,7 @@
 //! `holm up`: serves the app that `holm.toml` describes, or `spin.toml`.
 
 mod admin;
+pub mod dev;
 mod folder;
 mod manifest;
 mod reload;
@@ -26,7 +27,7 @@ use holm_host::shelf::Shelf;
 use holm_host::shutdown::{Phase, Shutdown};
 use holm_host::telemetry::Telemetry;
 use holm_host::triggers::http::AccessSink;
-use holm_host::{App, building};
+use holm_host::{App, building, workers};
 use holm_manifest::{ByteSize, Manifest, Problems, Trigger, Value};
 use holm_runtime::lanes::Lanes;
 use holm_runtime::limits::HostMemory;
@@ -42,8 +43,8 @@ use std::time::Duration;
 
 /// Serve an app over HTTP
 ///
-/// APP is a folder with a holm.toml or a spin.toml, the manifest itself, or a WebAssembly file that
-/// handles HTTP.
+/// APP is a folder with a holm.toml or a spin.toml, the manifest itself, a WebAssembly file that
+/// handles HTTP, or a script with a fetch handler, in JavaScript or TypeScript.
 /// When the server is ready it prints `Serving http://ADDR` on stdout. Ctrl-C and SIGTERM let
 /// requests in flight finish; a second one does not.
 #[derive(clap::Args)]
@@ -114,6 +115,9 @@ pub struct Args {
     variables: VariableFlags,
     #[command(flatten)]
     grants: GrantFlags,
+    /// Wait for a change where the first build fails: `holm dev`.
+    #[arg(skip)]
+    patient: bool,
 }
 
 /// Runs the command.
@@ -228,8 +232,14 @@ async fn one(args: &Args, apps: &Arc<Apps>, shutdown: &Shutdown) -> Result<usize
     let listen = args.listen.as_deref().or(manifest.serve.listen.as_deref());
     let bound = bind(args, files, listen, Patience::from(&manifest.serve))?;
     let prepared = async {
-        if args.build {
-            build(&manifest).await?;
+        if args.patient {
+            return reload::until_served(args, &mut manifest, apps)
+                .await
+                .map(Some);
+        }
+        match args.build {
+            true => build(&manifest).await?,
+            false => build_scripts(&manifest).await?,
         }
         // Before anything is loaded: what changes from here on will be noticed.
         let watcher = args.watch.then(|| reload::watching(&manifest));
@@ -315,8 +325,18 @@ async fn build(manifest: &Manifest) -> Result<(), Stop> {
     Ok(())
 }
 
+/// Makes components of scripts that have none yet, or an older one.
+async fn build_scripts(manifest: &Manifest) -> Result<(), Stop> {
+    for component in &manifest.components {
+        if workers::is_outdated(component, manifest) {
+            run_command(component, manifest).await?;
+        }
+    }
+    Ok(())
+}
+
 fn build_failed(error: building::BuildError) -> Stop {
-    Error::yours(error.to_string()).into()
+    Error::from(error).into()
 }
 
 fn show_warnings(manifest: &Manifest) {

@@ -1,10 +1,11 @@
 //! `--watch`: builds and loads again when something of the app changes.
 
 use super::manifest::manifest_of;
-use super::{Args, Stop, build_failed, replace};
+use super::{Args, Stop, build, build_failed, replace};
 use holm_host::apps::Apps;
 use holm_host::building;
 use holm_host::watch::{Changed, Watched, Watcher};
+use holm_host::workers;
 use holm_manifest::Manifest;
 use holm_runtime::Error;
 use std::collections::BTreeSet;
@@ -55,6 +56,48 @@ pub(super) async fn reload(
     }
 }
 
+/// Builds and loads until the app can be served: what is broken is told, and the next change waited for.
+pub(super) async fn until_served(
+    args: &Args,
+    manifest: &mut Manifest,
+    apps: &Arc<Apps>,
+) -> Result<Watcher, Stop> {
+    let mut in_a_row = 0;
+    loop {
+        let mut watcher = watching(manifest)?;
+        let tried = match build(manifest).await {
+            Ok(()) => replace(apps, manifest, args).await,
+            Err(stop) => Err(stop),
+        };
+        // Not what the build wrote: a component that is new.
+        let saved = |changed: &BTreeSet<Changed>| {
+            let mut changed = changed.iter();
+            changed.any(|changed| !matches!(changed, Changed::Component(_)))
+        };
+        let mut changed = watcher.so_far();
+        in_a_row += 1;
+        let again = saved(&changed) && in_a_row < ROUNDS_MAX;
+        match tried {
+            Ok(()) if !again => return Ok(watcher),
+            Ok(()) => {}
+            Err(stop) => {
+                stop.tell();
+                if !again {
+                    eprintln!("waiting for a change");
+                    in_a_row = 0;
+                    changed = watcher.changed().await;
+                }
+            }
+        }
+        if changed.contains(&Changed::Manifest) {
+            match manifest_of(args) {
+                Ok(new) => *manifest = new,
+                Err(problems) => Stop::from(problems).tell(),
+            }
+        }
+    }
+}
+
 /// Why a change is not served.
 fn stays(stop: &Stop) {
     stop.tell();
@@ -84,6 +127,15 @@ fn watched(manifest: &Manifest) -> Vec<Watched> {
             what,
             component.source.value.resolve(&manifest.dir),
         ));
+        let what = Changed::Sources(component.name.clone());
+        let scripts = workers::script(component).map(|script| workers::sources(script, manifest));
+        for path in scripts.into_iter().flatten() {
+            let path = manifest.dir.join(path);
+            all.push(match path.is_dir() {
+                true => Watched::folder(what.clone(), path),
+                false => Watched::file(what.clone(), path),
+            });
+        }
         let Some(build) = &component.build else {
             continue;
         };
@@ -116,11 +168,9 @@ async fn again(
         .iter()
         .filter(|c| changed.contains(&Changed::Sources(c.name.clone())))
     {
-        if let Some(build) = &component.build {
-            building::build(&component.name, build, &manifest.dir)
-                .await
-                .map_err(build_failed)?;
-        }
+        building::component(component, manifest)
+            .await
+            .map_err(build_failed)?;
     }
     replace(apps, manifest, args).await?;
     eprintln!(

@@ -47,6 +47,10 @@ pub struct HttpRoute {
     pub rate_limit: Option<RateTable>,
     /// Which other sites' pages may read the answers: `{ origins = ["https://app.example.com"] }`.
     pub cors: Option<CorsTable>,
+    /// The component is a program, which finds the request in its environment and standard input and
+    /// prints the answer: CGI, and WAGI.
+    #[serde(default)]
+    pub cgi: bool,
 }
 
 /// What the trigger adds to the manifest language.
@@ -93,6 +97,7 @@ fn check(value: &Value) -> Vec<Problem> {
     }
     problems.extend(edge::check(value));
     problems.extend(check_private(value));
+    problems.extend(check_cgi(value));
     problems.extend(check_answer(value));
     problems
 }
@@ -126,6 +131,22 @@ fn check_private(value: &Value) -> Option<Problem> {
             .at(found.span)
             .label("no request is matched with it")
             .help("remove it, or `private`"),
+    )
+}
+
+/// That it is a program which answers by CGI, and finds its headers in its environment.
+fn check_cgi(value: &Value) -> Option<Problem> {
+    let cgi = value.get("cgi").filter(|cgi| cgi.as_bool() == Some(true))?;
+    if value.get("component").is_none() {
+        let problem = Problem::error("only a component answers by CGI").at(cgi.span);
+        return Some(problem.help("remove it, or add component = \"NAME\""));
+    }
+    let metadata = value.get("metadata")?;
+    Some(
+        Problem::error("`metadata` is for components that handle HTTP")
+            .at(metadata.span)
+            .label("a program finds the same in its environment")
+            .help("remove it"),
     )
 }
 
@@ -191,6 +212,27 @@ mod tests {
                 "a host is written without a port",
                 "a route has either a component, files, an answer or a redirect"
             ]
+        );
+    }
+
+    #[test]
+    fn a_program_behind_a_route() {
+        let cgi = |entries: &[(&str, &str)]| {
+            let entries = entries
+                .iter()
+                .map(|(key, value)| (*key, Value::from(*value)));
+            let all = entries.chain([("cgi", Value::from(true))]).collect();
+            let problems = check(&Value::table(all)).into_iter();
+            problems.map(|problem| problem.message).collect::<Vec<_>>()
+        };
+        assert_eq!(cgi(&[("route", "/"), ("component", "a")]), [""; 0]);
+        assert_eq!(
+            cgi(&[("route", "/"), ("files", "a")]),
+            ["only a component answers by CGI"]
+        );
+        assert_eq!(
+            cgi(&[("route", "/"), ("component", "a"), ("metadata", "spin")]),
+            ["`metadata` is for components that handle HTTP"]
         );
     }
 

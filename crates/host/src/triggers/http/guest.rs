@@ -1,21 +1,23 @@
 //! One request through a guest: take an instance, call its handler, stream the answer, close the
 //! receipt, give the instance back.
 
+use super::absolute::absolute;
 use super::access_log::AccessRecord;
 use super::asked::Asked;
 use super::bounds::{Received, Sent, Traffic, over};
+use super::cgi::{self, Gateway};
 use super::timing::respond;
 use crate::body::Body;
 use crate::component::{Component, Instance, Loaded, Proxy};
 use crate::event::{Account as _, Failure, fault, left, taken};
 use crate::queue::Turn;
 use holm_capabilities::State;
+use holm_capabilities::stdio::{Ends, Pipes};
 use holm_runtime::call::{close, event};
 use holm_runtime::limits::{Amount, Limit, Meter};
 use holm_runtime::receipt::Receipt;
 use holm_runtime::{Error, InstanceState as _};
-use http::uri::Authority;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -164,22 +166,29 @@ struct Event {
     turn: Turn,
 }
 
-/// Code that is ready, and an instance of it.
+/// Code that is ready, and an instance of it; of a program with the ends of its pipes.
 async fn ready(
     component: &Arc<Component>,
     turn: &Turn,
-) -> Result<(Arc<Loaded>, Instance), Failure> {
+    gateway: Option<&Gateway>,
+) -> Result<(Arc<Loaded>, Instance, Option<Ends>), Failure> {
     let loaded = match component.called() {
         Some(loaded) => loaded,
         // Boxed, so that an event whose code is there does not carry the room for it.
         None => Box::pin(component.loaded()).await.map_err(Failure::Error)?,
     };
+    if let Some(gateway) = gateway {
+        let (pipes, ends) = Pipes::new();
+        let program = component.take_program(&loaded, turn, gateway.context(), pipes);
+        let instance = taken(program.await)?;
+        return Ok((loaded, instance, Some(ends)));
+    }
     if !loaded.serves_http() {
         let what = format!("component `{}` does not handle HTTP", component.label);
         return Err(Error::yours(what).into());
     }
     let instance = taken(component.take(&loaded, turn).await)?;
-    Ok((loaded, instance))
+    Ok((loaded, instance, None))
 }
 
 async fn run(event: Event) -> Result<(), Failure> {
@@ -198,10 +207,20 @@ async fn run(event: Event) -> Result<(), Failure> {
     } = event;
     let began = Instant::now();
     let mut left = pin!(left(client));
-    let (loaded, mut instance) = tokio::select! {
-        ready = ready(&component, &turn) => ready?,
+    let prepared = async {
+        let (request, held) = match request.extensions().get::<Gateway>() {
+            Some(_) => cgi::collected(&component, request).await?,
+            None => (request, None),
+        };
+        let gateway = request.extensions().get::<Gateway>();
+        let (loaded, instance, ends) = ready(&component, &turn, gateway).await?;
+        Ok::<_, Failure>((loaded, instance, ends, request, held))
+    };
+    let (loaded, mut instance, ends, request, _held) = tokio::select! {
+        prepared = prepared => prepared?,
         () = &mut left => return Ok(()),
     };
+    let is_program = ends.is_some();
     let core = instance.store.data_mut().core();
     let (flows, meter) = (core.flows.clone(), core.budget.meter.clone());
     // Of a reused instance also where there is none: it has the one of the request before.
@@ -211,12 +230,12 @@ async fn run(event: Event) -> Result<(), Failure> {
     let request = request.map(|body| Received::new(body, traffic.clone(), meter.clone()));
     let answer: AnswerTo = Arc::new(Mutex::new(Some((answer, traffic.clone()))));
     let result = tokio::select! {
-        result = event_of(&loaded, &mut instance, request, tls, answer.clone()) => result.map(|()| true),
+        result = event_of(&loaded, &mut instance, ends, request, tls, answer.clone()) => result.map(|()| true),
         () = left => Ok(false),
     };
     let unanswered = take(&answer).is_some();
     let result = match result {
-        Ok(finished) => Ok(finished && !unanswered),
+        Ok(finished) => Ok(finished && !unanswered && !is_program),
         // An exit with success after the answer is an ordinary end.
         Err(error) => {
             fault(error, &component.name, instance.store.data_mut().core()).map(|()| false)
@@ -291,6 +310,7 @@ fn send(to: &AnswerTo, response: Result<Response<WasiBody>, String>, meter: &Arc
 async fn event_of(
     loaded: &Loaded,
     instance: &mut Instance,
+    ends: Option<Ends>,
     request: Request<Received<Asked>>,
     tls: bool,
     answer: AnswerTo,
@@ -299,6 +319,11 @@ async fn event_of(
     let core = store.data_mut().core();
     let (meter, flows) = (core.budget.meter.clone(), core.flows.clone());
     event(&meter, &flows, async {
+        if let Some(ends) = ends {
+            // Boxed, as that of 0.3 below.
+            let tell = |response| send(&answer, response, &meter);
+            return Box::pin(cgi::answer(loaded, store, ends, request, tell)).await;
+        }
         let proxy = match proxy {
             Some(proxy) => proxy,
             None => proxy.insert(loaded.instantiate(store).await?),
@@ -358,33 +383,4 @@ async fn handle(
     send(&answer, response, &meter);
     poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
     Ok(())
-}
-
-/// A request whose URI names scheme and authority, as 0.3 wants it; HTTP/1.1 has them elsewhere.
-fn absolute<B>(mut request: Request<B>, tls: bool) -> Request<B> {
-    let mut parts = request.uri().clone().into_parts();
-    let host = request
-        .headers()
-        .get(http::header::HOST)
-        .map(HeaderValue::as_bytes);
-    let authority = parts
-        .authority
-        .take()
-        .or_else(|| Authority::try_from(host?).ok());
-    let Some(authority) = authority else {
-        return request;
-    };
-    parts.authority = Some(authority);
-    parts.scheme = Some(if tls {
-        http::uri::Scheme::HTTPS
-    } else {
-        http::uri::Scheme::HTTP
-    });
-    parts
-        .path_and_query
-        .get_or_insert(http::uri::PathAndQuery::from_static("/"));
-    if let Ok(uri) = http::Uri::from_parts(parts) {
-        *request.uri_mut() = uri;
-    }
-    request
 }

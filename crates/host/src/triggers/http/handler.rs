@@ -214,7 +214,7 @@ impl HttpHandler {
                     }
                     let client = Some(target.client(peer, request.headers()));
                     let told = metadata.of(&request, &Told::by(&found), peer, client);
-                    told.onto(request.headers_mut());
+                    told.onto(&mut request);
                 }
                 if let Some(inside) = inside {
                     edge::repath(&mut request, inside);

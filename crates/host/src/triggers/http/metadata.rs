@@ -1,6 +1,7 @@
 //! `metadata`: what a guest is told about its request in headers of the host's. What a client sends
 //! under their names is dropped.
 
+use super::cgi::Gateway;
 use super::route::Match;
 use crate::server::Peer;
 use http::header::{HOST, HeaderName, HeaderValue};
@@ -17,6 +18,9 @@ pub enum Metadata {
     Edge,
     /// Those that Spin's guests read: `spin-full-url`, `spin-path-info` and so on.
     Spin,
+    /// None: a program finds what they say in its environment. `cgi = true` says so.
+    #[serde(skip)]
+    Cgi,
 }
 
 /// How the names of our own begin.
@@ -45,12 +49,12 @@ const BASE: &str = "/";
 /// By which route a request came, as far as the guest is told.
 pub struct Told<'a> {
     /// The pattern as it was written.
-    route: &'a str,
+    pub(super) route: &'a str,
     /// The same without `/...`.
-    base: &'a str,
+    pub(super) base: &'a str,
     /// What `/...` stands for.
-    rest: &'a str,
-    parameters: Vec<(&'a str, &'a str)>,
+    pub(super) rest: &'a str,
+    pub(super) parameters: Vec<(&'a str, &'a str)>,
 }
 
 impl<'a> Told<'a> {
@@ -83,10 +87,11 @@ impl Metadata {
         told: &Told<'_>,
         peer: &Peer,
         client: Option<IpAddr>,
-    ) -> Headers {
+    ) -> Said {
         match self {
-            Metadata::Edge => Self::of_edge(request, peer, client),
-            Metadata::Spin => Self::of_spin(request, told, peer),
+            Metadata::Edge => Said::Headers(Self::of_edge(request, peer, client)),
+            Metadata::Spin => Said::Headers(Self::of_spin(request, told, peer)),
+            Metadata::Cgi => Said::Gateway(Gateway::of(request, told, peer)),
         }
     }
 
@@ -143,6 +148,26 @@ impl Metadata {
     }
 }
 
+/// What a request's guest is told.
+pub enum Said {
+    /// In headers.
+    Headers(Headers),
+    /// In a program's environment.
+    Gateway(Gateway),
+}
+
+impl Said {
+    /// Adds it to the request: headers in the place of those that a client sent.
+    pub fn onto<B>(self, request: &mut Request<B>) {
+        match self {
+            Said::Headers(said) => said.onto(request.headers_mut()),
+            Said::Gateway(gateway) => {
+                request.extensions_mut().insert(gateway);
+            }
+        }
+    }
+}
+
 /// Headers for a request's guest.
 pub struct Headers {
     headers: HeaderMap,
@@ -152,7 +177,7 @@ pub struct Headers {
 
 impl Headers {
     /// Writes them in the place of those that a client sent.
-    pub fn onto(self, headers: &mut HeaderMap) {
+    fn onto(self, headers: &mut HeaderMap) {
         let is_ours = |name: &&HeaderName| name.as_str().starts_with(self.prefix);
         let sent: Vec<HeaderName> = headers.keys().filter(is_ours).cloned().collect();
         for name in sent {
@@ -217,7 +242,7 @@ mod tests {
         let path = request.uri().path().to_owned();
         let found = table.find(None, &path).unwrap().unwrap();
         let told = Metadata::Spin.of(&request, &Told::by(&found), &peer(), None);
-        told.onto(request.headers_mut());
+        told.onto(&mut request);
         request.headers().clone()
     }
 
@@ -255,7 +280,7 @@ mod tests {
         let told = Told::by_name("/x");
         let client = Some("192.0.2.7".parse().unwrap());
         let headers = Metadata::Edge.of(&request, &told, &peer(), client);
-        headers.onto(request.headers_mut());
+        headers.onto(&mut request);
         let headers = request.headers();
         assert_eq!(headers["holm-client-ip"], "192.0.2.7");
         assert_eq!(headers["holm-tls-version"], "1.3");
@@ -291,7 +316,7 @@ mod tests {
             ..peer()
         };
         let told = Metadata::Spin.of(&request, &Told::by_name("/x"), &peer, None);
-        told.onto(request.headers_mut());
+        told.onto(&mut request);
         let headers = request.headers();
         assert_eq!(headers["spin-full-url"], "http://pay.internal/x?y");
         assert_eq!(headers["spin-path-info"], "/x");

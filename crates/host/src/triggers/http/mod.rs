@@ -11,12 +11,14 @@
 //! files = "public"
 //! ```
 
+mod absolute;
 mod access_line;
 pub mod access_log;
 pub mod answer;
 pub mod asked;
 mod beneath;
 pub(super) mod bounds;
+pub mod cgi;
 pub mod conditions;
 pub mod config;
 pub mod edge;

@@ -1,3 +1,5 @@
+//! What is compressed, how, and what is left as it is.
+
 use super::*;
 use async_compression::tokio::write::{BrotliDecoder, GzipDecoder, ZstdDecoder};
 use futures::executor::block_on;

@@ -1,3 +1,5 @@
+//! Whose pages may read what, and what a preflight is answered.
+
 use super::*;
 
 fn table(origins: &[&str]) -> CorsTable {
