@@ -1,4 +1,4 @@
-//! Components as they come out of Spin's published SDKs, in three languages, against the real servers
+//! Components as they come out of Spin's published SDKs, in two languages, against the real servers
 //! that `scripts/servers` starts. All answer with the same words.
 
 use crate::app::*;
@@ -94,15 +94,6 @@ fn all(server: &Server) {
     says(server, "/sdk/llm", "ModelNotSupported");
 }
 
-/// What of the SDKs that stand on WASI 0.3 has its interfaces here.
-fn newest(server: &Server) {
-    says(server, "/sdk/kv?default", "hello greeting false");
-    says(server, "/sdk/kv?other", "AccessDenied");
-    says(server, "/sdk/variable?said", "known only to hunter2");
-    says(server, "/sdk/variable?none", "Undefined");
-    fetches(server);
-}
-
 fn fetches(server: &Server) {
     let url = "/sdk/fetch?http://plain.spin.internal/x";
     says(server, url, "200 plain /x");
@@ -127,12 +118,6 @@ fn rust() {
 }
 
 #[test]
-fn rust_of_0_3() {
-    let server = app("spin-sdk-rust-7").up();
-    newest(&server);
-}
-
-#[test]
 fn javascript_of_2024() {
     let server = app("spin-sdk-js-2").up();
     all(&server);
@@ -150,12 +135,6 @@ fn javascript() {
     says(&server, &format!("/sdk/mysql?{address}"), "hello 42");
     says(&server, "/sdk/llm", "model-not-supported");
     fetches(&server);
-}
-
-#[test]
-fn python() {
-    let server = app("spin-sdk-py").up();
-    newest(&server);
 }
 
 /// In a folder of apps, beside one with a `holm.toml`.
