@@ -5,6 +5,7 @@
 
 mod app;
 mod client;
+mod collector;
 mod origin;
 mod python;
 mod support;
@@ -74,14 +75,17 @@ mod up_outbound;
 mod up_reuse;
 mod up_routes;
 mod up_servers;
+mod up_signals;
 mod up_slow_clients;
 mod up_snapshot;
 mod up_spin;
 mod up_spin_interfaces;
+mod up_spin_sdks;
 mod up_static;
 mod up_streams;
 mod up_telemetry;
 mod up_tls;
 mod up_variables;
+mod up_wasmcloud;
 mod up_watch;
 mod up_workers;
