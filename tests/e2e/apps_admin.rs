@@ -243,6 +243,31 @@ fn a_drained_app_finishes_what_it_has() {
 }
 
 #[test]
+fn readiness_follows_the_drain() {
+    let ready = "[[http]]\nroute = \"/readyz\"\nhost = \"shop.test\"\nrespond = { body = \"ready\\n\" }\n\n\
+                 [serve]\nhealth = \"/hello\"\n";
+    let shop = |version| manifest("shop", "/...", version) + ready;
+    let admin = Administered::up(&[("shop", shop("1"))]);
+    let readiness = || {
+        let answer = admin.host.ask("shop", "/readyz");
+        (
+            answer.status,
+            answer.status == 200 && answer.text() == "ready\n",
+        )
+    };
+    assert_eq!(readiness(), (200, true));
+    admin.apps(&["drain", "shop"]).is(0);
+    assert_eq!(readiness(), (503, false));
+    // The next version is asked for its health though the app takes nothing yet.
+    admin.source("src", &shop("2"));
+    admin.apps(&["replace", "src"]).is(0);
+    assert_eq!(readiness(), (503, false));
+    admin.apps(&["resume", "shop"]).is(0);
+    assert_eq!(readiness(), (200, true));
+    assert_eq!(admin.host.version("shop").as_deref(), Some("2"));
+}
+
+#[test]
 fn usage_is_what_the_receipts_say() {
     let more = "limits = { cpu = \"100 ms\" }\n";
     let shop = manifest("shop", "/...", "1").replace("source = ", &format!("{more}source = "));
@@ -339,9 +364,9 @@ fn cpu_of_a_busy_guest_is_the_kernels() {
     let (kernel, billed) = (kernel_us() - kernel, billed_us() - billed);
     let ratio = billed as f64 / kernel as f64;
     eprintln!("billed {billed} µs, the kernel counts {kernel} µs: {ratio:.3}");
-    // Loose: the benchmark has the figure. Other tests may be at work on the same machine, but not
-    // in this process.
-    assert!((0.75..1.05).contains(&ratio), "{billed} of {kernel}");
+    // A guest that computes is within 5 %; the kernel counts in hundredths of a second, and the
+    // process's other threads too.
+    assert!((0.9..1.05).contains(&ratio), "{billed} of {kernel}");
 }
 
 /// A call at a port: status and body.

@@ -5,6 +5,12 @@ use crate::app::*;
 use crate::client::*;
 use crate::support::*;
 use serde_json::{Value, json};
+use std::cell::Cell;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// What `scripts/servers start` has set.
 fn set(variable: &str) -> String {
@@ -268,4 +274,158 @@ fn a_component_of_wasmcloud() {
             {"name": "b/large", "size": 9_000_000, "times": "1"},
         ])
     );
+}
+
+/// A server of S3's of the test's own.
+struct S3 {
+    port: u16,
+    child: Child,
+}
+
+impl S3 {
+    fn start() -> S3 {
+        // Free again once it was found.
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        S3 {
+            port,
+            child: Self::run(port),
+        }
+    }
+
+    /// It forgets all when it ends: the bucket is made anew.
+    fn run(port: u16) -> Child {
+        let program = PathBuf::from(set("HOLM_TEST_TOOLS")).join("bin/moto_server");
+        let mut child = Command::new(program)
+            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        until("the server answers", || {
+            assert!(child.try_wait().unwrap().is_none(), "moto_server has ended");
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+            let request = "PUT /holm HTTP/1.0\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n";
+            stream.write_all(request.as_bytes()).ok()?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).ok()?;
+            answer.contains(" 200 ").then_some(())
+        });
+        child
+    }
+
+    fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    fn restart(&mut self) {
+        self.child = Self::run(self.port);
+    }
+}
+
+impl Drop for S3 {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_server_that_dies_is_an_error_in_time_and_comes_back() {
+    let mut s3 = S3::start();
+    let app = lab("grants.blobs = [\"a\"]");
+    let app = app.and(&on_s3(&format!("http://127.0.0.1:{}", s3.port), "dies"));
+    let server = app.up();
+    let told = |answer: &Value| {
+        let text = answer["error"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{answer}"));
+        let of_server = [
+            "the server of container \"a\"",
+            "the connection to the server of container \"a\"",
+        ];
+        assert!(
+            of_server.iter().any(|words| text.starts_with(words)),
+            "{text}"
+        );
+        assert!(!text.contains("127.0.0.1"), "{text}");
+    };
+    for round in 0..2 {
+        // In the middle of an upload: some parts are there, the next cannot be sent.
+        let began = block(async {
+            let mut connection = Connection::http1(server.addr()).await;
+            let (mut body, pieces) = pieces();
+            let answered = Cell::new(false);
+            let sending = async {
+                for _ in 0..20 {
+                    assert!(body.send(vec![0; 1 << 20]).await);
+                }
+                s3.kill();
+                let killed = Instant::now();
+                // Not more than the server takes: what it has not read when it closes the connection
+                // would take its answer away.
+                while !answered.get() {
+                    if !body.send(vec![0; 1 << 10]).await {
+                        break;
+                    }
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                killed
+            };
+            let answer = async {
+                let answer = connection.post("/object?c=a&name=large", pieces).await;
+                let answer = whole(answer.unwrap()).await.unwrap().json();
+                answered.set(true);
+                answer
+            };
+            let (answer, killed) = futures::join!(answer, sending);
+            told(&answer);
+            killed
+        });
+        // A few times the store's timeout, for a machine that has other work.
+        assert!(began.elapsed() < Duration::from_secs(20));
+        told(&op(&server, "has?c=a&name=large"));
+        told(&op(&server, "write?c=a&name=small&value=x"));
+        s3.restart();
+        until("it is there again", || {
+            op(&server, "write?c=a&name=small&value=x")["error"]
+                .is_null()
+                .then_some(())
+        });
+        assert_eq!(
+            op(&server, "has?c=a&name=large"),
+            json!({"ok": false}),
+            "{round}"
+        );
+        // And in the middle of a download.
+        assert_eq!(
+            put(&server, "c=a&name=large", vec![1; 32 << 20])["error"],
+            Value::Null
+        );
+        block(async {
+            let mut connection = Connection::http1(server.addr()).await;
+            let mut answer = connection.get("/object?c=a&name=large").await.unwrap();
+            piece(&mut answer).await.unwrap().unwrap();
+            s3.kill();
+            // What was on its way may still come; the rest cannot.
+            let ended = loop {
+                match piece(&mut answer).await {
+                    Some(Ok(_)) => {}
+                    other => break other,
+                }
+            };
+            assert!(
+                matches!(ended, Some(Err(_))),
+                "it ended as if it were whole"
+            );
+        });
+        s3.restart();
+        until("it is there again", || {
+            op(&server, "write?c=a&name=small&value=x")["error"]
+                .is_null()
+                .then_some(())
+        });
+    }
 }

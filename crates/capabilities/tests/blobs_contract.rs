@@ -98,6 +98,7 @@ contract! {
     what_is_not_finished_is_not_there
     an_object_too_large_is_not_there
     many_write_one_object
+    names_are_told_apart
     names_that_cannot_be
     all_names_are_listed
     objects_are_deleted
@@ -280,6 +281,46 @@ async fn many_write_one_object(store: Store) {
     assert_eq!(names(&store).await, ["x"]);
 }
 
+async fn names_are_told_apart(store: Store) {
+    let long = "k".repeat(200);
+    let mut all = [
+        "a",
+        "A",
+        "a ",
+        "ä",
+        "a\u{308}",
+        "x/y",
+        "x/z",
+        "x y/ü",
+        "%2F",
+        "a%2Fb",
+        "a+b",
+        "a&b=c?d#e",
+        "..a",
+        "a..",
+        "~",
+        "'\"<>|*",
+        "\\",
+        "[]{}^`",
+        ".hidden",
+        "#",
+        "x#y",
+        &long,
+    ];
+    for name in all {
+        put(&store, name, name).await.unwrap();
+    }
+    for name in all {
+        assert_eq!(get(&store, name).await.unwrap(), name.as_bytes());
+        assert_eq!(store.info(name).await.unwrap().size, name.len() as u64);
+    }
+    all.sort_unstable();
+    assert_eq!(names(&store).await, all);
+    let some: Vec<String> = all.iter().map(|name| (*name).to_owned()).collect();
+    store.delete(&some).await.unwrap();
+    assert!(names(&store).await.is_empty());
+}
+
 async fn names_that_cannot_be(store: Store) {
     let long = "k".repeat(1025);
     for name in [
@@ -376,6 +417,49 @@ async fn a_folder_holds_the_objects_as_files() {
     assert_eq!(left(), 1);
     upload.abandon().await;
     assert_eq!(left(), 0);
+}
+
+#[tokio::test]
+async fn what_a_folder_holds_already_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("old"), vec![0; 900]).unwrap();
+    let limits = Limits {
+        total: Some(1000),
+        object: 10_000,
+    };
+    let store = Container::folder("test", folder.path().to_owned(), limits).await;
+    let store = Arc::new(store.unwrap());
+    put(&store, "a", [0; 100]).await.unwrap();
+    let full = put(&store, "b", [0; 1]).await.unwrap_err();
+    assert_eq!(full.told, "container \"test\" is full: its limit is 1 KB");
+    store.delete(&["old".into()]).await.unwrap();
+    put(&store, "b", [0; 900]).await.unwrap();
+    // While it is written the old one is there too.
+    put(&store, "b", [1; 100]).await.unwrap_err();
+    store.delete(&["b".into()]).await.unwrap();
+    put(&store, "b", [1; 100]).await.unwrap();
+    put(&store, "c", [1; 800]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_drive_is_no_name_in_a_folder() {
+    let around = tempfile::tempdir().unwrap();
+    let folder = around.path().join("in");
+    std::fs::create_dir(&folder).unwrap();
+    let limits = Limits {
+        total: Some(1000),
+        object: 10_000,
+    };
+    let store = Container::folder("test", folder.clone(), limits).await;
+    let store = Arc::new(store.unwrap());
+    for name in ["C:", "c|", "C:/x", "x/C:"] {
+        // Told, or kept under its name; never anywhere else.
+        match put(&store, name, name).await {
+            Ok(()) => assert_eq!(get(&store, name).await.unwrap(), name.as_bytes()),
+            Err(error) => assert!(error.told.contains(name), "{error:?}"),
+        }
+    }
+    assert_eq!(std::fs::read_dir(around.path()).unwrap().count(), 1);
 }
 
 #[tokio::test]

@@ -278,7 +278,12 @@ struct Pause(Duration);
 impl Pause {
     async fn after(&mut self, error: &io::Error) {
         if self.0.is_zero() {
-            tracing::error!(%error, "no connection can be accepted at the moment");
+            let raise = match error.raw_os_error() {
+                Some(libc::EMFILE) => "; raise RLIMIT_NOFILE (ulimit -n)",
+                Some(libc::ENFILE) => "; raise fs.file-max (sysctl)",
+                _ => "",
+            };
+            tracing::error!(%error, "no connection can be accepted at the moment{raise}");
         }
         self.0 = (self.0 * 2).clamp(Duration::from_millis(10), Duration::from_secs(1));
         tokio::time::sleep(self.0).await;

@@ -86,7 +86,7 @@ fn syncs(folder: &Path, count: usize) -> Result<Vec<f64>> {
 }
 
 /// In microseconds, by name; none where anything else was printed
-fn figures(printed: &[u8]) -> Option<BTreeMap<String, Vec<f64>>> {
+pub fn figures(printed: &[u8]) -> Option<BTreeMap<String, Vec<f64>>> {
     let mut figures: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for line in std::str::from_utf8(printed).ok()?.lines() {
         let (name, nanoseconds) = line.split_once('\t')?;

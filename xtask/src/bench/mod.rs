@@ -2,6 +2,7 @@
 
 pub mod bare_hyper;
 mod calls;
+mod capabilities;
 mod cold_start;
 mod cores;
 mod hop;
@@ -62,6 +63,8 @@ enum Part {
     Instances,
     /// What the key-value store takes
     Keyvalue,
+    /// What a guest pays for a capability: a key-value get, a call of another component by name
+    Capabilities,
     /// What a call from one component to another costs, linked and composed
     Hop,
     /// What a call costs inside of Holm, from Python, over HTTP and by an agent
@@ -123,6 +126,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             Part::Start => report.sections.push(cold_start::measure(&bench)),
             Part::Instances => report.sections.push(instances::measure(&bench)),
             Part::Keyvalue => report.sections.push(keyvalue::measure(&bench)),
+            Part::Capabilities => report.sections.push(capabilities::measure(&bench)),
             Part::Hop => report.sections.push(hop::measure(&bench)),
             Part::Calls => {
                 report.sections.push(calls::measure(&bench));

@@ -98,6 +98,15 @@ pub fn measure_all(bench: &Bench) -> Vec<Section> {
             ..Case::of("http-hello.wasm", "WASI 0.2, plain Rust")
         },
         Case {
+            component: "snapshot = false",
+            // 0.17 of its rate
+            times_bare: Some(5.88),
+            ..Case::of(
+                "http-hello.wasm",
+                "WASI 0.2, plain Rust, without a snapshot",
+            )
+        },
+        Case {
             title: "a hand-written component (WASI 0.2, lean)".to_owned(),
             guest: lean(
                 |like| Lean::like(like)?.component("lean", 1, 0),

@@ -26,8 +26,8 @@ use std::convert::Infallible;
 use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
 use wasmtime::component::{Accessor, AccessorTask};
 use wasmtime::{AsContextMut as _, Result, bail};
 
@@ -54,6 +54,8 @@ enum Command<S: 'static> {
     Call(Call<S>),
     /// Its handle of a resource is gone. Nobody waits for it.
     Drop(Handle),
+    /// A call has ended, by the task itself: it may have borrowed what is to be dropped.
+    Look,
 }
 
 struct Call<S: 'static> {
@@ -68,7 +70,13 @@ impl<S: InstanceState> Apart<S> {
         let (commands, arriving) = mpsc::unbounded();
         let (alive, over) = oneshot::channel();
         let passage = Passage::new(caller);
-        let live = live(target.clone(), fresh, arriving, passage.clone());
+        let live = live(
+            target.clone(),
+            fresh,
+            arriving,
+            commands.clone(),
+            passage.clone(),
+        );
         let task = Box::pin(async move {
             tokio::select! {
                 biased;
@@ -118,6 +126,7 @@ async fn live<S: InstanceState>(
     of: Arc<Target<S>>,
     fresh: MakeFresh<S>,
     mut commands: mpsc::UnboundedReceiver<Command<S>>,
+    own: mpsc::UnboundedSender<Command<S>>,
     passage: Arc<Passage>,
 ) {
     let callee = match fresh.await {
@@ -127,7 +136,7 @@ async fn live<S: InstanceState>(
     // Commands and store are dropped after this: whoever waits for them then finds the reason.
     match callee {
         Ok(mut callee) => {
-            let error = run(&mut callee, &mut commands).await;
+            let error = run(&mut callee, &mut commands, own).await;
             passage.close(End::of(error, callee.store.data_mut().core()));
         }
         Err(error) => passage.close(End::of_start(error)),
@@ -135,44 +144,77 @@ async fn live<S: InstanceState>(
 }
 
 /// What is to be done in a callee.
-struct Work {
-    /// The calls under way by their numbers, with when they began.
-    calls: watch::Sender<BTreeMap<u64, Instant>>,
+struct Work<S: 'static> {
+    calls: Mutex<Calls>,
+    /// A call has begun where there was none.
+    begun: Notify,
     /// Resources that nobody has a handle of any more.
     drops: Mutex<VecDeque<Handle>>,
+    commands: mpsc::UnboundedSender<Command<S>>,
 }
 
-impl Work {
+/// The calls under way.
+#[derive(Default)]
+struct Calls {
+    /// When each began, by its number: the first is the oldest.
+    began: BTreeMap<u64, Instant>,
+    /// The number of the next.
+    next: u64,
+}
+
+impl<S> Work<S> {
     fn drops(&self) -> MutexGuard<'_, VecDeque<Handle>> {
         self.drops.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A call begins; its number.
+    fn begin(&self) -> u64 {
+        let mut calls = self.calls();
+        let number = calls.next;
+        calls.next += 1;
+        calls.began.insert(number, Instant::now());
+        if calls.began.len() == 1 {
+            self.begun.notify_one();
+        }
+        number
+    }
+
+    /// It has ended.
+    fn end(&self, number: u64) {
+        self.calls().began.remove(&number);
+        if !self.drops().is_empty() {
+            // Nobody takes commands any more where this fails.
+            let _ = self.commands.unbounded_send(Command::Look);
+        }
     }
 
     /// The next resource to be dropped: not one that a call borrows.
     fn next_drop(&self, inner: &Inner) -> Option<Handle> {
         let mut drops = self.drops();
+        if drops.is_empty() {
+            return None;
+        }
         let held = inner.held();
         let at = drops.iter().position(|handle| !held.is_lent(*handle))?;
         drops.remove(at)
     }
 
-    /// Waits until a call has been under way for too long.
+    /// Waits until a call has been under way for too long. The clock is set for the oldest call, and
+    /// looked at again when that time has come: calls that come and go meanwhile set none.
     async fn overdue(&self, timeout: Option<Duration>) {
         let Some(timeout) = timeout else {
             return pending().await;
         };
-        let mut calls = self.calls.subscribe();
         loop {
-            let oldest = calls.borrow_and_update().values().next().copied();
-            let changed = calls.changed();
-            let changed = match oldest {
-                Some(began) => match timeout_at(began + timeout, changed).await {
-                    Ok(changed) => changed,
-                    Err(_) => return,
-                },
-                None => changed.await,
-            };
-            if changed.is_err() {
-                return pending().await;
+            let oldest = self.calls().began.values().next().copied();
+            match oldest {
+                Some(began) if began.elapsed() >= timeout => return,
+                Some(began) => sleep_until(began + timeout).await,
+                None => self.begun.notified().await,
             }
         }
     }
@@ -182,11 +224,14 @@ impl Work {
 async fn run<S: InstanceState>(
     callee: &mut Callee<S>,
     commands: &mut mpsc::UnboundedReceiver<Command<S>>,
+    own: mpsc::UnboundedSender<Command<S>>,
 ) -> wasmtime::Error {
     let (meter, timeout) = callee.clocks();
     let work = Arc::new(Work {
-        calls: watch::Sender::new(BTreeMap::new()),
+        calls: Mutex::default(),
+        begun: Notify::new(),
         drops: Mutex::default(),
+        commands: own,
     });
     loop {
         let inner = callee.inner.clone();
@@ -213,41 +258,27 @@ async fn run<S: InstanceState>(
 async fn serve<S: InstanceState>(
     accessor: &Accessor<S>,
     inner: &Arc<Inner>,
-    work: &Arc<Work>,
+    work: &Arc<Work<S>>,
     commands: &mut mpsc::UnboundedReceiver<Command<S>>,
 ) -> Result<Handle> {
-    let mut calls = work.calls.subscribe();
-    let mut number = calls
-        .borrow_and_update()
-        .keys()
-        .last()
-        .map_or(0, |last| last + 1);
     loop {
         if let Some(handle) = work.next_drop(inner) {
             return Ok(handle);
         }
-        tokio::select! {
-            biased;
-            // A call has ended: it may have borrowed what is to be dropped, or leave something.
-            _ = calls.changed() => {}
-            command = commands.next() => match command {
-                // The caller's event is over, and so is this task.
-                None => return pending().await,
-                Some(Command::Drop(handle)) => work.drops().push_back(handle),
-                Some(Command::Call(call)) => {
-                    inner.held().lend(&call.crossing.handles(false), true);
-                    work.calls.send_modify(|calls| {
-                        calls.insert(number, Instant::now());
-                    });
-                    accessor.spawn(UnderWay {
-                        number,
-                        call,
-                        inner: inner.clone(),
-                        work: work.clone(),
-                    })?;
-                    number += 1;
-                }
-            },
+        match commands.next().await {
+            // The caller's event is over, and so is this task.
+            None => return pending().await,
+            Some(Command::Look) => {}
+            Some(Command::Drop(handle)) => work.drops().push_back(handle),
+            Some(Command::Call(call)) => {
+                inner.held().lend(&call.crossing.handles(false), true);
+                accessor.spawn(UnderWay {
+                    number: work.begin(),
+                    call,
+                    inner: inner.clone(),
+                    work: work.clone(),
+                })?;
+            }
         }
     }
 }
@@ -257,7 +288,7 @@ struct UnderWay<S: 'static> {
     number: u64,
     call: Call<S>,
     inner: Arc<Inner>,
-    work: Arc<Work>,
+    work: Arc<Work<S>>,
 }
 
 impl<S: InstanceState> AccessorTask<S> for UnderWay<S> {
@@ -290,9 +321,7 @@ impl<S: InstanceState> AccessorTask<S> for UnderWay<S> {
         if let Err(unheard) = answer.send(got) {
             self.work.drops().extend(unheard.handles(true));
         }
-        self.work.calls.send_modify(|calls| {
-            calls.remove(&self.number);
-        });
+        self.work.end(self.number);
         Ok(())
     }
 }

@@ -1,4 +1,5 @@
-//! An outbound request: `/fetch?url=U`, optional `method`; a body sent to us is sent on.
+//! An outbound request: `/fetch?url=U`, optional `method`; a body sent to us is sent on. With `n` so
+//! many times, one after another; the last answer is told.
 //! Answers `{"status", "headers", "body"}` or `{"error": "<name of the error>"}`.
 use crate::reply::{self, Query};
 use serde_json::{Value, json};
@@ -9,11 +10,25 @@ use wasip2::http::types::{
 };
 
 pub fn fetch(query: &Query, request: IncomingRequest) -> Value {
-    match send(query, request) {
+    let bytes = reply::read_all(request);
+    for _ in 1..query.number("n", 1) {
+        if let Err(failed) = send(query, &bytes) {
+            return failed.told();
+        }
+    }
+    match send(query, &bytes) {
         Ok(answer) => answer,
-        Err(Failed::Code(code)) => json!({"error": name(&code)}),
-        Err(Failed::Url) => json!({"error": "bad url"}),
-        Err(Failed::Body(text)) => json!({"error": "body", "detail": text}),
+        Err(failed) => failed.told(),
+    }
+}
+
+impl Failed {
+    fn told(self) -> Value {
+        match self {
+            Self::Code(code) => json!({"error": name(&code)}),
+            Self::Url => json!({"error": "bad url"}),
+            Self::Body(text) => json!({"error": "body", "detail": text}),
+        }
     }
 }
 
@@ -39,7 +54,7 @@ fn name(code: &ErrorCode) -> String {
         .to_owned()
 }
 
-fn send(query: &Query, request: IncomingRequest) -> Result<Value, Failed> {
+fn send(query: &Query, bytes: &[u8]) -> Result<Value, Failed> {
     let url = query.get("url").ok_or(Failed::Url)?;
     let (scheme, rest) = url.split_once("://").ok_or(Failed::Url)?;
     let (authority, path) = match rest.find('/') {
@@ -71,13 +86,12 @@ fn send(query: &Query, request: IncomingRequest) -> Result<Value, Failed> {
         .set_path_with_query(Some(path))
         .map_err(|()| Failed::Url)?;
 
-    let bytes = reply::read_all(request);
     let body = outgoing.body().unwrap();
     let response = outgoing_handler::handle(outgoing, None)?;
     if !bytes.is_empty() {
         let mut stream = body.write().unwrap();
         stream
-            .write_all(&bytes)
+            .write_all(bytes)
             .map_err(|error| Failed::Body(error.to_string()))?;
     }
     OutgoingBody::finish(body, None)?;

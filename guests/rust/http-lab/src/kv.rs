@@ -33,7 +33,13 @@ fn try_run(operation: &str, query: &Query) -> Result<Value, Error> {
         .collect();
     Ok(match operation {
         "open" => Value::Null,
-        "get" => text(bucket.get(key)?),
+        // `n` times, one after another
+        "get" => {
+            for _ in 1..query.number("n", 1) {
+                bucket.get(key)?;
+            }
+            text(bucket.get(key)?)
+        }
         "set" => {
             // `bytes` instead of `value`: that many zeros
             match query.get("bytes").and_then(|n| n.parse().ok()) {

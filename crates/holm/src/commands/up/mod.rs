@@ -4,6 +4,7 @@ mod admin;
 pub mod dev;
 mod folder;
 mod manifest;
+mod process;
 mod reload;
 mod serving;
 
@@ -122,7 +123,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: Args) -> ExitCode {
-    raise_descriptors();
+    process::prepare();
     match serving_on_threads(async |lanes| go(&args, lanes).await) {
         Ok(0) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::from(exit::CUT),
@@ -178,17 +179,6 @@ async fn go(args: &Args, lanes: &Arc<Lanes>) -> Result<usize, Stop> {
         eprintln!("{cut} {requests} did not finish {when} and {were} cut");
     }
     Ok(cut)
-}
-
-/// A connection is a descriptor, and the usual soft limit of 1,024 is for programs that use
-/// `select`; a server may have all that it is allowed.
-fn raise_descriptors() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        tracing::warn!(%error, "the limit on open files stays as it is");
-    }
 }
 
 /// What all apps share.
