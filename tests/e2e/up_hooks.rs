@@ -149,7 +149,8 @@ fn apps_of_a_folder_begin_and_end_too() {
     let broken = app("[[start]]\ncomponent = \"tool\"\nargs = [\"exit\", \"1\"]");
     broken.edit("name = \"shop\"", "name = \"broken\"");
     broken.edit("route = \"/...\"", "route = \"/broken\"");
-    let refused = app("[[start]]\ncomponent = \"tool\"\nargs = [\"write\", \"/out/began\", \"yes\"]");
+    let refused =
+        app("[[start]]\ncomponent = \"tool\"\nargs = [\"write\", \"/out/began\", \"yes\"]");
     refused.edit("name = \"shop\"", "name = \"too-late\"");
     let second = app(
         "[[stop]]\ncomponent = \"tool\"\nargs = [\"write\", \"/out/ended\", \"yes\"]\n\n\

@@ -1,4 +1,4 @@
-//! Components as they come out of Spin's published SDKs, in two languages, against the real servers
+//! Components as they come out of Spin's published SDKs, in three languages, against the real servers
 //! that `scripts/servers` starts. All answer with the same words.
 
 use crate::app::*;
@@ -115,6 +115,24 @@ fn rust() {
     says(&server, "/sdk/postgres-3", "hello 42 true");
     says(&server, "/sdk/postgres-2", "hello 42 true");
     publishes(&server, "sdks/rust");
+}
+
+/// Over WASI 0.3: all that it calls is async.
+#[test]
+fn rust_of_wasi_0_3() {
+    let server = app("spin-sdk-rust-7").up();
+    all(&server);
+    fetches(&server);
+    publishes(&server, "sdks/rust-7");
+}
+
+/// The same, and over a release candidate of it besides.
+#[test]
+fn python() {
+    let server = app("spin-sdk-py").up();
+    all(&server);
+    fetches(&server);
+    publishes(&server, "sdks/python");
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use super::wit::{SecretValue, SecretsError, View};
 use super::{Instance, Secrets};
-use crate::keyvalue::Stores;
 use crate::testing::core;
 use crate::{Capability as _, Place};
 use holm_manifest::Value;
@@ -16,7 +15,7 @@ fn granted(value: Option<&Value>) -> Result<Secrets, holm_manifest::Problem> {
         base: "/nowhere".into(),
         state: "/nowhere/.holm".into(),
         stores: Arc::default(),
-        shared: Arc::new(Stores::default()),
+        shared: Arc::default(),
     };
     Secrets::granted(value, &place)
 }

@@ -257,7 +257,11 @@ impl Versions {
         };
         let app = match loaded.await {
             Ok(loaded) => Arc::new(loaded.map_err(of_sender)?),
-            Err(error) => return Err(Problem::error(format!("loading failed: {error}")).alone().into()),
+            Err(error) => {
+                return Err(Problem::error(format!("loading failed: {error}"))
+                    .alone()
+                    .into());
+            }
         };
         self.apps.check(&app)?;
         self.apps.start(&app).await.map_err(of_sender)?;

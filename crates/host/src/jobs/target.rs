@@ -81,7 +81,9 @@ impl Target {
             ))
             .help(match self.words {
                 None => "say which function is called: function = \"INTERFACE.FUNCTION\"",
-                Some(_) => "[[start]], [[stop]] and [[cron]] may say which other `function` is called",
+                Some(_) => {
+                    "[[start]], [[stop]] and [[cron]] may say which other `function` is called"
+                }
             }),
         };
         let all = signatures.exports.iter().map(|s| s.name());
