@@ -221,7 +221,7 @@ fn sources_that_are_not_files_are_refused_by_name() {
     ] {
         let refused = App::spin(&of(&source)).check();
         refused.is(2);
-        refused.says("spin.toml:7");
+        refused.says("spin.toml:8");
         refused.says(if source.contains("path") {
             "known keys: url"
         } else {
@@ -238,7 +238,7 @@ fn sources_that_are_not_files_are_refused_by_name() {
             .guest("web.wasm", "spin-sdk-rust")
             .check();
         refused.is(2);
-        refused.says("spin.toml:9");
+        refused.says("spin.toml:10");
         refused.says(if dependency.contains(">=") {
             "a line for each interface"
         } else {
@@ -291,7 +291,7 @@ fn candidates_of_2023_are_refused_with_what_to_do() {
     );
     let refused = app.refused();
     refused.is(2).says("wasi:http/types@0.2.0-rc-2023-10-18");
-    refused.says("SDK 3 or newer");
+    refused.says("candidates of 2023");
 }
 
 /// Hears what is published to a topic, by the protocol's own bytes.
