@@ -152,6 +152,8 @@ fn apps_of_a_folder_begin_and_end_too() {
     let refused =
         app("[[start]]\ncomponent = \"tool\"\nargs = [\"write\", \"/out/began\", \"yes\"]");
     refused.edit("name = \"shop\"", "name = \"too-late\"");
+    // What two apps always answer alike they may both have.
+    refused.edit("body = \"served\"", "body = \"late\"");
     let second = app(
         "[[stop]]\ncomponent = \"tool\"\nargs = [\"write\", \"/out/ended\", \"yes\"]\n\n\
          [[start]]\ncomponent = \"tool\"",

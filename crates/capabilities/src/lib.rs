@@ -19,17 +19,20 @@ mod host;
 pub mod http;
 pub mod keyvalue;
 pub mod llm;
+pub mod logging;
 pub mod messaging;
 #[cfg(feature = "mqtt")]
 pub mod mqtt;
 #[cfg(feature = "mysql")]
 pub mod mysql;
 pub mod network;
+pub mod otel;
 pub mod outbound;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod random;
 pub mod redis;
+pub mod secrets;
 pub mod sockets;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
@@ -48,9 +51,12 @@ capability::capabilities! {
     clocks: clocks::Clocks,
     random: random::Random,
     stdio: stdio::Stdio,
+    logging: logging::Logging,
+    otel: otel::Otel,
     sockets: sockets::Sockets,
     http: http::Http,
     config: config::Config,
+    secrets: secrets::Secrets,
     keyvalue: keyvalue::KeyValue,
     blobs: blobs::Blobs,
     #[cfg(feature = "sqlite")]

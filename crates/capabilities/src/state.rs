@@ -1,6 +1,7 @@
 //! The state of an instance: the runtime's part, WASI's, and one part per capability.
 
-use crate::stdio::Pipes;
+use crate::logging::Logging;
+use crate::stdio::{Pipes, Stdio};
 use crate::{Grants, Parts};
 use holm_runtime::artifact::Form;
 use holm_runtime::bridge::Links;
@@ -23,6 +24,15 @@ pub struct State {
 enum Wasi {
     Component { ctx: WasiCtx, table: ResourceTable },
     Module(Box<WasiP1Ctx>),
+}
+
+impl Grants {
+    /// Where what the component prints and logs goes. Whoever hosts it decides.
+    pub fn print_to(&mut self, stdio: Stdio) {
+        self.logging = Logging::from(&stdio);
+        self.otel.logging = self.logging.clone();
+        self.stdio = stdio;
+    }
 }
 
 impl State {
@@ -99,6 +109,7 @@ impl State {
 
     /// Calls that leave the host from now on, and those to stores, are told to this one.
     pub fn trace(&mut self, tracer: Tracer) {
+        self.parts.otel.trace(tracer.clone());
         self.parts.keyvalue.trace(tracer.clone());
         self.parts.blobs.trace(tracer.clone());
         #[cfg(feature = "sqlite")]

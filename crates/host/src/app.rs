@@ -76,6 +76,17 @@ pub struct Route {
     pub(crate) span: Span,
 }
 
+impl Route {
+    /// What it answers, where another app may have the same route because that is always the same: as
+    /// the health of all of Spin's apps.
+    pub(crate) fn fixed(&self) -> Option<&Fixed> {
+        match (&self.answer, &self.edge) {
+            (Answer::Fixed(fixed), None) => Some(fixed),
+            _ => None,
+        }
+    }
+}
+
 /// What answers a route.
 #[derive(Clone)]
 pub enum Answer {

@@ -148,7 +148,12 @@ impl Loaded {
                 component.usage().limit(limit);
             }
         });
-        grants.stdio = Stdio::Lines(Lines::new(sink, rate, Some(of.share.log.clone())));
+        grants.otel.collector = of.setting.log.collector();
+        grants.print_to(Stdio::Lines(Lines::new(
+            sink,
+            rate,
+            Some(of.share.log.clone()),
+        )));
         Ok(Loaded {
             grants,
             prepared,

@@ -5,7 +5,8 @@ use crate::clock;
 use crate::log_writer::{Entry, Form, LogWriter};
 use crate::printable;
 use crate::telemetry::Telemetry;
-use holm_capabilities::stdio::{LineSink, Stream};
+use holm_capabilities::otel::Collector;
+use holm_capabilities::stdio::{Level, LineSink, Message, Stream};
 use holm_runtime::limits::{Limit, LimitHit};
 use serde::Serialize;
 use std::sync::Arc;
@@ -38,6 +39,11 @@ impl GuestLog {
             writer: None,
             telemetry: None,
         }
+    }
+
+    /// Who takes what guests report by themselves.
+    pub(crate) fn collector(&self) -> Option<Arc<dyn Collector>> {
+        self.telemetry.as_ref()?.guests()
     }
 
     /// The log of calls, which goes the same way.
@@ -92,6 +98,14 @@ impl LineSink for ComponentLog {
         self.submit(Said::Line(stream, line.into()));
     }
 
+    fn message(&self, message: Message<'_>) {
+        if let Some(telemetry) = self.telemetry.as_ref().filter(|_| !message.is_collected) {
+            telemetry.message(&self.component, message);
+        }
+        let (context, text) = (message.context.into(), message.text.into());
+        self.submit(Said::Message(message.level, context, text));
+    }
+
     fn dropped(&self, lines: u64, bytes: u64, over: LimitHit) {
         (self.over)(over.limit);
         self.submit(Said::Dropped { lines, bytes, over });
@@ -100,6 +114,8 @@ impl LineSink for ComponentLog {
 
 enum Said {
     Line(Stream, Box<[u8]>),
+    /// Its level, context and text.
+    Message(Level, Box<str>, Box<str>),
     Dropped {
         lines: u64,
         bytes: u64,
@@ -121,6 +137,10 @@ struct Json<'a> {
     component: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     stream: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    level: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -144,22 +164,28 @@ impl Entry for GuestLine {
 
 impl GuestLine {
     fn human(&self, color: bool, out: &mut String) {
-        // The bar tells the streams apart without colour.
-        let (bar, tint) = match self.said {
-            Said::Line(Stream::Stdout, _) => ("|", ""),
-            Said::Line(Stream::Stderr, _) => ("!", "\x1b[33m"),
-            Said::Dropped { .. } => ("…", "\x1b[33m"),
-        };
-        let tint = if color { tint } else { "" };
-        out.push_str(tint);
-        printable::push(out, &self.component);
-        out.push(' ');
-        out.push_str(bar);
-        if !tint.is_empty() {
-            out.push_str("\x1b[0m");
+        if let Said::Message(level, context, text) = &self.said {
+            // Each line by itself, so that all are of the component's.
+            for line in text.lines() {
+                self.head(color, level.name(), *level >= Level::Warn, out);
+                if !context.is_empty() {
+                    printable::push(out, context);
+                    out.push_str(": ");
+                }
+                printable::push(out, line);
+                out.push('\n');
+            }
+            return;
         }
-        out.push(' ');
+        // The bar tells the streams apart without colour.
+        let (bar, is_bad) = match self.said {
+            Said::Line(Stream::Stderr, _) => ("!", true),
+            Said::Dropped { .. } => ("…", true),
+            Said::Line(Stream::Stdout, _) | Said::Message(..) => ("|", false),
+        };
+        self.head(color, bar, is_bad, out);
         match &self.said {
+            Said::Message(..) => {}
             Said::Line(_, line) => printable::push_bytes(out, line),
             Said::Dropped { lines, bytes, over } => {
                 out.push_str(&format!("{lines} lines ("));
@@ -173,6 +199,21 @@ impl GuestLine {
         out.push('\n');
     }
 
+    /// What stands before the text, and tells whose it is.
+    fn head(&self, color: bool, mark: &str, is_bad: bool, out: &mut String) {
+        let tinted = color && is_bad;
+        if tinted {
+            out.push_str("\x1b[33m");
+        }
+        printable::push(out, &self.component);
+        out.push(' ');
+        out.push_str(mark);
+        if tinted {
+            out.push_str("\x1b[0m");
+        }
+        out.push(' ');
+    }
+
     fn json(&self, out: &mut String) {
         let mut time = String::new();
         clock::push_utc(&mut time, self.time);
@@ -181,6 +222,8 @@ impl GuestLine {
             time,
             component: &self.component,
             stream: None,
+            level: None,
+            context: None,
             line: None,
             dropped_lines: None,
             dropped_bytes: None,
@@ -191,6 +234,13 @@ impl GuestLine {
             Said::Line(stream, line) => {
                 json.stream = Some(stream.name());
                 json.line = Some(String::from_utf8_lossy(line).into_owned());
+            }
+            Said::Message(level, context, text) => {
+                json.level = Some(level.name());
+                json.context = Some(context)
+                    .filter(|text| !text.is_empty())
+                    .map(|text| &**text);
+                json.line = Some(text.to_string());
             }
             Said::Dropped { lines, bytes, over } => {
                 json.dropped_lines = Some(*lines);
@@ -221,6 +271,12 @@ mod tests {
         let sink = GuestLog::new(writer.clone()).sink("api".into(), told);
         sink.line(Stream::Stdout, b"hello");
         sink.line(Stream::Stderr, b"\x1b[2Jbad\xff\"}");
+        sink.message(Message {
+            level: Level::Error,
+            context: "db\x1b",
+            text: "down\nfor good",
+            is_collected: false,
+        });
         assert!(!reached.load(Relaxed));
         let over = LimitHit {
             limit: Limit::LogRate,
@@ -241,6 +297,8 @@ mod tests {
             written(Form::Human { color: false }),
             "api | hello\n\
              api ! \\x1b[2Jbad\\xff\"}\n\
+             api error db\\x1b: down\n\
+             api error db\\x1b: for good\n\
              api … 12 lines (3.5 kB) dropped: over the log_rate limit of 64 KiB a second\n"
         );
         assert!(written(Form::Human { color: true }).contains("\x1b[33mapi !\x1b[0m \\x1b[2J"));
@@ -257,8 +315,11 @@ mod tests {
         assert_eq!(lines[0]["stream"], "stdout");
         assert_eq!(lines[0]["line"], "hello");
         assert_eq!(lines[1]["line"], "\u{1b}[2Jbad\u{fffd}\"}");
-        assert_eq!(lines[2]["dropped_lines"], 12);
-        assert_eq!(lines[2]["limit"], "log_rate");
-        assert_eq!(lines[2]["limit_value"], "64 KiB");
+        assert_eq!(lines[2]["level"], "error");
+        assert_eq!(lines[2]["context"], "db\x1b");
+        assert_eq!(lines[2]["line"], "down\nfor good");
+        assert_eq!(lines[3]["dropped_lines"], 12);
+        assert_eq!(lines[3]["limit"], "log_rate");
+        assert_eq!(lines[3]["limit_value"], "64 KiB");
     }
 }

@@ -29,6 +29,7 @@ pub mod provide;
 pub mod receipt;
 pub mod seam;
 pub mod snapshot;
+mod stub;
 mod threads;
 pub mod ticker;
 pub mod trace;

@@ -6,6 +6,7 @@ use crate::core::{Denial, InstanceState};
 use crate::engines::EngineKey;
 use crate::error::{Error, Result};
 use crate::provide::{Imports, Linked};
+use crate::stub::stub;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -29,7 +30,7 @@ pub struct Offer {
 
 impl Offer {
     /// Whether one of the versions provided serves the wanted one.
-    fn serves(&self, wanted: &str) -> bool {
+    pub(crate) fn serves(&self, wanted: &str) -> bool {
         self.versions.iter().any(|v| compatible(v, wanted))
     }
 }
@@ -167,6 +168,7 @@ impl<S: Host> Runtime<S> {
                         .and_then(|()| others.embedder.link(own, &artifact.code, &provided.kinds))
                         .map_err(does_not_link)?;
                 }
+                stub(&artifact, &mut linker, &linked).map_err(does_not_link)?;
                 let pre = linker.instantiate_pre(code);
                 let pre = pre.map_err(|e| {
                     unmatched::<S>(&artifact, &e, &linked).with_denials(denials.clone())
@@ -394,6 +396,15 @@ fn unmatched<S: Host>(
         )),
     };
     result.help = help;
+    if missing
+        .iter()
+        .any(|import| import.contains("@0.2.0-rc-2023-"))
+    {
+        result.help.push(
+            "candidates of 2023, as Spin's SDK 2 for Rust has them, are not provided: build it with SDK 3 or newer"
+                .into(),
+        );
+    }
     let own = missing
         .iter()
         .find(|name| !name.starts_with("wasi:") && name.contains('/'));

@@ -11,6 +11,33 @@ pub trait Trace: Send + Sync {
 
     /// Where calls belong that have no span of their own, in the form of the W3C's `traceparent`.
     fn traceparent(&self) -> Option<&str>;
+
+    /// Where what the guest does now belongs: to the span of its own that it began last and has not
+    /// ended, else to the event's.
+    fn place(&self) -> Place;
+
+    /// The guest has begun a span of its own.
+    fn entered(&self, span: SpanId);
+
+    /// The guest has ended a span of its own, which it says lies below `parent`. What comes back is
+    /// where it lies: never outside of the event's trace. `None`: nobody wants to know of it.
+    fn left(&self, span: SpanId, parent: SpanId) -> Option<Place>;
+}
+
+/// What a span is called within its trace.
+pub type SpanId = [u8; 8];
+
+/// A place in a trace: where something may be put below.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The trace.
+    pub trace: [u8; 16],
+    /// The span in it.
+    pub span: SpanId,
+    /// Whether it is recorded.
+    pub sampled: bool,
+    /// What tracing systems on the way have added, in order.
+    pub state: Vec<(String, String)>,
 }
 
 /// One call that is being made. It ends when this is dropped.

@@ -41,6 +41,8 @@ use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 pub use hooks::Hooks;
+#[cfg(feature = "postgres")]
+pub(crate) use tls::Identity;
 pub use tls::prepare as prepare_tls;
 
 /// Which origins a component may send requests to, and its connections to them.

@@ -95,6 +95,23 @@ impl Identity {
         Ok(identity)
     }
 
+    /// Nobody in particular, who trusts the certificates in this PEM.
+    ///
+    /// # Errors
+    /// There are none, or one of them is no certificate.
+    #[cfg(feature = "postgres")]
+    pub fn trusting(pem: &str) -> Result<Self, String> {
+        let all = CertificateDer::pem_slice_iter(pem.as_bytes());
+        let roots: Vec<_> = all.collect::<Result<_, _>>().map_err(|e| e.to_string())?;
+        match roots.is_empty() {
+            true => Err("no certificate in it".to_owned()),
+            false => Ok(Identity {
+                client: None,
+                roots,
+            }),
+        }
+    }
+
     /// The configuration that it makes; reads the system's roots, unless that was done already.
     ///
     /// # Errors

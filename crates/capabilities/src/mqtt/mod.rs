@@ -1,4 +1,4 @@
-//! MQTT brokers, as `fermyon:spin/mqtt`: a guest publishes messages.
+//! MQTT brokers, as `fermyon:spin/mqtt` and `spin:mqtt`: a guest publishes messages.
 //!
 //! ```toml
 //! [component.web.grants]
@@ -9,6 +9,7 @@ mod link;
 pub mod session;
 #[cfg(test)]
 mod tests;
+mod v3;
 mod wit;
 
 use crate::network::Service;
@@ -37,10 +38,16 @@ impl Kind for OfMqtt {
         example: Some("mqtt = [\"mqtt://localhost:1883\"]"),
         // Spin's toolchain for Python imports it into every component.
         refuse_ungranted: false,
-        interfaces: &[Interface {
-            name: "fermyon:spin/mqtt",
-            versions: &["2.0.0"],
-        }],
+        interfaces: &[
+            Interface {
+                name: "fermyon:spin/mqtt",
+                versions: &["2.0.0"],
+            },
+            Interface {
+                name: "spin:mqtt/mqtt",
+                versions: &["3.0.0"],
+            },
+        ],
     };
 
     const SERVICE: Service = Service::Mqtt;
@@ -59,7 +66,11 @@ impl Kind for OfMqtt {
         (&flows.mqtt_in, &flows.mqtt_out)
     }
 
-    fn link(linker: &mut Linker<State>, _era: Era) -> wasmtime::Result<()> {
-        link::spin_2(linker)
+    fn link(linker: &mut Linker<State>, era: Era) -> wasmtime::Result<()> {
+        link::spin_2(linker)?;
+        match era {
+            Era::P2 => Ok(()),
+            Era::P3 => link::spin_3(linker),
+        }
     }
 }

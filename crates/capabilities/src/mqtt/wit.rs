@@ -2,10 +2,13 @@
 
 use super::View;
 use super::session::{Fault, Session};
-use crate::outbound::{Address, CONNECT_TIME};
+use crate::outbound::{Address, CONNECT_TIME, Moved, Opened};
+use holm_runtime::trace::Span;
 use rumqttc::mqttbytes::QoS;
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::Result;
 use wasmtime::component::Resource;
 
@@ -20,13 +23,19 @@ mod bindings {
 pub use bindings::fermyon::spin::mqtt;
 use mqtt::{Error, Qos};
 
+/// What a guest is told.
+pub(super) type Done<T> = std::result::Result<T, Error>;
+
 /// A connection that a guest has opened.
-pub struct Handle {
+pub type Handle = Opened<Open>;
+
+/// The session of a connection, and its place among those of its component.
+pub struct Open {
     session: Option<Session>,
     _seat: OwnedSemaphorePermit,
 }
 
-impl Drop for Handle {
+impl Drop for Open {
     fn drop(&mut self) {
         // The broker is told that this is no accident.
         if let Some(session) = self.session.take()
@@ -35,6 +44,52 @@ impl Drop for Handle {
             runtime.spawn(session.close());
         }
     }
+}
+
+/// A connection that is being made.
+pub(super) struct Opening {
+    session: Session,
+    seats: Arc<Semaphore>,
+    seat: Option<OwnedSemaphorePermit>,
+    span: Option<Box<dyn Span>>,
+}
+
+impl Opening {
+    /// Waits for a place, and dials; `None` where there is no place.
+    pub async fn connect(&mut self) -> Option<std::result::Result<IpAddr, Fault>> {
+        let seat = self.seats.clone().acquire_owned();
+        let seat = tokio::time::timeout(CONNECT_TIME, seat).await.ok()?.ok()?;
+        self.seat = Some(seat);
+        Some(self.session.connect().await)
+    }
+}
+
+/// A message on its way.
+pub(super) struct Publishing {
+    /// Where it goes.
+    pub on: Handle,
+    span: Option<Box<dyn Span>>,
+}
+
+/// Publishes a message; and the bytes that this took.
+pub(super) async fn publish(
+    on: &Handle,
+    topic: String,
+    payload: Vec<u8>,
+    qos: Qos,
+) -> (std::result::Result<(), Fault>, Moved) {
+    let qos = match qos {
+        Qos::AtMostOnce => QoS::AtMostOnce,
+        Qos::AtLeastOnce => QoS::AtLeastOnce,
+        Qos::ExactlyOnce => QoS::ExactlyOnce,
+    };
+    let mut open = on.turn().await;
+    let Some(session) = &mut open.session else {
+        let told = "the connection is closed".to_owned();
+        return (Err(Fault::BadMessage(told)), Moved::default());
+    };
+    let published = session.publish(topic, payload, qos).await;
+    (published, session.moved())
 }
 
 impl View<'_> {
@@ -58,6 +113,103 @@ impl View<'_> {
     }
 }
 
+impl View<'_> {
+    /// Whether a connection may be made, before it is.
+    pub(super) fn opening(
+        &mut self,
+        address: &str,
+        username: String,
+        password: String,
+        keep_alive_seconds: u64,
+    ) -> Done<Opening> {
+        let keep_alive = Duration::from_secs(keep_alive_seconds);
+        let way = self.part.caller.way().clone();
+        let session = Session::new(&way, address, username, password, keep_alive);
+        let Ok(session) = session else {
+            return Err(Error::InvalidAddress);
+        };
+        let caller = &mut self.part.caller;
+        if !caller.admit(session.address()) {
+            let told = format!("address {address} is not permitted");
+            return Err(Error::ConnectionFailed(told));
+        }
+        if caller.seat().is_err() {
+            return Err(Error::TooManyConnections);
+        }
+        let span = caller.begin("mqtt", "connect", session.address());
+        Ok(Opening {
+            session,
+            seats: self.part.client.clone(),
+            seat: None,
+            span,
+        })
+    }
+
+    /// What became of it.
+    pub(super) fn opened(
+        &mut self,
+        opening: Opening,
+        connected: Option<std::result::Result<IpAddr, Fault>>,
+    ) -> Result<Done<Resource<Handle>>> {
+        let Opening {
+            mut session,
+            seat,
+            span,
+            ..
+        } = opening;
+        let to = session.address().clone();
+        self.part.count(session.moved());
+        let fault = match (connected, seat) {
+            (Some(Ok(peer)), Some(_seat)) => {
+                self.part.caller.dialled(&to, Ok(peer));
+                let session = Some(session);
+                let opened = Opened::new(to, Open { session, _seat });
+                return Ok(Ok(self.table.push(opened)?));
+            }
+            (Some(Err(fault)), _) => Some(fault),
+            _ => None,
+        };
+        if let Some(mut span) = span {
+            span.failed("connection-failed".to_owned());
+        }
+        self.part.caller.leave();
+        Ok(Err(match fault {
+            Some(fault) => self.tell(&to, fault),
+            None => Error::TooManyConnections,
+        }))
+    }
+
+    /// Whether a message may be sent, before it is.
+    pub(super) fn begin(
+        &mut self,
+        connection: &Resource<Handle>,
+        bytes: usize,
+    ) -> Result<Done<Publishing>> {
+        let caller = &mut self.part.caller;
+        if let Err(hit) = caller.room(bytes) {
+            return Ok(Err(Error::Other(hit.to_string())));
+        }
+        let on = self.table.get(connection)?.clone();
+        let span = caller.begin("mqtt", "publish", on.address());
+        Ok(Ok(Publishing { on, span }))
+    }
+
+    /// What became of it.
+    pub(super) fn end(
+        &mut self,
+        publishing: Publishing,
+        (published, moved): (std::result::Result<(), Fault>, Moved),
+    ) -> Done<()> {
+        self.part.count(moved);
+        published.map_err(|fault| {
+            if let Some(mut span) = publishing.span {
+                span.failed("other".to_owned());
+            }
+            self.tell(publishing.on.address(), fault)
+        })
+    }
+}
+
 impl mqtt::Host for View<'_> {}
 
 impl mqtt::HostConnection for View<'_> {
@@ -67,45 +219,14 @@ impl mqtt::HostConnection for View<'_> {
         username: String,
         password: String,
         keep_alive_seconds: u64,
-    ) -> Result<Result<Resource<Handle>, Error>> {
-        let keep_alive = Duration::from_secs(keep_alive_seconds);
-        let way = self.part.caller.way().clone();
-        let session = Session::new(&way, &address, username, password, keep_alive);
-        let Ok(mut session) = session else {
-            return Ok(Err(Error::InvalidAddress));
+    ) -> Result<Done<Resource<Handle>>> {
+        let opening = self.opening(&address, username, password, keep_alive_seconds);
+        let mut opening = match opening {
+            Ok(opening) => opening,
+            Err(error) => return Ok(Err(error)),
         };
-        let to = session.address().clone();
-        if !self.part.caller.admit(&to) {
-            let told = format!("address {address} is not permitted");
-            return Ok(Err(Error::ConnectionFailed(told)));
-        }
-        if self.part.caller.seat().is_err() {
-            return Ok(Err(Error::TooManyConnections));
-        }
-        let span = self.part.caller.begin("mqtt", "connect", &to);
-        let seat = self.part.client.clone().acquire_owned();
-        let Ok(Ok(seat)) = tokio::time::timeout(CONNECT_TIME, seat).await else {
-            self.part.caller.leave();
-            return Ok(Err(Error::TooManyConnections));
-        };
-        let connected = session.connect().await;
-        self.part.count(session.moved());
-        match connected {
-            Ok(peer) => {
-                self.part.caller.dialled(&to, Ok(peer));
-                Ok(Ok(self.table.push(Handle {
-                    session: Some(session),
-                    _seat: seat,
-                })?))
-            }
-            Err(fault) => {
-                if let Some(mut span) = span {
-                    span.failed("connection-failed".to_owned());
-                }
-                self.part.caller.leave();
-                Ok(Err(self.tell(&to, fault)))
-            }
-        }
+        let connected = opening.connect().await;
+        self.opened(opening, connected)
     }
 
     async fn publish(
@@ -114,33 +235,13 @@ impl mqtt::HostConnection for View<'_> {
         topic: String,
         payload: Vec<u8>,
         qos: Qos,
-    ) -> Result<Result<(), Error>> {
-        let caller = &mut self.part.caller;
-        if let Err(hit) = caller.room(topic.len() + payload.len()) {
-            return Ok(Err(Error::Other(hit.to_string())));
-        }
-        let Some(session) = &mut self.table.get_mut(&connection)?.session else {
-            return Ok(Err(Error::Other("the connection is closed".to_owned())));
+    ) -> Result<Done<()>> {
+        let publishing = match self.begin(&connection, topic.len() + payload.len())? {
+            Ok(publishing) => publishing,
+            Err(error) => return Ok(Err(error)),
         };
-        let to = session.address().clone();
-        let span = caller.begin("mqtt", "publish", &to);
-        let qos = match qos {
-            Qos::AtMostOnce => QoS::AtMostOnce,
-            Qos::AtLeastOnce => QoS::AtLeastOnce,
-            Qos::ExactlyOnce => QoS::ExactlyOnce,
-        };
-        let published = session.publish(topic, payload, qos).await;
-        let moved = session.moved();
-        self.part.count(moved);
-        Ok(match published {
-            Ok(()) => Ok(()),
-            Err(fault) => {
-                if let Some(mut span) = span {
-                    span.failed("other".to_owned());
-                }
-                Err(self.tell(&to, fault))
-            }
-        })
+        let published = publish(&publishing.on, topic, payload, qos).await;
+        Ok(self.end(publishing, published))
     }
 
     async fn drop(&mut self, connection: Resource<Handle>) -> Result<()> {

@@ -1,4 +1,4 @@
-//! MySQL and MariaDB, as `fermyon:spin/mysql`.
+//! MySQL and MariaDB, as `fermyon:spin/mysql` and `spin:mysql`.
 //!
 //! ```toml
 //! [component.web.grants]
@@ -12,6 +12,7 @@ mod link;
 pub mod session;
 #[cfg(test)]
 mod tests;
+mod v3;
 mod value;
 mod wire;
 mod wit;
@@ -43,10 +44,16 @@ impl Kind for OfMysql {
         example: Some("mysql = [\"mysql://localhost:3306\"]"),
         // Spin's toolchains for JavaScript and Python import it into every component.
         refuse_ungranted: false,
-        interfaces: &[Interface {
-            name: "fermyon:spin/mysql",
-            versions: &["", "2.0.0"],
-        }],
+        interfaces: &[
+            Interface {
+                name: "fermyon:spin/mysql",
+                versions: &["", "2.0.0"],
+            },
+            Interface {
+                name: "spin:mysql/mysql",
+                versions: &["3.0.0"],
+            },
+        ],
     };
 
     const SERVICE: Service = Service::Mysql;
@@ -64,7 +71,11 @@ impl Kind for OfMysql {
         (&flows.mysql_in, &flows.mysql_out)
     }
 
-    fn link(linker: &mut Linker<State>, _era: Era) -> wasmtime::Result<()> {
-        link::spin_2(linker)
+    fn link(linker: &mut Linker<State>, era: Era) -> wasmtime::Result<()> {
+        link::spin_2(linker)?;
+        match era {
+            Era::P2 => Ok(()),
+            Era::P3 => link::spin_3(linker),
+        }
     }
 }

@@ -3,8 +3,8 @@
 use super::View;
 use super::older::text;
 use super::older::v2_types::{ParameterValue, RowSet};
-use super::session::Session;
 use super::types::Error;
+use super::wit::Handle;
 use wasmtime::Result;
 use wasmtime::component::Resource;
 
@@ -33,11 +33,11 @@ impl From<Error> for PgError {
 /// One call on a session of its own.
 macro_rules! once {
     ($view:expr, $address:expr, $call:ident($($arg:expr),*)) => {{
-        let connection = match $view.connect($address).await? {
+        let connection = match $view.connect($address, None).await? {
             Ok(connection) => connection,
             Err(error) => return Ok(Err(error.into())),
         };
-        let borrowed = Resource::<Session>::new_borrow(connection.rep());
+        let borrowed = Resource::<Handle>::new_borrow(connection.rep());
         let done = $view.$call(borrowed, $($arg),*).await;
         $view.close(connection)?;
         done?.map_err(PgError::from)

@@ -9,6 +9,7 @@
 
 mod address;
 mod after;
+mod builder;
 mod legacy;
 mod link;
 mod numeric;
@@ -17,6 +18,7 @@ mod param;
 pub mod session;
 #[cfg(test)]
 mod tests;
+mod v4_2;
 mod value;
 mod wit;
 
@@ -54,7 +56,7 @@ impl Kind for OfPostgres {
             },
             Interface {
                 name: "spin:postgres/postgres",
-                versions: &["3.0.0", "4.0.0"],
+                versions: &["3.0.0", "4.0.0", "4.2.0"],
             },
         ],
     };
@@ -74,9 +76,9 @@ impl Kind for OfPostgres {
         (&flows.postgres_in, &flows.postgres_out)
     }
 
-    fn link(linker: &mut Linker<State>, _era: Era) -> wasmtime::Result<()> {
+    fn link(linker: &mut Linker<State>, era: Era) -> wasmtime::Result<()> {
         link::spin_2(linker)?;
         link::postgres_3(linker)?;
-        link::postgres_4(linker)
+        link::postgres_4(linker, era)
     }
 }

@@ -1,8 +1,8 @@
 //! `spin:postgres@3.0.0` and `fermyon:spin/postgres@2.0.0`: fewer types, and errors that are text.
 
 use super::View;
-use super::session::Session;
 use super::types as v4;
+use super::wit::Handle;
 use wasmtime::Result;
 use wasmtime::component::Resource;
 
@@ -11,7 +11,7 @@ mod third {
         path: "../../wit/spin-postgres@3.0.0",
         world: "spin:postgres/imports",
         imports: { default: async | trappable },
-        with: { "spin:postgres/postgres.connection": super::super::session::Session },
+        with: { "spin:postgres/postgres.connection": super::super::wit::Handle },
     });
 }
 mod second {
@@ -19,7 +19,7 @@ mod second {
         inline: "package holm:postgres; world imports { import fermyon:spin/postgres@2.0.0; }",
         path: "../../wit/fermyon-spin@2.0.0",
         imports: { default: async | trappable },
-        with: { "fermyon:spin/postgres.connection": super::super::session::Session },
+        with: { "fermyon:spin/postgres.connection": super::super::wit::Handle },
     });
 }
 pub(super) use second::fermyon::spin::postgres as v2;
@@ -221,13 +221,13 @@ macro_rules! older {
             async fn open(
                 &mut self,
                 address: String,
-            ) -> Result<std::result::Result<Resource<Session>, $types::Error>> {
-                Ok(self.connect(address).await?.map_err(Into::into))
+            ) -> Result<std::result::Result<Resource<Handle>, $types::Error>> {
+                Ok(self.connect(address, None).await?.map_err(Into::into))
             }
 
             async fn query(
                 &mut self,
-                connection: Resource<Session>,
+                connection: Resource<Handle>,
                 statement: String,
                 values: Vec<$types::ParameterValue>,
             ) -> Result<std::result::Result<$types::RowSet, $types::Error>> {
@@ -238,7 +238,7 @@ macro_rules! older {
 
             async fn execute(
                 &mut self,
-                connection: Resource<Session>,
+                connection: Resource<Handle>,
                 statement: String,
                 values: Vec<$types::ParameterValue>,
             ) -> Result<std::result::Result<u64, $types::Error>> {
@@ -247,7 +247,7 @@ macro_rules! older {
                 Ok(changed.map_err(Into::into))
             }
 
-            async fn drop(&mut self, connection: Resource<Session>) -> Result<()> {
+            async fn drop(&mut self, connection: Resource<Handle>) -> Result<()> {
                 self.close(connection)
             }
         }

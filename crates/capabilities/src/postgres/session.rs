@@ -6,6 +6,7 @@
 
 use super::address::read;
 use super::after::{UnderWay, freshen};
+use super::builder::Trusted;
 use super::param::{Bad, Param};
 use super::types::{Column, ParameterValue, RowSet};
 use super::value::{self, Unreadable};
@@ -17,6 +18,7 @@ use crate::outbound::{
 };
 use futures::TryStreamExt;
 use lru::LruCache;
+use rustls::ClientConfig;
 use std::error::Error as _;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -110,7 +112,10 @@ pub struct Session {
     client: Arc<Client>,
     address: Address,
     config: Config,
+    /// The name by which its connection is kept.
     text: String,
+    /// What TLS is spoken with, in the place of what all of the component's have.
+    trusted: Option<Arc<ClientConfig>>,
     lease: Option<Lease<String, Link>>,
     /// How much has to be done before somebody else has the connection.
     used: Used,
@@ -149,10 +154,25 @@ impl Session {
             address,
             config,
             text: text.to_owned(),
+            trusted: None,
             lease: None,
             used: Used::Fresh,
             tally: Tally::default(),
         })
+    }
+
+    /// The same with a server that is trusted by a certificate of the guest's own.
+    pub(super) fn trusting(mut self, trusted: Option<Trusted>) -> Self {
+        if let Some(Trusted {
+            certificate,
+            config,
+        }) = trusted
+        {
+            // No address has a NUL: no other connection has this name.
+            self.text = format!("{}\0{certificate}", self.text);
+            self.trusted = Some(config);
+        }
+        self
     }
 
     /// Where it goes.
@@ -201,7 +221,10 @@ impl Session {
         if mode == SslMode::Disable {
             return self.log_in(None, mode).await;
         }
-        let config = self.client.way.tls_config().await;
+        let config = match &self.trusted {
+            Some(config) => Ok(config.clone()),
+            None => self.client.way.tls_config().await,
+        };
         let config = config.map_err(|error| Fault::Refused(format!("TLS failed: {error}")))?;
         let tls = Tls {
             config: MakeRustlsConnect::new((*config).clone()),

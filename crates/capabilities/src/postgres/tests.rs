@@ -212,3 +212,16 @@ fn an_interval_is_its_three_parts() {
     let back = value::read(&Type::INTERVAL, &out);
     assert_eq!(back, Some(DbValue::Interval(interval)));
 }
+
+#[test]
+fn a_certificate_of_the_guests_is_one() {
+    use crate::http::Identity;
+    let own = rcgen::generate_simple_self_signed(["db.test".to_owned()]).unwrap();
+    let trusting = Identity::trusting(&own.cert.pem()).map(|identity| identity.config().is_ok());
+    assert_eq!(trusting, Ok(true));
+    let none = Identity::trusting("none").map(|_| ());
+    assert_eq!(none, Err("no certificate in it".to_owned()));
+    let broken = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
+    let broken = Identity::trusting(broken).map(|identity| identity.config().is_ok());
+    assert_eq!(broken, Ok(false));
+}

@@ -1,7 +1,7 @@
 //! `fermyon:spin/redis` without a version: each call names its server, and has a session for itself.
 
 use super::View;
-use super::session::Session;
+use super::wit::Handle;
 use super::wit::redis::{self as v2, HostConnection};
 use wasmtime::Result;
 use wasmtime::component::Resource;
@@ -26,7 +26,7 @@ macro_rules! once {
         let Ok(connection) = HostConnection::open(&mut *$view, $address).await? else {
             return Ok(Err(Error::Error));
         };
-        let borrowed = Resource::<Session>::new_borrow(connection.rep());
+        let borrowed = Resource::<Handle>::new_borrow(connection.rep());
         let done = HostConnection::$call(&mut *$view, borrowed, $($arg),*).await;
         HostConnection::drop(&mut *$view, connection).await?;
         done?.map_err(|_| Error::Error)

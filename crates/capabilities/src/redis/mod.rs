@@ -1,4 +1,4 @@
-//! Redis, as `fermyon:spin/redis`.
+//! Redis, as `fermyon:spin/redis` and `spin:redis`.
 //!
 //! ```toml
 //! [component.web.grants]
@@ -8,11 +8,13 @@
 //! of them are kept for the component's next event.
 
 mod answer;
+mod command;
 mod legacy;
 mod link;
 pub mod session;
 #[cfg(test)]
 mod tests;
+mod v3;
 mod weighed;
 mod wit;
 
@@ -43,10 +45,16 @@ impl Kind for OfRedis {
         example: Some("redis = [\"redis://localhost:6379\"]"),
         // Spin's toolchains for JavaScript and Python import it into every component.
         refuse_ungranted: false,
-        interfaces: &[Interface {
-            name: "fermyon:spin/redis",
-            versions: &["", "2.0.0"],
-        }],
+        interfaces: &[
+            Interface {
+                name: "fermyon:spin/redis",
+                versions: &["", "2.0.0"],
+            },
+            Interface {
+                name: "spin:redis/redis",
+                versions: &["3.0.0"],
+            },
+        ],
     };
 
     const SERVICE: Service = Service::Redis;
@@ -64,7 +72,11 @@ impl Kind for OfRedis {
         (&flows.redis_in, &flows.redis_out)
     }
 
-    fn link(linker: &mut Linker<State>, _era: Era) -> wasmtime::Result<()> {
-        link::spin_2(linker)
+    fn link(linker: &mut Linker<State>, era: Era) -> wasmtime::Result<()> {
+        link::spin_2(linker)?;
+        match era {
+            Era::P2 => Ok(()),
+            Era::P3 => link::spin_3(linker),
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! `fermyon:spin/redis` for the guest.
 
-use super::session::{Fault, Leaves, Session};
+use super::command::Command;
+use super::session::{Fault, Session};
 use super::{View, answer};
-use crate::outbound::{Address, LOST};
-use ::redis::{Cmd, Value, cmd};
+use crate::outbound::{Address, LOST, Moved, Opened};
+use ::redis::Value;
 use holm_runtime::trace::Span;
+use std::net::IpAddr;
 use wasmtime::Result;
 use wasmtime::component::Resource;
 
@@ -15,33 +17,124 @@ mod bindings {
         path: "../../wit/fermyon-spin@2.0.0",
         imports: { default: async | trappable },
         additional_derives: [PartialEq],
-        with: { "fermyon:spin/redis.connection": super::super::session::Session },
+        with: { "fermyon:spin/redis.connection": super::Handle },
     });
 }
 use self::redis::{Error, RedisParameter, RedisResult};
 pub use bindings::fermyon::spin::redis;
 
+/// What a guest is told.
+pub(super) type Done<T> = std::result::Result<T, Error>;
+
+/// A connection that a guest has opened.
+pub type Handle = Opened<Session>;
+
+/// A connection that is being made.
+pub(super) struct Opening {
+    session: Session,
+    span: Option<Box<dyn Span>>,
+}
+
+impl Opening {
+    /// Dials.
+    pub async fn connect(&mut self) -> std::result::Result<IpAddr, Fault> {
+        self.session.connect().await
+    }
+}
+
+/// A command on its way.
+pub(super) struct Asking {
+    /// Where it goes.
+    pub on: Handle,
+    span: Option<Box<dyn Span>>,
+}
+
+/// Sends a command and waits for the answer; and the bytes that this took.
+pub(super) async fn ask(
+    on: &Handle,
+    command: &Command,
+) -> (std::result::Result<Value, Fault>, Moved) {
+    let mut session = on.turn().await;
+    let asked = session.ask(&command.sent, command.leaves).await;
+    (asked, session.moved())
+}
+
 impl View<'_> {
-    /// Sends a command on a connection, and tells guest, log and receipt what came of it.
-    async fn ask(
-        &mut self,
-        connection: &Resource<Session>,
-        operation: &str,
-        command: Cmd,
-        leaves: Leaves,
-    ) -> Result<Result<Value, Error>> {
+    /// Whether a connection may be made, before it is.
+    pub(super) fn opening(&mut self, address: &str) -> Done<Opening> {
+        let Ok(session) = Session::new(&self.part.client, address) else {
+            return Err(Error::InvalidAddress);
+        };
         let caller = &mut self.part.caller;
-        let packed = command.get_packed_command().len();
+        if !caller.admit(session.address()) {
+            return Err(Error::InvalidAddress);
+        }
+        if caller.seat().is_err() {
+            return Err(Error::TooManyConnections);
+        }
+        let span = caller.begin("redis", "CONNECT", session.address());
+        Ok(Opening { session, span })
+    }
+
+    /// What became of it.
+    pub(super) fn opened(
+        &mut self,
+        opening: Opening,
+        connected: std::result::Result<IpAddr, Fault>,
+    ) -> Result<Done<Resource<Handle>>> {
+        let Opening { mut session, span } = opening;
+        let to = session.address().clone();
+        self.part.count(session.moved());
+        match connected {
+            Ok(peer) => {
+                self.part.caller.dialled(&to, Ok(peer));
+                Ok(Ok(self.table.push(Opened::new(to, session))?))
+            }
+            Err(fault) => {
+                self.part.caller.leave();
+                Ok(Err(self.tell(&to, fault, span)))
+            }
+        }
+    }
+
+    /// Whether a command may be sent, before it is.
+    pub(super) fn begin(
+        &mut self,
+        connection: &Resource<Handle>,
+        command: &Command,
+    ) -> Result<Done<Asking>> {
+        let caller = &mut self.part.caller;
+        let packed = command.sent.get_packed_command().len();
         if let Err(hit) = caller.room(packed) {
             return Ok(Err(Error::Other(hit.to_string())));
         }
-        let session = self.table.get_mut(connection)?;
-        let to = session.address().clone();
-        let span = caller.begin("redis", operation, &to);
-        let asked = session.ask(&command, leaves).await;
-        let moved = session.moved();
+        let on = self.table.get(connection)?.clone();
+        let span = caller.begin("redis", command.operation, on.address());
+        Ok(Ok(Asking { on, span }))
+    }
+
+    /// What became of it; guest, log and receipt are told.
+    pub(super) fn end(
+        &mut self,
+        asking: Asking,
+        (asked, moved): (std::result::Result<Value, Fault>, Moved),
+    ) -> Done<Value> {
         self.part.count(moved);
-        Ok(asked.map_err(|fault| self.tell(&to, fault, span)))
+        asked.map_err(|fault| self.tell(asking.on.address(), fault, asking.span))
+    }
+
+    /// Sends a command on a connection.
+    async fn ask(
+        &mut self,
+        connection: &Resource<Handle>,
+        command: Command,
+    ) -> Result<Done<Value>> {
+        let asking = match self.begin(connection, &command)? {
+            Ok(asking) => asking,
+            Err(error) => return Ok(Err(error)),
+        };
+        let asked = ask(&asking.on, &command).await;
+        Ok(self.end(asking, asked))
     }
 
     fn tell(&mut self, to: &Address, fault: Fault, span: Option<Box<dyn Span>>) -> Error {
@@ -83,169 +176,104 @@ fn is_type_error(error: &::redis::RedisError) -> bool {
 impl redis::Host for View<'_> {}
 
 impl redis::HostConnection for View<'_> {
-    async fn open(&mut self, address: String) -> Result<Result<Resource<Session>, Error>> {
-        let Ok(mut session) = Session::new(&self.part.client, &address) else {
-            return Ok(Err(Error::InvalidAddress));
+    async fn open(&mut self, address: String) -> Result<Done<Resource<Handle>>> {
+        let mut opening = match self.opening(&address) {
+            Ok(opening) => opening,
+            Err(error) => return Ok(Err(error)),
         };
-        let to = session.address().clone();
-        if !self.part.caller.admit(&to) {
-            return Ok(Err(Error::InvalidAddress));
-        }
-        if self.part.caller.seat().is_err() {
-            return Ok(Err(Error::TooManyConnections));
-        }
-        let span = self.part.caller.begin("redis", "CONNECT", &to);
-        let connected = session.connect().await;
-        self.part.count(session.moved());
-        match connected {
-            Ok(peer) => {
-                self.part.caller.dialled(&to, Ok(peer));
-                Ok(Ok(self.table.push(session)?))
-            }
-            Err(fault) => {
-                self.part.caller.leave();
-                Ok(Err(self.tell(&to, fault, span)))
-            }
-        }
+        let connected = opening.connect().await;
+        self.opened(opening, connected)
     }
 
     async fn publish(
         &mut self,
-        connection: Resource<Session>,
+        connection: Resource<Handle>,
         channel: String,
         payload: Vec<u8>,
-    ) -> Result<Result<(), Error>> {
-        let mut command = cmd("PUBLISH");
-        command.arg(channel).arg(payload);
-        let asked = self
-            .ask(&connection, "PUBLISH", command, Leaves::Nothing)
-            .await?;
-        Ok(asked.map(|_| ()))
+    ) -> Result<Done<()>> {
+        let command = Command::publish(channel, payload);
+        Ok(self.ask(&connection, command).await?.map(|_| ()))
     }
 
     async fn get(
         &mut self,
-        connection: Resource<Session>,
+        connection: Resource<Handle>,
         key: String,
-    ) -> Result<Result<Option<Vec<u8>>, Error>> {
-        let mut command = cmd("GET");
-        command.arg(key);
-        let asked = self
-            .ask(&connection, "GET", command, Leaves::Nothing)
-            .await?;
+    ) -> Result<Done<Option<Vec<u8>>>> {
+        let asked = self.ask(&connection, Command::get(key)).await?;
         Ok(asked.and_then(answer::bytes))
     }
 
     async fn set(
         &mut self,
-        connection: Resource<Session>,
+        connection: Resource<Handle>,
         key: String,
         value: Vec<u8>,
-    ) -> Result<Result<(), Error>> {
-        let mut command = cmd("SET");
-        command.arg(key).arg(value);
-        let asked = self
-            .ask(&connection, "SET", command, Leaves::Nothing)
-            .await?;
+    ) -> Result<Done<()>> {
+        let asked = self.ask(&connection, Command::set(key, value)).await?;
         Ok(asked.map(|_| ()))
     }
 
-    async fn incr(
-        &mut self,
-        connection: Resource<Session>,
-        key: String,
-    ) -> Result<Result<i64, Error>> {
-        let mut command = cmd("INCR");
-        command.arg(key);
-        let asked = self
-            .ask(&connection, "INCR", command, Leaves::Nothing)
-            .await?;
+    async fn incr(&mut self, connection: Resource<Handle>, key: String) -> Result<Done<i64>> {
+        let asked = self.ask(&connection, Command::incr(key)).await?;
         Ok(asked.and_then(answer::number))
     }
 
-    async fn del(
-        &mut self,
-        connection: Resource<Session>,
-        keys: Vec<String>,
-    ) -> Result<Result<u32, Error>> {
-        // The server takes no empty list.
-        if keys.is_empty() {
+    async fn del(&mut self, connection: Resource<Handle>, keys: Vec<String>) -> Result<Done<u32>> {
+        let Some(command) = Command::del(keys) else {
             return Ok(Ok(0));
-        }
-        let mut command = cmd("DEL");
-        command.arg(keys);
-        let asked = self
-            .ask(&connection, "DEL", command, Leaves::Nothing)
-            .await?;
+        };
+        let asked = self.ask(&connection, command).await?;
         Ok(asked.and_then(answer::number))
     }
 
     async fn sadd(
         &mut self,
-        connection: Resource<Session>,
+        connection: Resource<Handle>,
         key: String,
         values: Vec<String>,
-    ) -> Result<Result<u32, Error>> {
-        if values.is_empty() {
+    ) -> Result<Done<u32>> {
+        let Some(command) = Command::sadd(key, values) else {
             return Ok(Ok(0));
-        }
-        let mut command = cmd("SADD");
-        command.arg(key).arg(values);
-        let asked = self
-            .ask(&connection, "SADD", command, Leaves::Nothing)
-            .await?;
+        };
+        let asked = self.ask(&connection, command).await?;
         Ok(asked.and_then(answer::number))
     }
 
     async fn smembers(
         &mut self,
-        connection: Resource<Session>,
+        connection: Resource<Handle>,
         key: String,
-    ) -> Result<Result<Vec<String>, Error>> {
-        let mut command = cmd("SMEMBERS");
-        command.arg(key);
-        let asked = self
-            .ask(&connection, "SMEMBERS", command, Leaves::Nothing)
-            .await?;
+    ) -> Result<Done<Vec<String>>> {
+        let asked = self.ask(&connection, Command::smembers(key)).await?;
         Ok(asked.and_then(answer::texts))
     }
 
     async fn srem(
         &mut self,
-        connection: Resource<Session>,
+        connection: Resource<Handle>,
         key: String,
         values: Vec<String>,
-    ) -> Result<Result<u32, Error>> {
-        if values.is_empty() {
+    ) -> Result<Done<u32>> {
+        let Some(command) = Command::srem(key, values) else {
             return Ok(Ok(0));
-        }
-        let mut command = cmd("SREM");
-        command.arg(key).arg(values);
-        let asked = self
-            .ask(&connection, "SREM", command, Leaves::Nothing)
-            .await?;
+        };
+        let asked = self.ask(&connection, command).await?;
         Ok(asked.and_then(answer::number))
     }
 
     async fn execute(
         &mut self,
-        connection: Resource<Session>,
+        connection: Resource<Handle>,
         command: String,
         arguments: Vec<RedisParameter>,
-    ) -> Result<Result<Vec<RedisResult>, Error>> {
-        let leaves = Leaves::by(&command);
-        let mut sent = cmd(&command);
-        for argument in arguments {
-            match argument {
-                RedisParameter::Int64(number) => sent.arg(number),
-                RedisParameter::Binary(bytes) => sent.arg(bytes),
-            };
-        }
-        let asked = self.ask(&connection, "execute", sent, leaves).await?;
+    ) -> Result<Done<Vec<RedisResult>>> {
+        let command = Command::execute(&command, arguments);
+        let asked = self.ask(&connection, command).await?;
         Ok(asked.and_then(answer::results))
     }
 
-    async fn drop(&mut self, connection: Resource<Session>) -> Result<()> {
+    async fn drop(&mut self, connection: Resource<Handle>) -> Result<()> {
         self.table.delete(connection)?;
         self.part.caller.leave();
         Ok(())

@@ -19,6 +19,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod turns;
+mod v3_1;
 mod wit;
 
 pub use connection::{Connection, Error, Rows};
@@ -78,7 +79,7 @@ impl Capability for Sqlite {
             },
             Interface {
                 name: "spin:sqlite/sqlite",
-                versions: &["3.0.0"],
+                versions: &["3.0.0", "3.1.0"],
             },
         ],
     };
@@ -120,9 +121,9 @@ impl Capability for Sqlite {
         })
     }
 
-    fn link_component(linker: &mut Linker<State>, _era: Era) -> wasmtime::Result<()> {
+    fn link_component(linker: &mut Linker<State>, era: Era) -> wasmtime::Result<()> {
         link::spin_2(linker)?;
-        link::spin_3(linker)
+        link::spin_3(linker, era)
     }
 }
 

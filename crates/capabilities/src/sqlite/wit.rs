@@ -1,7 +1,8 @@
 //! `spin:sqlite` for the guest. `fermyon:spin/sqlite` has the same types.
 
-use super::{Connection, Error as Fault, Rows, Value, View};
+use super::{Connection, Error as Fault, Rows, Store, Value, View};
 use holm_runtime::receipt::Flows;
+use holm_runtime::trace::Span;
 use std::sync::Arc;
 use wasmtime::Result;
 use wasmtime::component::Resource;
@@ -19,6 +20,17 @@ use sqlite::{Error, QueryResult, RowResult};
 
 /// The most connections that an instance may hold at once.
 pub const HANDLES_MAX: usize = 64;
+
+/// What a guest is told.
+pub(super) type Done<T> = std::result::Result<T, Error>;
+
+/// A statement on its way.
+pub(super) struct Running {
+    store: Arc<str>,
+    /// Where it runs.
+    pub connection: Arc<Connection>,
+    span: Option<Box<dyn Span>>,
+}
 
 /// A connection that a guest has opened.
 #[derive(Debug)]
@@ -52,28 +64,29 @@ impl View<'_> {
         Error::Io(told)
     }
 
-    fn handle(&self, connection: &Resource<Handle>) -> Result<(Arc<str>, Arc<Connection>)> {
-        let handle = self.table.get(connection)?;
-        Ok((handle.store.clone(), handle.connection.clone()))
-    }
-}
-
-impl sqlite::Host for View<'_> {}
-
-impl sqlite::HostConnection for View<'_> {
-    async fn open(&mut self, database: String) -> Result<Result<Resource<Handle>, Error>> {
-        let Some(store) = self.part.granted.get(&database).cloned() else {
-            self.part.deny(&database);
-            return Ok(Err(Error::AccessDenied));
+    /// The store of a name, if it was granted and one more connection may be open.
+    pub(super) fn store(&mut self, database: &str) -> Done<Arc<Store>> {
+        let Some(store) = self.part.granted.get(database).cloned() else {
+            self.part.deny(database);
+            return Err(Error::AccessDenied);
         };
         if let Some(uses) = &self.part.uses {
-            uses.note("sqlite", &*database, "");
+            uses.note("sqlite", database, "");
         }
         if self.part.handles >= HANDLES_MAX {
             let told = format!("more than {HANDLES_MAX} connections at once");
-            return Ok(Err(Error::Io(told)));
+            return Err(Error::Io(told));
         }
-        Ok(match store.connect().await {
+        Ok(store)
+    }
+
+    /// What became of a connection to it.
+    pub(super) fn opened(
+        &mut self,
+        store: &Store,
+        connected: std::result::Result<Connection, Fault>,
+    ) -> Result<Done<Resource<Handle>>> {
+        Ok(match connected {
             Ok(connection) => {
                 let handle = self.table.push(Handle {
                     store: store.name().clone(),
@@ -86,28 +99,74 @@ impl sqlite::HostConnection for View<'_> {
         })
     }
 
+    /// Begins a statement; with its values as the store has them.
+    pub(super) fn begin(
+        &mut self,
+        connection: &Resource<Handle>,
+        statement: &str,
+        parameters: Vec<sqlite::Value>,
+    ) -> Result<(Running, Vec<Value>)> {
+        let (store, connection) = self.handle(connection)?;
+        let span = self.part.begin(&store);
+        let values: Vec<Value> = parameters.into_iter().map(Value::from).collect();
+        let sent = statement.len() + values.iter().map(size).sum::<usize>();
+        Flows::add(&self.part.flows.sqlite_out, sent);
+        let running = Running {
+            store,
+            connection,
+            span,
+        };
+        Ok((running, values))
+    }
+
+    /// What became of it.
+    pub(super) fn end(
+        &mut self,
+        running: Running,
+        done: std::result::Result<Rows, Fault>,
+    ) -> Done<QueryResult> {
+        if let (Some(mut span), Err(_)) = (running.span, &done) {
+            span.failed("io".to_owned());
+        }
+        match done {
+            Ok(rows) => {
+                Flows::add(&self.part.flows.sqlite_in, rows.bytes);
+                Ok(rows.into())
+            }
+            Err(fault) => Err(self.tell(&running.store, fault)),
+        }
+    }
+
+    pub(super) fn handle(
+        &self,
+        connection: &Resource<Handle>,
+    ) -> Result<(Arc<str>, Arc<Connection>)> {
+        let handle = self.table.get(connection)?;
+        Ok((handle.store.clone(), handle.connection.clone()))
+    }
+}
+
+impl sqlite::Host for View<'_> {}
+
+impl sqlite::HostConnection for View<'_> {
+    async fn open(&mut self, database: String) -> Result<Done<Resource<Handle>>> {
+        let store = match self.store(&database) {
+            Ok(store) => store,
+            Err(error) => return Ok(Err(error)),
+        };
+        let connected = store.connect().await;
+        self.opened(&store, connected)
+    }
+
     async fn execute(
         &mut self,
         connection: Resource<Handle>,
         statement: String,
         parameters: Vec<sqlite::Value>,
-    ) -> Result<Result<QueryResult, Error>> {
-        let (store, connection) = self.handle(&connection)?;
-        let span = self.part.begin(&store);
-        let values: Vec<Value> = parameters.into_iter().map(Value::from).collect();
-        let sent = statement.len() + values.iter().map(size).sum::<usize>();
-        Flows::add(&self.part.flows.sqlite_out, sent);
-        let done = connection.execute(statement, values).await;
-        if let (Some(mut span), Err(_)) = (span, &done) {
-            span.failed("io".to_owned());
-        }
-        Ok(match done {
-            Ok(rows) => {
-                Flows::add(&self.part.flows.sqlite_in, rows.bytes);
-                Ok(rows.into())
-            }
-            Err(fault) => Err(self.tell(&store, fault)),
-        })
+    ) -> Result<Done<QueryResult>> {
+        let (running, values) = self.begin(&connection, &statement, parameters)?;
+        let done = running.connection.execute(statement, values).await;
+        Ok(self.end(running, done))
     }
 
     async fn last_insert_rowid(&mut self, connection: Resource<Handle>) -> Result<i64> {

@@ -1,5 +1,6 @@
 //! Output cut into lines for a log: bounded in length, bounded in rate, never holding up the guest.
 
+use super::message::Message;
 use bytes::Bytes;
 use holm_runtime::limits::{Amount, Limit, LimitHit};
 use std::pin::Pin;
@@ -12,6 +13,9 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 /// A longer line is passed on in pieces of this size.
 pub const LINE_BYTES_MAX: usize = 8 << 10;
+
+/// More of a message's context is cut off.
+const CONTEXT_BYTES_MAX: usize = 256;
 
 /// What a write may hold at once.
 const WRITE_BYTES_MAX: usize = 64 << 10;
@@ -42,6 +46,9 @@ impl Stream {
 pub trait LineSink: Send + Sync {
     /// One line without its end; not always UTF-8.
     fn line(&self, stream: Stream, line: &[u8]);
+
+    /// One message.
+    fn message(&self, message: Message<'_>);
 
     /// So many lines came too fast for this limit and are lost: "… 12 lines (3456 bytes) dropped".
     fn dropped(&self, lines: u64, bytes: u64, over: LimitHit);
@@ -123,6 +130,28 @@ impl Lines {
         }))
     }
 
+    /// Logs a message, in pieces if it is longer than a line may be. Says whether all of it passed.
+    pub fn message(&self, message: Message<'_>) -> bool {
+        let context = cut(message.context, CONTEXT_BYTES_MAX).0;
+        let mut rest = message.text;
+        loop {
+            let (text, more) = cut(rest, LINE_BYTES_MAX - context.len());
+            let size = (context.len() + text.len()) as u64 + 1;
+            let piece = Message {
+                context,
+                text,
+                ..message
+            };
+            if !self.0.pass(size, |sink| sink.message(piece)) {
+                return false;
+            }
+            if more.is_empty() {
+                return true;
+            }
+            rest = more;
+        }
+    }
+
     /// One stream of one instance.
     pub(super) fn writer(&self, stream: Stream) -> Writer {
         let line = Line {
@@ -134,15 +163,25 @@ impl Lines {
     }
 }
 
+/// The text's beginning, of so many bytes at most, and its rest.
+fn cut(text: &str, most: usize) -> (&str, &str) {
+    text.split_at(text.floor_char_boundary(most))
+}
+
 impl Shared {
     fn line(&self, stream: Stream, line: &[u8]) {
+        self.pass(line.len() as u64 + 1, |sink| sink.line(stream, line));
+    }
+
+    /// Tells the sink something of this size, unless it comes too fast.
+    fn pass(&self, size: u64, tell: impl FnOnce(&dyn LineSink)) -> bool {
         let now = Instant::now();
         let mut flood = lock(&self.flood);
-        let size = line.len() as u64 + 1;
         match self.take(&mut flood, size, now) {
             Ok(()) => {
                 self.tell(&mut flood, now);
-                self.sink.line(stream, line);
+                tell(&*self.sink);
+                true
             }
             Err(over) => {
                 if flood.lines == 0 {
@@ -152,6 +191,7 @@ impl Shared {
                 flood.lines += 1;
                 flood.bytes += size;
                 self.tell(&mut flood, now);
+                false
             }
         }
     }

@@ -8,6 +8,7 @@
 pub(crate) mod counted;
 pub(crate) mod ending;
 mod lines;
+mod message;
 mod piped;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ pub mod wasi_0_3;
 pub mod wasi_io;
 
 pub use lines::{AppRate, LINE_BYTES_MAX, LineSink, Lines, Stream};
+pub use message::{Level, Message};
 pub use piped::{Ends, Pipes};
 
 use crate::{About, Capability, Era, Interface, Place, State};

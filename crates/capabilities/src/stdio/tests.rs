@@ -1,7 +1,7 @@
 //! Output cut into lines: whole, bounded, and told of when lost.
 
 use super::lines::Writer;
-use super::{AppRate, LINE_BYTES_MAX, LineSink, Lines, Stream};
+use super::{AppRate, LINE_BYTES_MAX, Level, LineSink, Lines, Message, Stream};
 use bytes::Bytes;
 use holm_runtime::limits::LimitHit;
 use proptest::prelude::*;
@@ -19,6 +19,17 @@ struct Sink {
 impl LineSink for Sink {
     fn line(&self, stream: Stream, line: &[u8]) {
         self.lines.lock().unwrap().push((stream, line.to_vec()));
+    }
+
+    fn message(&self, message: Message<'_>) {
+        let said = format!(
+            "{} {}: {}",
+            message.level.name(),
+            message.context,
+            message.text
+        );
+        let line = (Stream::Stderr, said.into_bytes());
+        self.lines.lock().unwrap().push(line);
     }
 
     fn dropped(&self, lines: u64, bytes: u64, over: LimitHit) {
@@ -154,4 +165,35 @@ fn components_of_an_app_share_its_rate() {
     );
     let over = two.over.lock().unwrap().clone().unwrap();
     assert_eq!(over, "the app_log_rate limit of 8193 B was reached");
+}
+
+fn message<'a>(context: &'a str, text: &'a str) -> Message<'a> {
+    Message {
+        level: Level::Warn,
+        context,
+        text,
+        is_collected: false,
+    }
+}
+
+#[test]
+fn messages_are_cut_where_lines_are_and_come_no_faster() {
+    let (sink, lines) = log(1 << 20);
+    assert!(lines.message(message("db", "slow\nvery")));
+    let long = "ü".repeat(LINE_BYTES_MAX);
+    assert!(lines.message(message("db", &long)));
+    let said = sink.text();
+    assert_eq!(said[0], "warn db: slow\nvery");
+    assert!(said.iter().all(|piece| piece.len() < LINE_BYTES_MAX + 16));
+    let pieces = said[1..].iter().map(|piece| &piece["warn db: ".len()..]);
+    assert_eq!(pieces.collect::<String>(), long);
+    // A context is a word, not a text.
+    assert!(lines.message(message(&"c".repeat(1000), "x")));
+    assert!(sink.text().last().unwrap().len() < 300);
+
+    let (sink, lines) = log(0);
+    let passed = (0..10).filter(|_| lines.message(message("", &long[..4000])));
+    assert_eq!(passed.count(), 2);
+    drop(lines);
+    assert_eq!(sink.dropped.lock().unwrap()[0].0, 8);
 }

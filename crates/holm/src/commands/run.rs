@@ -195,7 +195,7 @@ async fn go(args: &Args) -> Result<i32, Error> {
 /// Grants as a program has them: the terminal's streams, arguments, files without a detour through
 /// other threads.
 fn wired(mut grants: Grants, args: &Args) -> Grants {
-    grants.stdio = Stdio::Inherit;
+    grants.print_to(Stdio::Inherit);
     // A blocked thread cannot be cut off: with a timeout, files and sleeps take the detour.
     grants.files.blocking = args.limits.timeout.is_none();
     grants.files.sleep_apart = args.receipt;

@@ -63,6 +63,34 @@ fn a_route_belongs_to_one_app() {
 }
 
 #[test]
+fn a_route_that_all_answer_alike_is_shared() {
+    let apps = apps();
+    let fixed = |name: &str, route: &str, body: &str| {
+        let text = format!(
+            "name = \"{name}\"\n[[http]]\nroute = \"{route}\"\nrespond = {{ body = \"{body}\" }}\n"
+        );
+        let source = Source::new(format!("/nowhere/{name}/holm.toml"), text.as_str());
+        let manifest = Parser::new(crate::vocabulary()).parse(&source).unwrap();
+        apps.resolve(manifest, None).unwrap()
+    };
+    apps.put(fixed("one", "/health", "OK")).unwrap();
+    apps.put(fixed("two", "/health", "OK")).unwrap();
+    let refused = |app| apps.put(app).err().unwrap().to_string();
+    let three = "the apps `one` and `three` both have the route `/health`";
+    assert_eq!(refused(fixed("three", "/health", "fine")), three);
+    assert_eq!(refused(app(&apps, "three", &[("", "/health")])), three);
+    // Nor may one of them go its own way.
+    assert_eq!(
+        refused(fixed("two", "/health", "fine")),
+        "the apps `one` and `two` both have the route `/health`"
+    );
+    apps.remove("one").unwrap();
+    assert!(refused(app(&apps, "three", &[("", "/health")])).contains("`two` and `three`"));
+    apps.remove("two").unwrap();
+    apps.put(app(&apps, "three", &[("", "/health")])).unwrap();
+}
+
+#[test]
 fn a_new_version_is_the_same_tenant() {
     let apps = apps();
     let tenant = |name: &str| apps.get(name).unwrap().tenant.clone();

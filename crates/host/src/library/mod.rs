@@ -125,7 +125,7 @@ impl Library {
             reuse,
         } = known;
         let mut grants = Grants::resolve(&component.grants, place).map_err(wrong)?;
-        grants.stdio = Stdio::Inherit;
+        grants.print_to(Stdio::Inherit);
         let artifact = runtime.loader().load(
             &path,
             LoadOptions {

@@ -1,20 +1,21 @@
 //! Spans of a guest's calls to the outside, below the span of its request.
 
 use super::{RequestSpan, Telemetry};
-use holm_runtime::trace::{self, Call, Trace, Tracer, Value};
+use holm_runtime::trace::{self, Call, Place, Trace, Tracer, Value};
 use opentelemetry::propagation::TextMapPropagator as _;
 use opentelemetry::trace::{
-    Span as _, SpanBuilder, SpanKind, Status, TraceContextExt as _, Tracer as _,
+    Span as _, SpanBuilder, SpanContext, SpanId, SpanKind, Status, TraceContextExt as _,
+    Tracer as _,
 };
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracer, Span};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// Spans that one request may have below its own: a guest in a loop of calls fills no queue. Calls
-/// beyond are made all the same, and belong to the request's span.
+/// Spans that one request may have below its own, of its calls and of the guest's own: a guest in a
+/// loop fills no queue. Calls beyond are made all the same, and belong to the request's span.
 const CALLS_MAX: u32 = 128;
 
 /// The calls of one request.
@@ -24,6 +25,13 @@ struct Calls {
     /// Made when somebody asks: mostly nobody does.
     traceparent: OnceLock<Option<String>>,
     left: AtomicU32,
+    own: Mutex<Vec<Own>>,
+}
+
+/// A span of the guest's own.
+struct Own {
+    id: trace::SpanId,
+    is_open: bool,
 }
 
 impl Telemetry {
@@ -36,7 +44,57 @@ impl Telemetry {
             traceparent: OnceLock::new(),
             of,
             left: AtomicU32::new(CALLS_MAX),
+            own: Mutex::default(),
         }))
+    }
+}
+
+impl Calls {
+    fn own(&self) -> MutexGuard<'_, Vec<Own>> {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One span less to be had; no, if there are none.
+    fn one_less(&self) -> bool {
+        let one_less = |left: u32| left.checked_sub(1);
+        self.left.fetch_update(Relaxed, Relaxed, one_less).is_ok()
+    }
+
+    /// Below the guest's span that is open, if one is.
+    fn here(&self) -> Context {
+        let open = self
+            .own()
+            .iter()
+            .rev()
+            .find(|own| own.is_open)
+            .map(|own| own.id);
+        match open {
+            None => self.of.clone(),
+            Some(id) => {
+                let event = self.of.span().span_context().clone();
+                Context::new().with_remote_span_context(SpanContext::new(
+                    event.trace_id(),
+                    SpanId::from_bytes(id),
+                    event.trace_flags(),
+                    true,
+                    event.trace_state().clone(),
+                ))
+            }
+        }
+    }
+
+    fn place_of(&self, context: &Context) -> Place {
+        let span = context.span().span_context().clone();
+        let state = span.trace_state().header();
+        let pairs = state.split(',').filter_map(|pair| pair.split_once('='));
+        Place {
+            trace: span.trace_id().to_bytes(),
+            span: span.span_id().to_bytes(),
+            sampled: span.is_sampled(),
+            state: pairs
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .collect(),
+        }
     }
 }
 
@@ -49,8 +107,9 @@ fn traceparent(of: &Context) -> Option<String> {
 
 impl Trace for Calls {
     fn begin(&self, call: Call) -> Option<Box<dyn trace::Span>> {
-        let one_less = |left: u32| left.checked_sub(1);
-        self.left.fetch_update(Relaxed, Relaxed, one_less).ok()?;
+        if !self.one_less() {
+            return None;
+        }
         let kind = match call.remote {
             true => SpanKind::Client,
             false => SpanKind::Internal,
@@ -62,7 +121,7 @@ impl Trace for Calls {
         let builder = SpanBuilder::from_name(call.name)
             .with_kind(kind)
             .with_attributes(is);
-        let span = self.tracer.build_with_context(builder, &self.of);
+        let span = self.tracer.build_with_context(builder, &self.here());
         let here = Context::new().with_remote_span_context(span.span_context().clone());
         Some(Box::new(CallSpan {
             traceparent: traceparent(&here),
@@ -73,6 +132,26 @@ impl Trace for Calls {
     fn traceparent(&self) -> Option<&str> {
         let made = self.traceparent.get_or_init(|| traceparent(&self.of));
         made.as_deref()
+    }
+
+    fn place(&self) -> Place {
+        self.place_of(&self.here())
+    }
+
+    fn entered(&self, id: trace::SpanId) {
+        if id != trace::SpanId::default() && self.one_less() {
+            self.own().push(Own { id, is_open: true });
+        }
+    }
+
+    fn left(&self, id: trace::SpanId, parent: trace::SpanId) -> Option<Place> {
+        let event = self.place_of(&self.of);
+        let mut own = self.own();
+        let found = own.iter_mut().rev().find(|own| own.id == id && own.is_open);
+        found?.is_open = false;
+        let is_below_its_own = own.iter().any(|own| own.id == parent && own.id != id);
+        let span = if is_below_its_own { parent } else { event.span };
+        Some(Place { span, ..event })
     }
 }
 
@@ -120,6 +199,7 @@ mod tests {
             traceparent: OnceLock::new(),
             of,
             left: AtomicU32::new(CALLS_MAX),
+            own: Mutex::default(),
         };
         let begin = || {
             calls.begin(Call {
@@ -136,5 +216,37 @@ mod tests {
         assert_eq!(own[..35], event[..35]);
         assert_ne!(own, event);
         assert_ne!(Some(own), spans[1].traceparent());
+    }
+
+    #[test]
+    fn what_a_guest_does_within_its_own_span_lies_below_it() {
+        let tracer = SdkTracerProvider::builder().build().tracer("test");
+        let event = tracer.build_with_context(SpanBuilder::from_name("GET"), &Context::new());
+        let of = Context::new().with_remote_span_context(event.span_context().clone());
+        let calls = Calls {
+            tracer,
+            traceparent: OnceLock::new(),
+            of,
+            left: AtomicU32::new(4),
+            own: Mutex::default(),
+        };
+        let event = calls.place();
+        let (outer, inner) = ([1; 8], [2; 8]);
+        calls.entered(outer);
+        calls.entered(inner);
+        assert_eq!(calls.place().span, inner);
+        assert_eq!(calls.place().trace, event.trace);
+        assert_eq!(calls.left(inner, outer).unwrap().span, outer);
+        assert_eq!(calls.place().span, outer);
+        // What it never began is not below anything, and nothing ends twice.
+        assert_eq!(calls.left(inner, outer), None);
+        assert_eq!(calls.left(outer, [9; 8]).unwrap().span, event.span);
+        assert_eq!(calls.place(), event);
+        // Two of four are left.
+        for id in 3..9 {
+            calls.entered([id; 8]);
+        }
+        assert_eq!(calls.place().span, [4; 8]);
+        assert_eq!(calls.left([5; 8], outer), None);
     }
 }

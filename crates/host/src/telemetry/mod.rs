@@ -4,11 +4,15 @@
 
 mod calls;
 mod client;
+mod guests;
 mod span;
 
 pub use span::RequestSpan;
 
 use client::Client;
+use guests::Guests;
+use holm_capabilities::otel::Collector;
+use holm_capabilities::stdio::{Level, Message};
 use holm_runtime::{Error, Result};
 use opentelemetry::logs::{AnyValue, LogRecord as _, Logger as _, LoggerProvider as _, Severity};
 use opentelemetry::trace::TracerProvider as _;
@@ -16,6 +20,7 @@ use opentelemetry_otlp::{ExporterBuildError, LogExporter, SpanExporter, WithHttp
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::{SdkLogger, SdkLoggerProvider};
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::runtime::Handle;
 
@@ -26,6 +31,7 @@ const NAME: &str = "holm";
 pub struct Telemetry {
     spans: Option<(SdkTracerProvider, SdkTracer)>,
     logs: Option<(SdkLoggerProvider, SdkLogger)>,
+    guests: Option<Arc<Guests>>,
 }
 
 impl Telemetry {
@@ -47,7 +53,7 @@ impl Telemetry {
             endpoint.is_some() && !is(&format!("OTEL_{signal}_EXPORTER"), "none")
         };
         let (spans, logs) = (wanted("TRACES"), wanted("LOGS"));
-        if !spans && !logs {
+        if !spans && !logs && !wanted("METRICS") {
             return Ok(None);
         }
         if is("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc") {
@@ -62,11 +68,13 @@ impl Telemetry {
             _ => Resource::builder().build(),
         };
         let client = || Client(Handle::current());
-        let bad = |error: ExporterBuildError| {
+        let unusable = |error: String| {
             Error::yours("the collector that the environment names cannot be used")
-                .caused_by(error.to_string())
+                .caused_by(error)
                 .help("OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318")
         };
+        let bad = |error: ExporterBuildError| unusable(error.to_string());
+        let guests = Guests::start(variable, &resource, Handle::current()).map_err(unusable)?;
         let spans = spans.then(|| {
             let exporter = SpanExporter::builder()
                 .with_http()
@@ -94,7 +102,15 @@ impl Telemetry {
         Ok(Some(Telemetry {
             spans: spans.transpose().map_err(bad)?,
             logs: logs.transpose().map_err(bad)?,
+            guests: guests.map(Arc::new),
         }))
+    }
+
+    /// Who takes what guests report by themselves.
+    pub(crate) fn guests(&self) -> Option<Arc<dyn Collector>> {
+        self.guests
+            .clone()
+            .map(|guests| guests as Arc<dyn Collector>)
     }
 
     /// A line that a guest has printed.
@@ -111,8 +127,35 @@ impl Telemetry {
         logger.emit(record);
     }
 
+    /// A message that a guest has logged.
+    pub(crate) fn message(&self, component: &str, message: Message<'_>) {
+        let Some((_, logger)) = &self.logs else {
+            return;
+        };
+        let mut record = logger.create_log_record();
+        record.set_timestamp(SystemTime::now());
+        record.set_severity_number(match message.level {
+            Level::Trace => Severity::Trace,
+            Level::Debug => Severity::Debug,
+            Level::Info => Severity::Info,
+            Level::Warn => Severity::Warn,
+            Level::Error => Severity::Error,
+            Level::Critical => Severity::Fatal,
+        });
+        record.set_severity_text(message.level.name());
+        record.set_body(AnyValue::from(message.text.to_owned()));
+        record.add_attribute("holm.component", component.to_owned());
+        if !message.context.is_empty() {
+            record.add_attribute("holm.log.context", message.context.to_owned());
+        }
+        logger.emit(record);
+    }
+
     /// Sends what is left. Blocks, for some seconds at most.
     pub fn end(&self) {
+        if let Some(guests) = &self.guests {
+            guests.end();
+        }
         let ended = [
             self.spans.as_ref().map(|(spans, _)| spans.shutdown()),
             self.logs.as_ref().map(|(logs, _)| logs.shutdown()),

@@ -6,8 +6,8 @@ use super::template::{Piece, is_template, pieces};
 use crate::{Key, Problem, Redacted, Source, Span, Table, Value, ValueKind};
 
 /// The grants that templates are filled in.
-const GRANTS: [&str; 8] = [
-    "config", "env", "http", "net", "redis", "mqtt", "postgres", "mysql",
+const GRANTS: [&str; 9] = [
+    "config", "secrets", "env", "http", "net", "redis", "mqtt", "postgres", "mysql",
 ];
 
 /// The keys of triggers that templates are filled in: where something is, and who logs in there.

@@ -1,5 +1,6 @@
 //! What a file is, found by looking at it, never by its name.
 
+use super::candidate::released;
 use super::componentize::{adapter, componentize};
 use super::{Form, text};
 use crate::error::{Error, Result};
@@ -36,7 +37,7 @@ pub fn detect<'a>(path: &Path, bytes: &'a [u8]) -> Result<Content<'a>> {
     if let Some(rest) = bytes.strip_prefix(b"\0asm") {
         return match rest.get(..4) {
             Some([1, 0, 0, 0]) => of_module(path, Cow::Borrowed(bytes)),
-            Some([_, _, 1, 0]) => Ok(Content::Binary(Form::Component, Cow::Borrowed(bytes))),
+            Some([_, _, 1, 0]) => Ok(of_component(Cow::Borrowed(bytes))),
             Some(version) => Err(Error::yours(format!(
                 "{shown} is WebAssembly of an unknown version ({:#010x})",
                 u32::from_le_bytes([version[0], version[1], version[2], version[3]])
@@ -50,7 +51,7 @@ pub fn detect<'a>(path: &Path, bytes: &'a [u8]) -> Result<Content<'a>> {
         let binary = text::assemble(path, bytes)?;
         return match binary.get(4..8) {
             Some([1, 0, 0, 0]) => of_module(path, Cow::Owned(binary)),
-            _ => Ok(Content::Binary(Form::Component, Cow::Owned(binary))),
+            _ => Ok(of_component(Cow::Owned(binary))),
         };
     }
     if bytes.starts_with(b"\x7fELF") && bytes.get(7) == Some(&ENGINES_ABI) {
@@ -64,13 +65,17 @@ pub fn detect<'a>(path: &Path, bytes: &'a [u8]) -> Result<Content<'a>> {
         .help("holm runs components, core modules, their text form (.wat) and files made by `holm compile`"))
 }
 
+fn of_component(component: Cow<'_, [u8]>) -> Content<'_> {
+    Content::Binary(Form::Component, released(component))
+}
+
 /// A core module, or the component that it makes.
 fn of_module<'a>(path: &Path, module: Cow<'a, [u8]>) -> Result<Content<'a>> {
     Ok(match adapter(&module) {
         None => Content::Binary(Form::Module, module),
         Some(adapter) => {
             let component = componentize(path, &module, adapter)?;
-            Content::Binary(Form::Component, Cow::Owned(component))
+            of_component(Cow::Owned(component))
         }
     })
 }

@@ -1,6 +1,7 @@
 //! One WebAssembly file made ready: what it is, its digest, its machine code.
 
 mod cache;
+mod candidate;
 mod componentize;
 mod detect;
 mod files;

@@ -229,7 +229,7 @@ fn make_state(
     mut grants: Grants,
     allowance: Allowance,
 ) -> MakeState<State> {
-    grants.stdio = args.stdio();
+    grants.print_to(args.stdio());
     grants.environment.arguments = vec![name.to_owned()];
     let (name, grants): (Arc<str>, _) = (name.into(), Arc::new(grants));
     Arc::new(move || {

@@ -33,10 +33,10 @@ impl Default for Respond {
 }
 
 /// The same, ready to be sent.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Fixed(Arc<Inner>);
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Inner {
     status: StatusCode,
     headers: HeaderMap,

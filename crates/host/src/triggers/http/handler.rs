@@ -19,6 +19,7 @@ use holm_runtime::limits::Limit;
 use holm_runtime::{Error, Kind, PoolFull};
 use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,9 +72,14 @@ impl Target {
 impl HttpHandler {
     /// A handler for some apps that logs to a sink.
     pub fn new<'a>(apps: impl IntoIterator<Item = &'a Arc<App>>, access: AccessSink) -> Self {
+        // What several apps answer alike, the first of them answers.
+        let mut shared = HashSet::new();
         let routes: Vec<(&Arc<App>, &Route)> = apps
             .into_iter()
             .flat_map(|app| app.routes.iter().map(move |route| (app, route)))
+            .filter(|(_, route)| {
+                route.fixed().is_none() || shared.insert((&route.pattern, &route.host))
+            })
             .collect();
         let table = RouteTable::new(
             routes
