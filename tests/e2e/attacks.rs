@@ -1,8 +1,6 @@
 //! Guests in text that are written for a limit or for a fault, and what those do that no limit of the
 //! manifest is for. The others stand in the table of `limits_each.rs`.
 
-use crate::app::*;
-use crate::support::*;
 use crate::tenants::*;
 use serde_json::Value;
 use std::fmt::Write as _;

@@ -3,7 +3,6 @@
 
 use crate::app::*;
 use crate::origin::origin;
-use crate::support::*;
 use crate::tenants::*;
 
 /// An app of two components with these limits of its own, and its neighbour.

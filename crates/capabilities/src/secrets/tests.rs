@@ -15,6 +15,7 @@ fn granted(value: Option<&Value>) -> Result<Secrets, holm_manifest::Problem> {
         base: "/nowhere".into(),
         state: "/nowhere/.holm".into(),
         stores: Arc::default(),
+        brokers: Arc::default(),
         shared: Arc::default(),
     };
     Secrets::granted(value, &place)
