@@ -94,6 +94,7 @@ fn the_beginning_and_the_end() {
     let server = app.up();
     // Before the first request could have come.
     assert_eq!(app.dir().read("out/began"), "yes");
+    server.logged("job", |line| line["outcome"] == "ok");
     assert_eq!(done(&server), [("start-tool".to_owned(), "ok".to_owned())]);
     assert!(!app.dir().join("out/ended").exists());
     assert_eq!(server.terminate(), 0);
