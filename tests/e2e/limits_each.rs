@@ -296,8 +296,9 @@ async fn streamed(server: &Server, name: &str, path: &str, kib: usize) -> Reply 
 fn told(server: &Server, case: &Case) -> String {
     let (name, limit, value) = (case.0, case.named(), case.value());
     if limit == "log_rate" {
+        let labelled = format!("limits/{name}");
         let line = server.logged("log", |line| {
-            line["component"] == name && line["limit"] == limit
+            line["component"] == labelled && line["limit"] == limit
         });
         assert_eq!(line["limit_value"], value, "{line}");
         return format!("{name}: lines were dropped\n");

@@ -131,7 +131,7 @@ fn lines_of_all_components_together() {
         assert_eq!(get(&server, "one", "/log?n=1").status, 200);
         let line = server.logged("log", |line| line["limit"] == "app_log_rate");
         assert_eq!(line["limit_value"], "16 KiB", "{line}");
-        assert_eq!(line["component"], "one");
+        assert_eq!(line["component"], "limits/one");
     });
 }
 

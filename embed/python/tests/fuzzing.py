@@ -292,9 +292,9 @@ def end(seed: int) -> None:
 
 
 KINDS: dict[str, Callable[[int], None]] = {"values": values, "hosts": hosts, "things": things, "flows": flows, "breaks": breaks, "threads": threads, "ends": ends}
-#: What a source raises is held by its call, and the collector does not see that: where its traceback leads back to
-#: the call or to its streams, both stay, and the component with them.
-KEPT = {"breaks"}
+#: What a source or a host function raises is held by its call, and the collector does not see that: where its
+#: traceback leads back to the call or to its streams, both stay, and the component with them.
+KEPT = {"breaks", "hosts"}
 
 
 def left_over() -> list[str]:

@@ -142,7 +142,10 @@ fn target(
         "OTEL_EXPORTER_OTLP_HEADERS".to_owned(),
         format!("OTEL_EXPORTER_OTLP_{word}_HEADERS"),
     ] {
-        headers.extend(variable(&name).iter().flat_map(|list| pairs(list)));
+        // The signal's own take the place of those of all.
+        for (name, value) in variable(&name).iter().flat_map(|list| pairs(list)) {
+            headers.insert(name, value);
+        }
     }
     Ok(Some(Target { uri, headers }))
 }

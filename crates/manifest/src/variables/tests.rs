@@ -106,7 +106,8 @@ fn templates_are_filled_where_they_count_and_nowhere_else() {
     assert_eq!(json("dirs"), r#"["{{ host }}"]"#);
     let trigger = manifest.triggers[0].value.to_json();
     assert_eq!(trigger["address"], "redis://db.example.com");
-    assert_eq!(trigger["channel"], "{{ host }}");
+    assert_eq!(trigger["channel"], "db.example.com");
+    assert_eq!(trigger["component"], "web");
     let store = manifest.stores[0].value.to_json();
     assert_eq!(store["nodes"][0]["url"], "redis://db.example.com:6379");
     // Places are those of the file.
