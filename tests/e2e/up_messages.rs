@@ -242,11 +242,6 @@ fn jetstream_gives_it_again_when_the_host_dies() {
 }
 
 #[test]
-fn mqtt_gives_it_again_when_the_host_dies() {
-    is_not_lost_with_the_host(&plain("mqtt", &Daemon::start(Kind::Mosquitto)));
-}
-
-#[test]
 fn redis_may_die() {
     let mut daemon = Daemon::start(Kind::Redis);
     let broker = plain("redis", &daemon);
