@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from conftest import WIT, guest
+from conftest import WIT, guest, mypy, wrong_lines
 from holm.__main__ import main
 
 USE = """
@@ -63,25 +61,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def mypy(folder: Path, text: str) -> tuple[int, str]:
-    (folder / "use.py").write_text(text)
-    command = [sys.executable, "-m", "mypy", "--strict", "--python-version", "3.11", "use.py"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
-    return done.returncode, done.stdout + done.stderr
-
-
 def test_mypy_accepts_them(folder: Path) -> None:
     code, said = mypy(folder, USE)
     assert code == 0, said
 
 
 def test_mypy_finds_what_is_wrong(folder: Path) -> None:
-    lines = "\n".join(WRONG)
-    code, said = mypy(folder, "from types_lab import echo, things, work\n" + lines + "\n")
-    assert code == 1
-    found = {int(line.split(":")[1]) - 2: line for line in said.splitlines() if ": error:" in line}
-    for at, (wrong, words) in enumerate(WRONG.items()):
-        assert words in found.get(at, ""), f"{wrong}: {said}"
+    errors = wrong_lines(folder, USE, list(WRONG))
+    for line, words in WRONG.items():
+        assert words in errors[line], (line, errors[line])
 
 
 PROVIDES = """
@@ -176,7 +164,7 @@ def test_mypy_knows_what_is_imported(importing: Path) -> None:
 
 def test_a_component_without_imports_has_no_protocols(folder: Path) -> None:
     assert not (folder / "greet" / "_imports.pyi").exists()
-    assert "class Host(Protocol):" in (folder / "types_lab" / "_imports.pyi").read_text()
+    assert "class Host(_Protocol):" in (folder / "types_lab" / "_imports.pyi").read_text()
 
 
 def test_docs_are_in_them(folder: Path) -> None:
