@@ -4,13 +4,13 @@ use crate::app::*;
 use crate::brokers::*;
 use crate::support::*;
 
-fn redis_app(redis: &Daemon) -> App {
+fn redis_app(redis: &Daemon, guest: &str) -> App {
     App::new(&format!(
         "name = \"shop\"\n\n[component.orders]\nsource = \"orders.wasm\"\n\n\
          [[redis]]\nurl = \"{}\"\nchannel = \"orders\"\ncomponent = \"orders\"\n",
         redis.url()
     ))
-    .guest("orders.wasm", "spin-sdk-redis")
+    .guest("orders.wasm", guest)
 }
 
 fn mqtt_app(mqtt: &Daemon) -> App {
@@ -24,8 +24,17 @@ fn mqtt_app(mqtt: &Daemon) -> App {
 
 #[test]
 fn what_is_published_on_a_channel_comes_to_a_component_of_spins_sdk() {
+    comes("spin-sdk-redis");
+}
+
+#[test]
+fn what_is_published_on_a_channel_comes_to_an_async_one_of_spins_sdk() {
+    comes("spin-sdk-redis-7");
+}
+
+fn comes(guest: &str) {
     let mut redis = Daemon::start(Kind::Redis);
-    let app = redis_app(&redis);
+    let app = redis_app(&redis, guest);
     let server = app.up_with(&["--admin", "unix:admin.sock"]);
     redis.publish_when_heard("orders", "one");
     server.prints("took one");
