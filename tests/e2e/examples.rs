@@ -311,7 +311,14 @@ fn the_pages_of_messages() {
 }
 
 /// Pages of what is tried by `holm run`, whose own page has the commands.
-const OF_HOLM_RUN: [&str; 6] = ["clocks", "environment", "files", "random", "sockets", "stdio"];
+const OF_HOLM_RUN: [&str; 6] = [
+    "clocks",
+    "environment",
+    "files",
+    "random",
+    "sockets",
+    "stdio",
+];
 
 /// Each names the guest that it is tried with, has the app around it, and a server where one is needed.
 #[test]
@@ -336,7 +343,9 @@ fn the_pages_of_capabilities() {
         }
         let blocks = blocks(&text);
         assert!(
-            blocks.iter().any(|block| block.server && block.steps.len() > 1),
+            blocks
+                .iter()
+                .any(|block| block.server && block.steps.len() > 1),
             "{name}.md has nothing to try"
         );
         for block in &blocks {
