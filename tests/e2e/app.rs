@@ -4,6 +4,7 @@ use crate::support::*;
 use serde_json::Value;
 use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -124,6 +125,16 @@ impl App {
     pub fn up_with(&self, args: &[&str]) -> Served {
         let server = Server::up(args, self.scratch.path());
         Served::of(server, self.scratch.clone())
+    }
+
+    /// The same, by a host that trusts these certificates and no others.
+    pub fn up_trusting(&self, roots: &Path, args: &[&str]) -> Served {
+        let command = holm()
+            .env("SSL_CERT_FILE", roots)
+            .args(["up", "--listen", "127.0.0.1:0"])
+            .args(args)
+            .dir(self.scratch.path());
+        Served::of(Server::start(command), self.scratch.clone())
     }
 
     /// `holm up` where it cannot serve: how it ends.

@@ -1,9 +1,10 @@
-//! Brokers of a test's own, which it may kill: Redis, NATS and Mosquitto, as somebody else made them.
+//! Servers of a test's own, which it may kill: Redis, NATS and Mosquitto, as somebody else made them.
 
 use crate::app::*;
 use crate::support::*;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -19,11 +20,21 @@ pub struct Daemon {
     kind: Kind,
     dir: Scratch,
     pub port: u16,
+    tls: bool,
     child: Child,
 }
 
 impl Daemon {
     pub fn start(kind: Kind) -> Daemon {
+        Self::begin(kind, false)
+    }
+
+    /// One that speaks TLS alone, and shows a certificate that it has made itself.
+    pub fn start_tls(kind: Kind) -> Daemon {
+        Self::begin(kind, true)
+    }
+
+    fn begin(kind: Kind, tls: bool) -> Daemon {
         // Free until it was found; another that takes it meanwhile is told apart below.
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
@@ -31,58 +42,66 @@ impl Daemon {
             .unwrap()
             .port();
         let dir = Scratch::new();
-        let child = Self::run(kind, &dir, port);
+        if tls {
+            let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+            dir.write("cert.pem", made.cert.pem());
+            dir.write("key.pem", made.signing_key.serialize_pem());
+        }
+        let child = Self::run(kind, &dir, port, tls);
         Daemon {
             kind,
             dir,
             port,
+            tls,
             child,
         }
     }
 
-    fn run(kind: Kind, dir: &Scratch, port: u16) -> Child {
-        let port_text = port.to_string();
+    fn run(kind: Kind, dir: &Scratch, port: u16, tls: bool) -> Child {
         let folder = dir.path().display().to_string();
-        let (program, args): (_, Vec<&str>) = match kind {
-            Kind::Redis => (
-                "redis-server".into(),
-                vec![
-                    "--port",
-                    &port_text,
-                    "--bind",
-                    "127.0.0.1",
-                    "--save",
-                    "",
-                    "--appendonly",
-                    "yes",
-                    "--appendfsync",
-                    "always",
-                    "--dir",
-                    &folder,
-                ],
+        let text = match (kind, tls) {
+            (Kind::Redis, false) => format!("--port {port}"),
+            (Kind::Redis, true) => format!(
+                "--port 0 --tls-port {port} --tls-cert-file cert.pem --tls-key-file key.pem \
+                 --tls-ca-cert-file cert.pem --tls-auth-clients no"
             ),
-            Kind::Nats => (
-                user_cache().join("holm/servers/bin/nats-server"),
-                vec!["-a", "127.0.0.1", "-p", &port_text, "-js", "-sd", &folder],
-            ),
+            (Kind::Nats, false) => format!("-p {port}"),
+            (Kind::Nats, true) => {
+                format!("-p {port} --tls --tlscert cert.pem --tlskey key.pem")
+            }
+            (Kind::Mosquitto, _) => "-c mosquitto.conf".to_owned(),
+        };
+        let mut args: Vec<&str> = text.split_whitespace().collect();
+        let program = match kind {
+            Kind::Redis => {
+                args.extend(["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"]);
+                args.extend(["--appendfsync", "always", "--dir", &folder]);
+                "redis-server".into()
+            }
+            Kind::Nats => {
+                args.extend(["-a", "127.0.0.1", "-js", "-sd", &folder]);
+                let tools = std::env::var_os("HOLM_TEST_TOOLS");
+                let tools =
+                    tools.expect("HOLM_TEST_TOOLS is not set: eval \"$(scripts/servers start)\"");
+                Path::new(&tools).join("bin/nats-server")
+            }
             Kind::Mosquitto => {
+                let files = match tls {
+                    true => "certfile cert.pem\nkeyfile key.pem\n",
+                    false => "",
+                };
                 dir.write(
                     "mosquitto.conf",
                     format!(
-                        "listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n\
+                        "listener {port} 127.0.0.1\n{files}allow_anonymous true\nuser root\n\
                          persistence true\npersistence_location {folder}/\n\
                          autosave_interval 1\nautosave_on_changes true\n"
                     ),
                 );
                 // Debian keeps it where only root looks.
                 let found = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"];
-                let found = found
-                    .iter()
-                    .find(|path| std::path::Path::new(path).exists());
-                (
-                    found.map_or("mosquitto".into(), Into::into),
-                    vec!["-c", "mosquitto.conf"],
-                )
+                let found = found.iter().find(|path| Path::new(path).exists());
+                found.map_or("mosquitto".into(), Into::into)
             }
         };
         let child = Command::new(&program)
@@ -131,7 +150,7 @@ impl Daemon {
     }
 
     pub fn restart(&mut self) {
-        self.child = Self::run(self.kind, &self.dir, self.port);
+        self.child = Self::run(self.kind, &self.dir, self.port, self.tls);
     }
 
     /// Whether a message that it has acknowledged is in its file.
@@ -145,12 +164,21 @@ impl Daemon {
     }
 
     pub fn url(&self) -> String {
-        let scheme = match self.kind {
-            Kind::Redis => "redis",
-            Kind::Nats => "nats",
-            Kind::Mosquitto => "mqtt",
+        let (plain, tls) = match self.kind {
+            Kind::Redis => ("redis", "rediss"),
+            Kind::Nats => ("nats", "tls"),
+            Kind::Mosquitto => ("mqtt", "mqtts"),
         };
-        format!("{scheme}://127.0.0.1:{}", self.port)
+        match self.tls {
+            true => format!("{tls}://localhost:{}", self.port),
+            false => format!("{plain}://127.0.0.1:{}", self.port),
+        }
+    }
+
+    /// The certificate that it shows.
+    pub fn certificate(&self) -> PathBuf {
+        assert!(self.tls);
+        self.dir.join("cert.pem")
     }
 
     fn stream(&self) -> TcpStream {

@@ -78,6 +78,7 @@ mod up_outbound;
 mod up_reuse;
 mod up_routes;
 mod up_servers;
+mod up_servers_tls;
 mod up_signals;
 mod up_slow_clients;
 mod up_snapshot;

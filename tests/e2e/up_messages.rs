@@ -141,6 +141,21 @@ fn is_not_lost_with_the_host(broker: &str) {
     assert_eq!(server.printed("begin sleep 60000 x"), 0);
 }
 
+/// A broker that speaks TLS alone: who trusts its certificate sends and takes, who doesn't does neither.
+fn is_spoken_over_tls(broker: &str, daemon: &Daemon) {
+    let app = app(broker, "");
+    let stranger = app.up_with(&["--admin", "unix:admin.sock"]);
+    stranger.wait_for("broker \"events\" cannot be reached");
+    let refused = ask(&stranger, "send", "work", "secret", "");
+    assert!(refused["ok"].is_null(), "{refused}");
+    stranger.kill();
+    let server = app.up_trusting(&daemon.certificate(), &["--admin", "unix:admin.sock"]);
+    listens(&app, &server);
+    send(&server, "work", "in private");
+    server.prints("done work in private");
+    assert_eq!(server.printed("done work secret"), 0);
+}
+
 /// A broker that is killed under load: what it has acknowledged is handled.
 fn is_not_lost_with_the_broker(daemon: &mut Daemon, broker: &str) {
     let app = app(broker, "redeliver_after = \"2 s\"");
@@ -239,6 +254,29 @@ fn redis_gives_it_again_when_the_host_dies() {
 #[test]
 fn jetstream_gives_it_again_when_the_host_dies() {
     is_not_lost_with_the_host(&jetstream(&Daemon::start(Kind::Nats)));
+}
+
+#[test]
+fn mqtt_gives_it_again_when_the_host_dies() {
+    is_not_lost_with_the_host(&plain("mqtt", &Daemon::start(Kind::Mosquitto)));
+}
+
+#[test]
+fn redis_over_tls() {
+    let daemon = Daemon::start_tls(Kind::Redis);
+    is_spoken_over_tls(&plain("redis", &daemon), &daemon);
+}
+
+#[test]
+fn nats_over_tls() {
+    let daemon = Daemon::start_tls(Kind::Nats);
+    is_spoken_over_tls(&jetstream(&daemon), &daemon);
+}
+
+#[test]
+fn mqtt_over_tls() {
+    let daemon = Daemon::start_tls(Kind::Mosquitto);
+    is_spoken_over_tls(&plain("mqtt", &daemon), &daemon);
 }
 
 #[test]

@@ -1,87 +1,9 @@
 //! A store on a server that dies and comes back.
 
 use crate::app::*;
+use crate::brokers::*;
 use crate::support::*;
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-
-/// A server of the test's own, which keeps what it acknowledges.
-struct Own {
-    dir: Scratch,
-    port: u16,
-    command: fn(&Scratch, u16) -> Command,
-    child: Child,
-}
-
-/// Writes down each change before it answers.
-fn redis(dir: &Scratch, port: u16) -> Command {
-    let mut command = Command::new("redis-server");
-    command
-        .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-        .args(["--save", "", "--appendonly", "yes"])
-        .args(["--appendfsync", "always", "--dir"])
-        .arg(dir.path());
-    command
-}
-
-fn nats(dir: &Scratch, port: u16) -> Command {
-    let tools = std::env::var("HOLM_TEST_TOOLS");
-    let tools = tools.expect("HOLM_TEST_TOOLS is not set: eval \"$(scripts/servers start)\"");
-    let mut command = Command::new(std::path::Path::new(&tools).join("bin/nats-server"));
-    command
-        .args(["-a", "127.0.0.1", "-p", &port.to_string(), "-js", "-sd"])
-        .arg(dir.path());
-    command
-}
-
-impl Own {
-    fn start(command: fn(&Scratch, u16) -> Command) -> Own {
-        // Free until it was found; another that takes it meanwhile is told apart below.
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let dir = Scratch::new();
-        let child = Self::run(command(&dir, port), port);
-        Own {
-            dir,
-            port,
-            command,
-            child,
-        }
-    }
-
-    fn run(mut command: Command, port: u16) -> Child {
-        let mut child = command
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("it is among the servers that scripts/servers names");
-        until("it answers", || {
-            assert!(child.try_wait().unwrap().is_none(), "the server has ended");
-            TcpStream::connect(("127.0.0.1", port)).ok()
-        });
-        child
-    }
-
-    fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    fn restart(&mut self) {
-        self.child = Self::run((self.command)(&self.dir, self.port), self.port);
-    }
-}
-
-impl Drop for Own {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 fn kv(server: &Server, operation: &str) -> serde_json::Value {
     server.get(&format!("/kv/{operation}")).json()
@@ -89,15 +11,15 @@ fn kv(server: &Server, operation: &str) -> serde_json::Value {
 
 #[test]
 fn a_redis_that_dies_is_an_error_in_time_and_comes_back() {
-    dies_and_comes_back("redis", Own::start(redis));
+    dies_and_comes_back("redis", Daemon::start(Kind::Redis));
 }
 
 #[test]
 fn a_nats_that_dies_is_an_error_in_time_and_comes_back() {
-    dies_and_comes_back("nats", Own::start(nats));
+    dies_and_comes_back("nats", Daemon::start(Kind::Nats));
 }
 
-fn dies_and_comes_back(provider: &str, mut own: Own) {
+fn dies_and_comes_back(provider: &str, mut own: Daemon) {
     let app = App::lab("").and(&format!(
         "[variables]\nport = \"{}\"\n[store.default]\ntype = \"keyvalue\"\nprovider = \"{provider}\"\n\
          url = \"{provider}://127.0.0.1:{{{{ port }}}}\"\ntimeout = \"2 s\"\n",
@@ -158,4 +80,30 @@ fn dies_and_comes_back(provider: &str, mut own: Own) {
             set(round * 10_000 + 9_000)["error"].is_null().then_some(())
         });
     }
+}
+
+#[test]
+fn a_redis_over_tls_is_trusted_by_its_certificate() {
+    is_spoken_over_tls("redis", &Daemon::start_tls(Kind::Redis));
+}
+
+#[test]
+fn a_nats_over_tls_is_trusted_by_its_certificate() {
+    is_spoken_over_tls("nats", &Daemon::start_tls(Kind::Nats));
+}
+
+fn is_spoken_over_tls(provider: &str, daemon: &Daemon) {
+    let app = App::lab("").and(&format!(
+        "[store.default]\ntype = \"keyvalue\"\nprovider = \"{provider}\"\nurl = \"{}\"\n\
+         timeout = \"5 s\"\n",
+        daemon.url()
+    ));
+    let stranger = app.up();
+    let answer = kv(&stranger, "set?key=a&value=1");
+    let detail = answer["detail"].as_str().unwrap_or_default();
+    assert!(detail.contains("cannot be reached"), "{answer}");
+    drop(stranger);
+    let server = app.up_trusting(&daemon.certificate(), &[]);
+    assert!(kv(&server, "set?key=a&value=1")["error"].is_null());
+    assert_eq!(kv(&server, "get?key=a")["ok"], "1");
 }

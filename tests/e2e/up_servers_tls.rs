@@ -103,7 +103,12 @@ fn redis_by_rediss() {
     let daemon = Daemon::start_tls(Kind::Redis);
     let app = lab(&format!("grants.redis = [{:?}]", daemon.url()));
     let set = |server: &Server| {
-        let asked = [("address", &*daemon.url()), ("op", "set"), ("a", "k"), ("a", "v")];
+        let asked = [
+            ("address", &*daemon.url()),
+            ("op", "set"),
+            ("a", "k"),
+            ("a", "v"),
+        ];
         ask(server, "/redis", &asked)
     };
     fails(&set(&app.up()), "Error::Other");
@@ -163,7 +168,15 @@ impl S3 {
         let s3 = S3 { port, dir, child };
         // A bucket is the operator's to make.
         let made = Command::new("curl")
-            .args(["-sSf", "--retry", "20", "--retry-all-errors", "-X", "PUT", "--cacert"])
+            .args([
+                "-sSf",
+                "--retry",
+                "20",
+                "--retry-all-errors",
+                "-X",
+                "PUT",
+                "--cacert",
+            ])
             .arg(s3.certificate())
             .arg(format!("{}/holm", s3.url()))
             .output()
@@ -198,7 +211,10 @@ fn objects_over_https() {
     ));
     let op = |server: &Server, operation: &str| server.get(&format!("/op/{operation}")).json();
     let write = "write?c=a&name=x&value=hello";
-    fails(&op(&app.up(), write), "the server of container \"a\" cannot be reached");
+    fails(
+        &op(&app.up(), write),
+        "the server of container \"a\" cannot be reached",
+    );
     let server = app.up_trusting(&s3.certificate(), &[]);
     succeeds(&op(&server, write));
     let list = op(&server, "list?c=a");

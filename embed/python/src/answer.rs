@@ -11,6 +11,7 @@ use crate::process;
 use holm_host::library::Reply;
 use holm_runtime::values::Value;
 use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What is to be sent by and by, and where it is put.
@@ -22,7 +23,7 @@ pub struct Answer {
     functions: Arc<[HostFunction]>,
     number: usize,
     /// The call that the component is in.
-    course: Arc<Course>,
+    course: Py<Course>,
     reply: Mutex<Option<Reply>>,
     /// What stops the coroutine.
     stop: Mutex<Option<Py<PyAny>>>,
@@ -44,7 +45,16 @@ impl Answer {
 
     /// Stops the call that the component is in: a source of what was answered has raised.
     fn broken(&self, sender: Py<Sender>, error: Option<Py<PyAny>>) {
-        self.course.fail(sender, error);
+        self.course.get().broke(sender, error);
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.course)?;
+        // Who holds it at this moment is in no cycle yet.
+        match self.stop.try_lock() {
+            Ok(stop) => visit.call(&*stop),
+            Err(_) => Ok(()),
+        }
     }
 }
 
@@ -53,7 +63,7 @@ impl Answer {
     pub fn new(
         functions: Arc<[HostFunction]>,
         number: usize,
-        course: Arc<Course>,
+        course: Py<Course>,
         reply: Option<Reply>,
     ) -> Self {
         Answer {
@@ -112,9 +122,7 @@ impl Answer {
             }
             Err(error) => {
                 let text = raised(function, &error);
-                self.course
-                    .failure
-                    .raise(Some(error.into_value(py).into_any()));
+                self.course.get().raise(error.into_value(py).into_any());
                 reply.give(Err(text));
                 Vec::new()
             }

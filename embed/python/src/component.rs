@@ -195,7 +195,7 @@ impl Pool {
             home: Kept::new(Home {
                 instance: self.pool.own(),
                 functions: self.functions.clone(),
-                failure: None,
+                course: None,
             }),
             signatures: self.signatures.clone(),
             shapes: self.shapes.clone(),
@@ -220,7 +220,7 @@ pub struct Instance {
 impl Instance {
     /// An exported function, called in this instance.
     fn function(&self, py: Python<'_>, position: usize) -> PyResult<Function> {
-        let target = Target::Instance(Kept::new(Home::clone(&self.home)));
+        let target = Target::Instance(Kept::new(self.home.alone()));
         function(py, &self.signatures, &self.shapes, position, target)
     }
 

@@ -3,18 +3,32 @@
 use crate::flows::Sender;
 use holm_runtime::Error;
 use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// The course of one call.
+/// The course of one call, which whoever has to do with the call shares. It is an object of Python's
+/// because what was raised leads back to them by its traceback, and the collector must see that.
+#[pyclass(frozen, module = "holm._holm")]
 #[derive(Default)]
 pub struct Course {
     stopped: AtomicBool,
-    /// Why it failed.
-    pub failure: Failure,
+    /// What the call came to, where it failed.
+    error: OnceLock<Error>,
+    /// The call has ended, so that there will be no error any more.
+    over: OnceLock<()>,
+    /// What raised in Python, where that is why.
+    raised: OnceLock<Py<PyAny>>,
     /// Senders whose source raised: dropped with the call, because to the component that is the end
     /// of what they send, as if it were whole.
     broken: Mutex<Vec<Py<Sender>>>,
+}
+
+#[pymethods]
+impl Course {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(self.raised.get())
+    }
 }
 
 impl Course {
@@ -29,32 +43,39 @@ impl Course {
     }
 
     /// Stops it: what it is sent by `sender` has raised, or nobody sends it any more.
-    pub fn fail(&self, sender: Py<Sender>, error: Option<Py<PyAny>>) {
+    pub fn broke(&self, sender: Py<Sender>, error: Option<Py<PyAny>>) {
         sender.get().leave();
         let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
         broken.push(sender);
-        self.failure.raise(error);
+        if let Some(error) = error {
+            self.raise(error);
+        }
         self.stop();
     }
-}
 
-/// Why a call failed after its result was handed on, or while Python still sent to it or read from it.
-#[derive(Clone, Default)]
-pub struct Failure {
-    /// What the call came to.
-    pub error: Arc<OnceLock<Error>>,
-    /// The call has ended, so that there will be no error any more.
-    pub over: Arc<OnceLock<()>>,
-    /// What raised in Python, where that is why.
-    raised: Arc<OnceLock<Py<PyAny>>>,
-}
+    /// What the call came to; the first is the cause.
+    pub fn fail(&self, error: &Error) {
+        let _ = self.error.set(error.clone());
+    }
 
-impl Failure {
+    /// What the call came to, where it failed.
+    pub fn error(&self) -> Option<&Error> {
+        self.error.get()
+    }
+
+    /// The call has ended.
+    pub fn end(&self) {
+        let _ = self.over.set(());
+    }
+
+    /// Waits until the call has ended.
+    pub fn wait(&self) {
+        self.over.wait();
+    }
+
     /// What raised in Python; the first is the cause.
-    pub fn raise(&self, error: Option<Py<PyAny>>) {
-        if let Some(error) = error {
-            let _ = self.raised.set(error);
-        }
+    pub fn raise(&self, error: Py<PyAny>) {
+        let _ = self.raised.set(error);
     }
 
     /// What raised in Python.

@@ -1,5 +1,6 @@
 //! Streams and futures between Python and components.
 
+use crate::course::Course;
 use crate::decode::decode;
 use crate::encode::encode;
 use crate::errors;
@@ -18,6 +19,7 @@ use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
+use pyo3::{PyTraverseError, PyVisit};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -176,7 +178,7 @@ pub fn receive<'py>(
         pieces: End::new(flow.pieces()),
         of: of.cloned(),
         stream: class == "Stream",
-        home: Kept::new(home.clone()),
+        home: Kept::new(home.clone_ref(py)),
     };
     streams.getattr(class)?.call1((Py::new(py, reader)?,))
 }
@@ -201,7 +203,7 @@ impl Reader {
             return Ok(None);
         };
         let mut caller = Caller::nobody_until(&self.pieces.closed);
-        let failure = self.home.failure.as_ref();
+        let course = self.home.course.as_ref().map(Py::get);
         let (piece, pieces, why) = process::detached(py, || {
             let piece = match pieces.next().now_or_never() {
                 Some(piece) => Read::Piece(piece),
@@ -214,11 +216,11 @@ impl Reader {
             };
             let cut = matches!(piece, Read::Piece(None)) && pieces.is_cut();
             let told_by_another = !self.home.instance.is_called_here();
-            if let Some(failure) = failure.filter(|_| cut && told_by_another) {
+            if let Some(course) = course.filter(|_| cut && told_by_another) {
                 // Just now: why is told in a moment, by the thread of the call.
-                failure.over.wait();
+                course.wait();
             }
-            let why = failure.and_then(|failure| failure.error.get());
+            let why = course.and_then(Course::error);
             (
                 piece,
                 pieces,
@@ -258,7 +260,7 @@ impl Reader {
                         Err(errors::plain(py, known::closed(py), message, &[]))
                     }
                     Why::Cut(Some(error)) | Why::Ended(Some(error)) => {
-                        let raised = failure.and_then(|failure| failure.raised(py));
+                        let raised = course.and_then(|course| course.raised(py));
                         Err(raised.unwrap_or_else(|| errors::exception(py, error, false)))
                     }
                     Why::Ended(None) => Ok(None),
@@ -276,6 +278,10 @@ impl Reader {
     #[getter]
     fn is_bytes(&self) -> bool {
         matches!(self.of.as_deref(), Some(Shape::Plain(Type::U8)))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.home.course)
     }
 }
 

@@ -15,6 +15,7 @@ use holm_runtime::values::{Signature, Value};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::{PyTraverseError, PyVisit};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Where a function's calls are made.
@@ -138,13 +139,13 @@ impl Function {
                 return Err(errors::plain(py, known::wrong_value(py), message, &[help]));
             }
             (Some(home), _) => home,
-            (None, Target::Instance(home)) => Home::clone(home),
+            (None, Target::Instance(home)) => home.alone(),
             (None, Target::Pool(pool, functions)) => {
                 let taken = pool.take();
                 let home = Home {
                     instance: taken.instance().clone(),
                     functions: functions.clone(),
-                    failure: None,
+                    course: None,
                 };
                 return Ok((home, taken));
             }
@@ -165,7 +166,7 @@ impl Function {
         let threads = process::threads()?;
         let (home, _taken) = self.home(py, &mut met)?;
         met.gone(py);
-        let mut caller = Caller::new(&home, call.map(|call| call.course.clone()));
+        let mut caller = Caller::new(&home, call.map(|call| call.course.clone_ref(py)));
         let result = process::detached(py, || {
             home.instance
                 .call(threads, &self.signature, arguments, &mut caller)
@@ -191,12 +192,8 @@ impl Function {
         deliver: Py<PyAny>,
     ) -> PyResult<()> {
         let threads = process::threads()?;
-        let failure = call.course.failure.clone();
         let (home, _taken) = self.home(py, &mut met)?;
-        let home = Home {
-            failure: Some(failure),
-            ..home
-        };
+        let home = home.told_by(call.course.clone_ref(py));
         met.gone(py);
         let result: Arc<Mutex<Option<Option<Value>>>> = Arc::default();
         let (slot, handed) = (result.clone(), deliver.clone_ref(py));
@@ -212,7 +209,7 @@ impl Function {
                 }
             })),
         };
-        let mut caller = Caller::new(&home, Some(call.course.clone())).opening(opened);
+        let mut caller = Caller::new(&home, Some(call.course.clone_ref(py))).opening(opened);
         let ended = process::detached(py, || {
             let on_result = move |value| {
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
@@ -276,7 +273,7 @@ impl Function {
         Ok(Call {
             function: this.clone().unbind(),
             ready: Mutex::new(Some(ready)),
-            course: Arc::default(),
+            course: Py::new(this.py(), Course::default())?,
         })
     }
 
@@ -302,7 +299,7 @@ impl Function {
 pub struct Call {
     function: Py<Function>,
     ready: Mutex<Option<(Vec<Value>, Met)>>,
-    course: Arc<Course>,
+    course: Py<Course>,
 }
 
 #[pymethods]
@@ -334,12 +331,24 @@ impl Call {
 
     /// Stops it, if it is under way: what it is sent by `sender` has raised.
     fn fail(&self, sender: Py<Sender>, error: Option<Py<PyAny>>) {
-        self.course.fail(sender, error);
+        self.course.get().broke(sender, error);
     }
 
     /// Stops it, if it is under way.
     fn cancel(&self) {
-        self.course.stop();
+        self.course.get().stop();
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.course)?;
+        // Who holds it at this moment is in no cycle yet.
+        let Ok(ready) = self.ready.try_lock() else {
+            return Ok(());
+        };
+        let pumps = ready.iter().flat_map(|(_, met)| &met.pumps);
+        pumps
+            .map(|(_, source)| source)
+            .try_for_each(|source| visit.call(source))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Resources that Python holds: each lives in one instance.
 
-use crate::course::Failure;
+use crate::course::Course;
 use crate::errors;
 use crate::flows::Sender;
 use crate::outside::{Caller, HostFunction};
@@ -14,15 +14,39 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wasmtime::component::ResourceAny;
 
 /// An instance, and what Python provides for it.
-#[derive(Clone)]
 pub struct Home {
     pub instance: Arc<Instance>,
     pub functions: Arc<[HostFunction]>,
-    /// Why the call failed, where its result is handed on before.
-    pub failure: Option<Failure>,
+    /// The call that the streams are of which it writes, where they flow on when Python has them.
+    pub course: Option<Py<Course>>,
 }
 
 impl Home {
+    /// The same, of no call.
+    pub fn alone(&self) -> Home {
+        Home {
+            instance: self.instance.clone(),
+            functions: self.functions.clone(),
+            course: None,
+        }
+    }
+
+    /// The same.
+    pub fn clone_ref(&self, py: Python<'_>) -> Home {
+        Home {
+            course: self.course.as_ref().map(|course| course.clone_ref(py)),
+            ..self.alone()
+        }
+    }
+
+    /// The same, for what flows on in a call.
+    pub fn told_by(&self, course: Py<Course>) -> Home {
+        Home {
+            course: Some(course),
+            ..self.alone()
+        }
+    }
+
     /// Whether both are the same instance.
     pub fn is(&self, other: &Home) -> bool {
         Arc::ptr_eq(&self.instance, &other.instance)
@@ -153,7 +177,7 @@ pub fn pass(
                 Unfit::value(problem).help("keep both in one: instance = library.instance()")
             );
         }
-        _ => met.home = Some(Home::clone(&inner.home)),
+        _ => met.home = Some(inner.home.alone()),
     }
     if own {
         if met.given.iter().any(|given| given.is(&handle)) {
@@ -187,7 +211,7 @@ pub fn receive<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     home.instance.hold();
     let handle = Handle {
-        home: Kept::new(home.clone()),
+        home: Kept::new(home.alone()),
         resource: Mutex::new(Some(resource)),
     };
     let handle = Bound::new(py, handle)?;

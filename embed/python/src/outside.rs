@@ -64,7 +64,7 @@ impl From<Option<Shape>> for Gives {
 pub struct Caller<'a> {
     home: Option<&'a Home>,
     /// How the call goes; made when somebody asks for it.
-    course: Option<Arc<Course>>,
+    course: Option<Py<Course>>,
     /// It is given up where this becomes true.
     closed: Option<&'a AtomicBool>,
     /// What a function of Python raised, or a signal.
@@ -88,7 +88,7 @@ pub type Deliver<'a> = Box<dyn FnOnce(Python<'_>, Option<Value>) + Send + 'a>;
 
 impl<'a> Caller<'a> {
     /// A call in an instance, which somebody may stop by its course.
-    pub fn new(home: &'a Home, course: Option<Arc<Course>>) -> Self {
+    pub fn new(home: &'a Home, course: Option<Py<Course>>) -> Self {
         Caller {
             home: Some(home),
             course,
@@ -121,7 +121,7 @@ impl<'a> Caller<'a> {
     pub fn raised(&mut self, py: Python<'_>) -> Option<PyErr> {
         let course = self.course.as_ref();
         let raised = self.raised.take();
-        raised.or_else(|| course?.failure.raised(py))
+        raised.or_else(|| course?.get().raised(py))
     }
 
     /// The call has ended: coroutines that nobody waits for are stopped, and who reads its streams is
@@ -129,7 +129,7 @@ impl<'a> Caller<'a> {
     pub fn ended(&mut self, py: Python<'_>) {
         self.sweep(py);
         if let Some(course) = &self.course {
-            let _ = course.failure.over.set(());
+            course.get().end();
         }
     }
 
@@ -138,8 +138,25 @@ impl<'a> Caller<'a> {
         gone.for_each(|answer| answer.get().stop(py));
     }
 
-    fn course(&mut self) -> Arc<Course> {
-        self.course.get_or_insert_default().clone()
+    fn course(&mut self, py: Python<'_>) -> PyResult<Py<Course>> {
+        let course = match self.course.take() {
+            Some(course) => course,
+            None => Py::new(py, Course::default())?,
+        };
+        Ok(self.course.insert(course).clone_ref(py))
+    }
+
+    /// An answer that is yet to come, or whose streams flow on.
+    fn answering(
+        &mut self,
+        py: Python<'_>,
+        home: &Home,
+        number: usize,
+        reply: Option<Reply>,
+    ) -> PyResult<Py<Answer>> {
+        let course = self.course(py)?;
+        let answer = Answer::new(home.functions.clone(), number, course, reply);
+        Py::new(py, answer)
     }
 
     /// Calls a function: gives what it came to and what is to be sent of it, or the coroutine that is
@@ -151,10 +168,10 @@ impl<'a> Caller<'a> {
         function: &HostFunction,
         arguments: Vec<Value>,
     ) -> PyResult<Result<(Option<Value>, Pumps), Bound<'py, PyAny>>> {
-        let told = function.reads.then(|| Home {
-            failure: Some(self.course().failure.clone()),
-            ..home.clone()
-        });
+        let told = match function.reads {
+            true => Some(home.told_by(self.course(py)?)),
+            false => None,
+        };
         let home = told.as_ref().unwrap_or(home);
         let arguments = function.params.iter().zip(arguments);
         let objects: PyResult<Vec<_>> = arguments
@@ -214,9 +231,7 @@ impl Outside for Caller<'_> {
             let begun = self.begin(py, home, function, arguments);
             let done = match begun {
                 Ok(Err(coroutine)) => {
-                    let functions = home.functions.clone();
-                    let answer = Answer::new(functions, number, self.course(), Some(reply));
-                    match Py::new(py, answer) {
+                    match self.answering(py, home, number, Some(reply)) {
                         Ok(answer) => {
                             Answer::by(&answer, py, &coroutine);
                             self.pending.push(answer);
@@ -226,12 +241,10 @@ impl Outside for Caller<'_> {
                     return;
                 }
                 Ok(Ok((value, pumps))) if pumps.is_empty() => Ok(value),
-                Ok(Ok((value, pumps))) => {
-                    let answer = Answer::new(home.functions.clone(), number, self.course(), None);
-                    known::sending(py)
-                        .and_then(|send| send.call1((pumps, answer)))
-                        .map(|_| value)
-                }
+                Ok(Ok((value, pumps))) => self
+                    .answering(py, home, number, None)
+                    .and_then(|answer| known::sending(py)?.call1((pumps, answer)))
+                    .map(|_| value),
                 Err(error) => Err(error),
             };
             match done {
@@ -246,7 +259,7 @@ impl Outside for Caller<'_> {
     }
 
     fn go_on(&mut self) -> bool {
-        let stopped = self.course.as_ref().is_some_and(|c| c.is_stopped());
+        let stopped = self.course.as_ref().is_some_and(|c| c.get().is_stopped());
         if stopped || self.closed.is_some_and(|closed| closed.load(SeqCst)) {
             return false;
         }
@@ -280,8 +293,7 @@ impl Outside for Caller<'_> {
 
     fn failed(&mut self, why: &Error) {
         if let Some(course) = &self.course {
-            // The first is the cause.
-            let _ = course.failure.error.set(why.clone());
+            course.get().fail(why);
         }
     }
 }

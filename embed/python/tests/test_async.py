@@ -6,6 +6,7 @@ import asyncio
 import gc
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -335,3 +336,46 @@ def test_numbers_in_an_order_that_is_said(flows: Any) -> None:
             assert (await flows.double(view)).read() == [2, 4, 6]
 
     asyncio.run(main())
+
+
+class Rude(Slow):
+    """A host that raises."""
+
+    async def ask(self, question: str) -> str:
+        await asyncio.sleep(0)
+        raise Broken(question)
+
+
+def test_what_was_raised_is_let_go() -> None:
+    """What a call has raised leads back to the call by its traceback, and what is read of it to both."""
+    errors: list[weakref.ref[BaseException]] = []
+
+    def used() -> weakref.ref[Any]:
+        lab = holm.load(guest("flows-lab"), imports={"holm:flows/host": Rude()})
+
+        async def source(held: list[Any]) -> AsyncIterator[int]:
+            yield 1
+            raise Broken("half way", held)
+
+        async def main() -> None:
+            with pytest.raises(Broken) as asked:
+                await lab.flows.ask("why")
+            errors.append(weakref.ref(asked.value))
+            held: list[Any] = []
+            doubled = await lab.flows.double(source(held))
+            held.append(doubled)
+            with pytest.raises(Broken) as sent:
+                _ = [n async for n in doubled]
+            errors.append(weakref.ref(sent.value))
+
+        asyncio.run(main())
+        return weakref.ref(lab)
+
+    lab = used()
+    assert not left_over()
+    # The threads that brought its streams are on their way out.
+    end = time.monotonic() + 20
+    while [each for each in (lab, *errors) if each() is not None] and time.monotonic() < end:
+        gc.collect()
+        time.sleep(0.001)
+    assert [each() for each in (lab, *errors)] == [None] * 3

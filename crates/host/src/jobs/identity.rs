@@ -5,6 +5,7 @@ use sha2::{Digest as _, Sha256};
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 /// A number that nobody else has.
 pub(super) fn fresh() -> String {
@@ -15,6 +16,10 @@ pub(super) fn fresh() -> String {
 /// The number of the host whose state is in this folder; made where there is none. One that cannot be
 /// kept lasts as long as the process.
 pub(super) fn of_host(state: &Path) -> String {
+    // Listeners begin side by side, and each must be told the number that is kept in the end: under
+    // another a broker keeps a session that nobody ever asks for.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _held = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = state.join("messaging");
     let file = folder.join("host");
     let read = std::fs::read_to_string(&file).unwrap_or_default();
@@ -67,5 +72,23 @@ mod tests {
         assert_ne!(name(&one, "a"), name(&other, "a"));
         // MQTT 3.1.1 promises 23.
         assert!(name(&one, "a").len() <= 23);
+    }
+
+    #[test]
+    fn all_who_ask_at_once_are_told_the_same() {
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().unwrap();
+            let begin = std::sync::Barrier::new(8);
+            let told: Vec<String> = std::thread::scope(|scope| {
+                let ask = || {
+                    begin.wait();
+                    of_host(folder.path())
+                };
+                let asking: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
+                asking.into_iter().map(|t| t.join().unwrap()).collect()
+            });
+            let kept = of_host(folder.path());
+            assert!(told.iter().all(|one| *one == kept), "{told:?} {kept}");
+        }
     }
 }

@@ -434,6 +434,12 @@ pub(super) fn collected<'a>(
                     .map(|(f, v)| collected(&f.ty, v, left));
                 Value::Record(try_join_all(all).await?)
             }
+            (Type::Map(_, of), Value::Map(pairs)) => {
+                let all = pairs
+                    .into_iter()
+                    .map(async |(k, v)| Ok((k, collected(of, v, left).await?)));
+                Value::Map(try_join_all(all).await?)
+            }
             (Type::List(of) | Type::FixedList(of, _), Value::List(list)) => {
                 let all = list.into_iter().map(|v| collected(of, v, left));
                 Value::List(try_join_all(all).await?)

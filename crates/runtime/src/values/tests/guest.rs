@@ -94,6 +94,10 @@ impl Types {
             Type::FixedList(of, length) => format!("(list {} {length})", self.write(of)),
             Type::Map(key, of) => format!("(map {} {})", self.write(key), self.write(of)),
             Type::Option(of) => format!("(option {})", self.write(of)),
+            Type::Own(_) => "(own $thing)".into(),
+            // They stand before: text cannot have them within a result.
+            Type::Stream(Some(of)) => format!("$stream-{of}"),
+            Type::Future(Some(of)) => format!("$future-{of}"),
             Type::Tuple(types) => {
                 let types: Vec<String> = types.iter().map(|ty| self.write(ty)).collect();
                 format!("(tuple {})", types.join(" "))

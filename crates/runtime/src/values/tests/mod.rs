@@ -1,5 +1,6 @@
 //! What goes in comes out, in each notation and through a guest; what does not fit is told by place.
 
+mod alive;
 mod convert;
 pub(crate) mod guest;
 mod host;
