@@ -5,6 +5,7 @@
 
 use crate::app::*;
 use crate::support::*;
+use crate::up_data::{origin, server};
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -309,15 +310,72 @@ fn the_pages_of_messages() {
     }
 }
 
+/// Pages of what is tried by `holm run`, whose own page has the commands.
+const OF_HOLM_RUN: [&str; 6] = [
+    "clocks",
+    "environment",
+    "files",
+    "random",
+    "sockets",
+    "stdio",
+];
+
+/// Each names the guest that it is tried with, has the app around it, and a server where one is needed.
 #[test]
-fn the_page_of_blobs() {
+fn the_pages_of_capabilities() {
+    let folder = repo().join("docs/capabilities");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        if OF_HOLM_RUN.contains(&name) {
+            continue;
+        }
+        let text = at_our_servers(std::fs::read_to_string(&path).unwrap());
+        let scratch = clone();
+        if let Some((_, manifest)) = text.split_once("```toml\nname = \"") {
+            let app = manifest.split('"').next().unwrap();
+            let manifest = manifest.split("```").next().unwrap();
+            scratch.write(format!("{app}/holm.toml"), format!("name = \"{manifest}"));
+        }
+        for words in text.split("`guests/build -o ").skip(1) {
+            let (file, rest) = words.split_once(' ').unwrap();
+            symlink(guest(rest.split('`').next().unwrap()), scratch.join(file)).unwrap();
+        }
+        let blocks = blocks(&text);
+        assert!(
+            blocks
+                .iter()
+                .any(|block| block.server && block.steps.len() > 1),
+            "{name}.md has nothing to try"
+        );
+        for block in &blocks {
+            run_block(block, &scratch);
+        }
+    }
+}
+
+/// A page says the port that a server has where nobody says another; ours has its own.
+fn at_our_servers(mut page: String) -> String {
+    for (usual, variable) in [
+        ("127.0.0.1:6379", "HOLM_TEST_REDIS"),
+        ("127.0.0.1:5432", "HOLM_TEST_POSTGRES"),
+        ("127.0.0.1:3306", "HOLM_TEST_MYSQL"),
+        ("127.0.0.1:1883", "HOLM_TEST_MQTT"),
+    ] {
+        if page.contains(usual) {
+            let ours = origin(&server(variable));
+            page = page.replace(usual, ours.split_once("://").unwrap().1);
+        }
+    }
+    page
+}
+
+#[test]
+fn the_page_of_holm_run() {
     let scratch = clone();
-    let text = std::fs::read_to_string(repo().join("docs/capabilities/blobs.md")).unwrap();
-    let (_, rest) = text.split_once("```toml\n").expect("its manifest");
-    scratch.write("gallery/holm.toml", rest.split("```").next().unwrap());
-    symlink(guest("blob-lab"), scratch.join("gallery/web.wasm")).unwrap();
-    scratch.write("holm.png", vec![0x89; 4096]);
-    page("docs/capabilities/blobs.md", &scratch);
+    scratch.dir("notes");
+    symlink(guest("hello-p1"), scratch.join("hello.wasm")).unwrap();
+    page("docs/holm-run.md", &scratch);
 }
 
 #[test]

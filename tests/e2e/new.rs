@@ -138,6 +138,25 @@ fn http_rust() {
     server.logged("log", |line| line["line"] == "nothing at /nothing?x=1");
 }
 
+/// The way that each README tells: made, and then developed.
+#[test]
+fn http_rust_by_holm_dev() {
+    let _alone = alone();
+    let project = project("http-rust", "hello-dev");
+    toolchain::share_target(&project.scratch.join("hello-dev"));
+    let dev = project.holm("hello-dev", &["dev", "--listen", "127.0.0.1:0"]);
+    let server = Server::start(dev);
+    assert_eq!(server.get("/").text(), "Hello from hello-dev!\n");
+    let source = project.scratch.read("hello-dev/src/lib.rs");
+    let changed = source.replace("Hello from", "Greetings from");
+    assert_ne!(source, changed);
+    project.scratch.write("hello-dev/src/lib.rs", changed);
+    until("the change is served", || {
+        (server.get("/").text() == "Greetings from hello-dev!\n").then_some(())
+    });
+    assert_eq!(server.terminate(), 0);
+}
+
 #[test]
 fn library_rust() {
     let _alone = alone();

@@ -146,7 +146,9 @@ macro_rules! both {
 both!(
     a_client_with_a_certificate,
     a_request_is_sent_again,
-    an_origin_that_says_nothing
+    an_origin_that_says_nothing,
+    an_origin_that_stops_halfway,
+    an_origin_that_greets_nobody,
 );
 
 fn a_client_with_a_certificate(name: &str) {
@@ -214,12 +216,50 @@ fn a_request_is_sent_again(name: &str) {
     assert_eq!((&got["status"], requests), (&503.into(), 1), "{got}");
 }
 
+/// An app whose events end before any time that holds where nothing is said of an origin.
+fn impatient(name: &str, grant: &str) -> App {
+    App::of(
+        name,
+        &format!(
+            "limits.timeout = \"8 s\"\n[component.lab.grants]\nkeyvalue = [\"default\"]\nhttp = [{grant}]"
+        ),
+    )
+}
+
 fn an_origin_that_says_nothing(name: &str) {
     let silent = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     let grant = format!("{{ origin = \"{url}\", first_byte_timeout = \"50 ms\" }}");
-    let server = app(name, &grant).up();
+    let server = impatient(name, &grant).up();
     assert_eq!(fetch(&server, &url, "")["error"], "ConnectionReadTimeout");
+}
+
+fn an_origin_that_stops_halfway(name: &str) {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut head = [0; 1024];
+        let _ = std::io::Read::read(&mut stream, &mut head).unwrap();
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nhalf";
+        std::io::Write::write_all(&mut stream, answer).unwrap();
+        // Until the other end closes.
+        let _ = std::io::Read::read(&mut stream, &mut head);
+    });
+    let grant = format!("{{ origin = \"{url}\", between_bytes_timeout = \"50 ms\" }}");
+    let server = impatient(name, &grant).up();
+    let got = fetch(&server, &url, "");
+    let told = format!("{} {}", got["error"], got["detail"]);
+    assert!(told.contains("ConnectionReadTimeout"), "{got}");
+}
+
+/// It takes the connection, and never answers the first word of TLS.
+fn an_origin_that_greets_nobody(name: &str) {
+    let silent = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("https://{}", silent.local_addr().unwrap());
+    let grant = format!("{{ origin = \"{url}\", connect_timeout = \"50 ms\" }}");
+    let server = impatient(name, &grant).up();
+    assert_eq!(fetch(&server, &url, "")["error"], "ConnectionTimeout");
 }
 
 #[test]

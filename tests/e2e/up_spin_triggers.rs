@@ -22,6 +22,87 @@ fn mqtt_app(mqtt: &Daemon) -> App {
     .guest("readings.wasm", "mqtt-lab")
 }
 
+/// The lab behind a trigger: it fails, sleeps and succeeds as a message says.
+fn lab(trigger: &str) -> App {
+    App::new(&format!(
+        "name = \"shop\"\n\n[component.lab]\nsource = \"lab.wasm\"\ngrants.keyvalue = [\"default\"]\n\n\
+         {trigger}\nname = \"work\"\ncomponent = \"lab\"\n"
+    ))
+    .guest("lab.wasm", "message-lab")
+}
+
+/// A server over it that hears its broker.
+fn hears(app: &App) -> Served {
+    let server = app.up_with(&["--admin", "unix:admin.sock"]);
+    let connected = "holm_trigger_connected{app=\"shop\",trigger=\"work\"}";
+    until("it hears the broker", || {
+        (server.metric(app.dir(), connected)? == 1.0).then_some(())
+    });
+    server
+}
+
+/// Lines of a trigger's table do what they say; `trigger` is the table without them.
+fn retries_and_concurrency(trigger: &str, publish: impl Fn(&str)) {
+    let app = lab(&format!(
+        "{trigger}\nretry = {{ times = 2, delay = \"10 ms\" }}"
+    ));
+    let server = hears(&app);
+    publish("fail 2 a");
+    server.prints("done orders fail 2 a");
+    assert_eq!(server.printed("begin fail 2 a"), 3);
+    publish("fail 9 b");
+    publish("after");
+    server.prints("done orders after");
+    assert_eq!(server.printed("begin fail 9 b"), 3);
+    for (outcome, number) in [("done", 2.0), ("dropped", 1.0), ("failed", 5.0)] {
+        let sample =
+            format!("holm_messages_total{{app=\"shop\",trigger=\"work\",outcome=\"{outcome}\"}}");
+        until("all are counted", || {
+            (server.metric(app.dir(), &sample)? == number).then_some(())
+        });
+    }
+    assert_eq!(server.terminate(), 0);
+    // Two at once: the second does not wait for the first.
+    let app = lab(&format!("{trigger}\nconcurrency = 2"));
+    let server = hears(&app);
+    publish("sleep 600000 c");
+    server.prints("begin sleep 600000 c");
+    publish("d");
+    server.prints("done orders d");
+    server.kill();
+}
+
+/// One at a time where the table says nothing: in the order in which they came, however long each takes.
+fn one_after_the_other(trigger: &str, publish: impl Fn(&str)) {
+    let server = hears(&lab(trigger));
+    publish("sleep 300 a");
+    publish("b");
+    let done = server.logged("log", |line| {
+        let line = line["line"].as_str();
+        line.is_some_and(|line| line.starts_with("done"))
+    });
+    assert_eq!(done["line"], "done orders sleep 300 a");
+    server.prints("done orders b");
+}
+
+#[test]
+fn a_table_of_redis_says_how_often_and_how_many_at_once() {
+    let redis = Daemon::start(Kind::Redis);
+    let trigger = format!("[[redis]]\nurl = \"{}\"\nchannel = \"orders\"", redis.url());
+    let publish = |data: &str| redis.publish_when_heard("orders", data);
+    one_after_the_other(&trigger, publish);
+    retries_and_concurrency(&trigger, publish);
+}
+
+#[test]
+fn a_table_of_mqtt_says_how_often_and_how_many_at_once() {
+    let mqtt = Daemon::start(Kind::Mosquitto);
+    let trigger = format!("[[mqtt]]\nurl = \"{}\"\ntopic = \"orders\"", mqtt.url());
+    let publish = |data: &str| mqtt.publish_mqtt("orders", data);
+    one_after_the_other(&trigger, publish);
+    retries_and_concurrency(&trigger, publish);
+}
+
 #[test]
 fn what_is_published_on_a_channel_comes_to_a_component_of_spins_sdk() {
     comes("spin-sdk-redis");
@@ -30,6 +111,11 @@ fn what_is_published_on_a_channel_comes_to_a_component_of_spins_sdk() {
 #[test]
 fn what_is_published_on_a_channel_comes_to_an_async_one_of_spins_sdk() {
     comes("spin-sdk-redis-7");
+}
+
+#[test]
+fn what_is_published_on_a_channel_comes_to_one_of_spins_sdk_for_python() {
+    comes("spin-sdk-py-redis");
 }
 
 fn comes(guest: &str) {

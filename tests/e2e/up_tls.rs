@@ -98,6 +98,35 @@ fn both_versions_by_alpn() {
 }
 
 #[test]
+fn a_component_is_told_of_the_tls_that_it_was_asked_over() {
+    let app = App::lab("")
+        .and("metadata = \"edge\"\n[serve]\ntls = { cert = \"cert.pem\", key = \"cert-key.pem\" }");
+    let trusted = [certify(app.dir(), "cert")];
+    let server = app.up();
+    block(async {
+        for (alpn, version) in [("http/1.1", "1.1"), ("h2", "2")] {
+            let stream = connect(server.addr(), &trusted, alpn.as_bytes()).await;
+            let stream = stream.unwrap();
+            let mut connection = match alpn {
+                "h2" => Connection::http2_over(stream).await,
+                _ => Connection::http1_over(stream).await,
+            };
+            let request = http::Request::get("https://localhost/headers")
+                .header("holm-tls-sni", "forged.example")
+                .header("holm-tls-version", "forged")
+                .body(full(""))
+                .unwrap();
+            let response = connection.send(request).await.unwrap();
+            let seen = whole(response).await.unwrap().json();
+            assert_eq!(seen["holm-tls-version"], "1.3", "{seen}");
+            assert_eq!(seen["holm-tls-sni"], "localhost", "{seen}");
+            assert_eq!(seen["holm-http-version"], version, "{seen}");
+            assert_eq!(seen["holm-client-ip"], "127.0.0.1", "{seen}");
+        }
+    });
+}
+
+#[test]
 fn a_certificate_that_changes_is_taken_without_a_restart() {
     let (app, first) = app();
     let server = app.up();

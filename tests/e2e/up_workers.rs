@@ -165,6 +165,24 @@ fn the_page_of_workers() {
     assert_eq!(server.get("/").text(), "Hi from Hono!");
 }
 
+/// A folder with a script and nothing else, served as it stands.
+#[test]
+fn a_folder_without_a_manifest() {
+    let _alone = alone();
+    let script = "const hello: string = \"hello from a folder\";\n\
+        export default { fetch: (request: Request) => new Response(`${hello}: ${new URL(request.url).pathname}`) };\n";
+    let app = worker(None, "src/index.ts", script);
+    let server = up(&app);
+    assert_eq!(server.get("/a/b").text(), "hello from a folder: /a/b");
+    // What it builds and keeps lies in its own corner.
+    let mut names: Vec<_> = std::fs::read_dir(app.dir().path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, [".holm", "node_modules", "src"]);
+}
+
 /// What is missing or wrong is said before anything is served.
 #[test]
 fn what_cannot_be_built() {

@@ -47,6 +47,19 @@ pub fn guests() -> PathBuf {
     }
 }
 
+/// What scripts are built with (`scripts/worker-packages`)
+pub fn worker_packages() -> PathBuf {
+    cache().join("worker-packages/node_modules")
+}
+
+/// The folder of Node among the guests' compilers (`scripts/guest-toolchain`); it need not be there
+pub fn guest_node() -> PathBuf {
+    let guests = env::var_os("HOLM_GUESTS");
+    guests
+        .map_or_else(|| cache().with_file_name("holm-guests"), PathBuf::from)
+        .join("py/bin")
+}
+
 /// Where peers are installed to (`bench --peers`)
 pub fn peers() -> PathBuf {
     cache().join("peers")

@@ -20,6 +20,7 @@ mod shapes;
 mod spread;
 mod tenants;
 mod usage;
+mod worker;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -65,6 +66,8 @@ enum Part {
     Keyvalue,
     /// What a guest pays for a capability: a key-value get, a call of another component by name
     Capabilities,
+    /// What the first request to a script with a fetch handler takes
+    Worker,
     /// What a call from one component to another costs, linked and composed
     Hop,
     /// What a call costs inside of Holm, from Python, over HTTP and by an agent
@@ -127,6 +130,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             Part::Instances => report.sections.push(instances::measure(&bench)),
             Part::Keyvalue => report.sections.push(keyvalue::measure(&bench)),
             Part::Capabilities => report.sections.push(capabilities::measure(&bench)),
+            Part::Worker => report.sections.push(worker::measure(&bench)),
             Part::Hop => report.sections.push(hop::measure(&bench)),
             Part::Calls => {
                 report.sections.push(calls::measure(&bench));
