@@ -470,22 +470,3 @@ fn a_component_of_wasmclouds_published_crate() {
         server.prints("answered hello");
     }
 }
-
-#[test]
-fn the_example_of_the_page() {
-    let page = std::fs::read_to_string(repo().join("docs/capabilities/messaging.md")).unwrap();
-    let manifest = page.split("```toml\n").nth(1).unwrap();
-    let manifest = manifest.split("```").next().unwrap();
-    // The guest can more than the page asks for.
-    let manifest = manifest.replace("wasm\"\n", "wasm\"\ngrants.keyvalue = [\"default\"]\n");
-    let app = App::new(&manifest)
-        .guest("web.wasm", "message-lab")
-        .guest("orders.wasm", "message-lab");
-    let server = app.up_with(&["--admin", "unix:admin.sock"]);
-    until("it listens", || {
-        let sample = "holm_trigger_connected{app=\"shop\",trigger=\"orders\"}";
-        (server.metric(app.dir(), sample)? == 1.0).then_some(())
-    });
-    send(&server, "orders.new", "order 17");
-    server.prints("done orders.new order 17");
-}

@@ -17,7 +17,7 @@ impl Guest for Images {
             Some(ImageFormat::Jpeg) => Format::Jpeg,
             _ => Format::Png,
         };
-        let (width, height) = reader.into_dimensions().map_err(said)?;
+        let (width, height) = reader.into_dimensions().map_err(|e| e.to_string())?;
         Ok(About { format, width, height })
     }
 
@@ -25,7 +25,7 @@ impl Guest for Images {
         if width == 0 || height == 0 {
             return Err("a picture is at least one pixel wide and high".into());
         }
-        let whole = open(&picture)?.decode().map_err(said)?;
+        let whole = open(&picture)?.decode().map_err(|e| e.to_string())?;
         let small = whole.resize(width, height, FilterType::Triangle);
         let mut out = Cursor::new(Vec::new());
         match store_as {
@@ -33,21 +33,17 @@ impl Guest for Images {
             // It has no transparency.
             Format::Jpeg => small.to_rgb8().write_to(&mut out, ImageFormat::Jpeg),
         }
-        .map_err(said)?;
+        .map_err(|e| e.to_string())?;
         Ok(out.into_inner())
     }
 }
 
 /// Looks at the first bytes; no picture may ask for more memory than a large photograph.
 fn open(picture: &[u8]) -> Result<ImageReader<Cursor<&[u8]>>, String> {
-    let mut reader = ImageReader::new(Cursor::new(picture)).with_guessed_format().map_err(said)?;
+    let mut reader = ImageReader::new(Cursor::new(picture)).with_guessed_format().map_err(|e| e.to_string())?;
     if !matches!(reader.format(), Some(ImageFormat::Png | ImageFormat::Jpeg)) {
         return Err("this is neither a PNG nor a JPEG".into());
     }
     reader.limits(Limits::default());
     Ok(reader)
-}
-
-fn said(error: impl std::fmt::Display) -> String {
-    error.to_string()
 }
