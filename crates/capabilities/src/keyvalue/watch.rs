@@ -175,7 +175,7 @@ impl Broker for Changes {
         Err(Fault::other("a store takes no messages"))
     }
 
-    fn expect(&self, _to: &Subscription) {
+    fn reserve(&self, _to: &Subscription) {
         *self.early() = Some(self.store.announce().subscribe());
     }
 

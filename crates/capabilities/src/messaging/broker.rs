@@ -154,7 +154,7 @@ pub trait Broker: Send + Sync {
 
     /// Somebody will listen soon: what comes until then is for him too, where the broker is in this
     /// process.
-    fn expect(&self, _to: &Subscription) {}
+    fn reserve(&self, _to: &Subscription) {}
 
     /// Begins to listen.
     async fn listen(&self, to: &Subscription) -> Result<Box<dyn Source>, Fault>;

@@ -248,12 +248,12 @@ impl Broker for Named {
         broker.request(topic, message, patience, answers).await
     }
 
-    fn expect(&self, to: &Subscription) {
+    fn reserve(&self, to: &Subscription) {
         // What is not in this process is opened when somebody listens, and needs a runtime.
         if !self.is_remote()
             && let Ok(broker) = self.broker()
         {
-            broker.expect(to);
+            broker.reserve(to);
         }
     }
 

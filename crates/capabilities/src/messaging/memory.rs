@@ -182,7 +182,7 @@ impl Broker for Memory {
         came.in_time()
     }
 
-    fn expect(&self, to: &Subscription) {
+    fn reserve(&self, to: &Subscription) {
         self.queue(to, |_| {});
     }
 
@@ -334,7 +334,7 @@ mod tests {
     #[tokio::test]
     async fn who_is_expected_has_what_came_before() {
         let memory = Memory::new("events", 1 << 20);
-        memory.expect(&to("a", "one"));
+        memory.reserve(&to("a", "one"));
         let message = Message::new(b"early".to_vec());
         memory.send("a", message).await.unwrap();
         let mut source = memory.listen(&to("a", "one")).await.unwrap();

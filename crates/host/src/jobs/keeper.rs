@@ -31,7 +31,7 @@ impl Keeper {
         if !app.jobs.iter().any(by_the_clock) && app.listeners.is_empty() {
             return self.end(&app.name);
         }
-        app.listeners.iter().for_each(|listener| listener.expect());
+        app.listeners.iter().for_each(|listener| listener.reserve());
         let mut kept = self.kept();
         let guard = kept.awake.then(|| self.keep(app));
         kept.apps.insert(app.name.clone(), (app.clone(), guard));

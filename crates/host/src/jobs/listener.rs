@@ -83,8 +83,8 @@ enum Outcome {
 
 impl Listener {
     /// It will listen soon; what comes until then is for it too, where that is in the host's hands.
-    pub(super) fn expect(&self) {
-        self.broker.expect(&self.subscription);
+    pub(super) fn reserve(&self) {
+        self.broker.reserve(&self.subscription);
     }
 
     /// Listens until its version has `ended`; messages that are at work then go on in `work`, and are
