@@ -8,7 +8,7 @@ use crate::handle::Met;
 use crate::known;
 use crate::outside::{Gives, HostFunction};
 use crate::process;
-use holm_host::library::Reply;
+use holm_host::library::{Instance, Reply};
 use holm_runtime::values::Value;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub type Pumps = Vec<(Py<Sender>, Py<PyAny>)>;
 
 /// The answer of one function, while a coroutine works on it or its streams flow.
-#[pyclass(frozen, module = "holm._holm")]
+#[pyclass(frozen, weakref, module = "holm._holm")]
 pub struct Answer {
     functions: Arc<[HostFunction]>,
     number: usize,
@@ -41,6 +41,12 @@ impl Answer {
     fn fail(&self, py: Python<'_>, error: Bound<'_, PyAny>) {
         let _inside = process::Inside::enter(py);
         self.settle(py, Err(PyErr::from_value(error)));
+    }
+
+    /// How the call goes that the component is in.
+    #[getter]
+    fn course(&self, py: Python<'_>) -> Py<Course> {
+        self.course.clone_ref(py)
     }
 
     /// Stops the call that the component is in: a source of what was answered has raised.
@@ -86,6 +92,11 @@ impl Answer {
                 answer.settle(py, Err(error));
             }
         }
+    }
+
+    /// Whether a call in this instance waits for it.
+    pub fn is_awaited_in(&self, instance: &Arc<Instance>) -> bool {
+        !self.is_over() && self.course.get().is_in(instance)
     }
 
     /// Whether it was given, or nobody waits for it any more.

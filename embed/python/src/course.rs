@@ -1,15 +1,18 @@
 //! How a call goes: it may be stopped from outside, and whoever reads its streams is told why it failed.
 
+use crate::answer::Answer;
 use crate::flows::Sender;
+use crate::known;
+use holm_host::library::Instance;
 use holm_runtime::Error;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 /// The course of one call, which whoever has to do with the call shares. It is an object of Python's
 /// because what was raised leads back to them by its traceback, and the collector must see that.
-#[pyclass(frozen, module = "holm._holm")]
+#[pyclass(frozen, weakref, module = "holm._holm")]
 #[derive(Default)]
 pub struct Course {
     stopped: AtomicBool,
@@ -22,6 +25,8 @@ pub struct Course {
     /// Senders whose source raised: dropped with the call, because to the component that is the end
     /// of what they send, as if it were whole.
     broken: Mutex<Vec<Py<Sender>>>,
+    /// Where the call is made, once that is known.
+    instance: OnceLock<Weak<Instance>>,
 }
 
 #[pymethods]
@@ -32,6 +37,17 @@ impl Course {
 }
 
 impl Course {
+    /// The call is made in this instance.
+    pub fn is_of(&self, instance: &Arc<Instance>) {
+        let _ = self.instance.set(Arc::downgrade(instance));
+    }
+
+    /// Whether the call is made in this instance, and has not ended.
+    pub fn is_in(&self, instance: &Arc<Instance>) -> bool {
+        let at = self.instance.get().map(Weak::as_ptr);
+        at == Some(Arc::as_ptr(instance)) && self.over.get().is_none()
+    }
+
     /// Stops it, if it is under way.
     pub fn stop(&self) {
         self.stopped.store(true, SeqCst);
@@ -83,4 +99,22 @@ impl Course {
         let raised = self.raised.get()?;
         Some(PyErr::from_value(raised.bind(py).clone()))
     }
+}
+
+/// Whether a call in this instance waits for whatever runs here: a call of it now would wait for that one.
+pub fn waits_here(py: Python<'_>, instance: &Arc<Instance>) -> PyResult<bool> {
+    for waits in known::waits(py)?.call0()?.try_iter()? {
+        let waits = waits?.call0()?;
+        if waits.is_none() {
+            continue;
+        }
+        let is_in = match waits.cast::<Answer>() {
+            Ok(answer) => answer.get().is_awaited_in(instance),
+            Err(_) => waits.cast::<Course>()?.get().is_in(instance),
+        };
+        if is_in {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -1,6 +1,6 @@
 //! A function of a component, as Python calls it.
 
-use crate::course::Course;
+use crate::course::{self, Course};
 use crate::decode::{carried, decode};
 use crate::encode::encode;
 use crate::errors;
@@ -10,7 +10,7 @@ use crate::known;
 use crate::outside::{Caller, Gives, HostFunction, Opened};
 use crate::process::{self, Kept};
 use crate::shape::{Shape, Shapes};
-use holm_host::library::{Pool, Taken};
+use holm_host::library::{Instance, Pool, Refused, Taken};
 use holm_runtime::values::{Signature, Value};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -128,6 +128,15 @@ impl Function {
         let message = format!("{}: {what}", self.signature.local_name());
         let help = format!("its signature: {}", self.signature);
         errors::plain(py, known::wrong_type(py), message, &[&help])
+    }
+
+    /// The instance that a call is made in, where that is not whichever is free.
+    fn place<'a>(&'a self, met: &'a Met) -> Option<&'a Arc<Instance>> {
+        let own = match &self.target {
+            Target::Instance(home) => Some(&home.instance),
+            Target::Pool(..) => None,
+        };
+        met.home.as_ref().map(|home| &home.instance).or(own)
     }
 
     /// The instance that a call is made in, held for as long as it lasts.
@@ -259,6 +268,11 @@ impl Function {
             let what = "what comes by and by can be sent to async functions alone".into();
             return Err(self.wrong(py, what));
         }
+        if let Some(instance) = self.place(&met)
+            && course::waits_here(py, instance)?
+        {
+            return Err(errors::refused(py, Refused::Reentered));
+        }
         self.run(py, arguments, met, None)
     }
 
@@ -268,12 +282,21 @@ impl Function {
         args: &Bound<'_, PyTuple>,
         kwargs: &Bound<'_, PyDict>,
     ) -> PyResult<Call> {
-        let _inside = process::Inside::enter(this.py());
-        let ready = this.get().arguments(this.py(), args, Some(kwargs))?;
+        let (py, function) = (this.py(), this.get());
+        let _inside = process::Inside::enter(py);
+        let ready = function.arguments(py, args, Some(kwargs))?;
+        let course = Course::default();
+        if let Some(instance) = function.place(&ready.1) {
+            // A plain host function that runs a loop waits for it on this thread.
+            if instance.is_called_here() || course::waits_here(py, instance)? {
+                return Err(errors::refused(py, Refused::Reentered));
+            }
+            course.is_of(instance);
+        }
         Ok(Call {
             function: this.clone().unbind(),
             ready: Mutex::new(Some(ready)),
-            course: Py::new(this.py(), Course::default())?,
+            course: Py::new(py, course)?,
         })
     }
 
@@ -327,6 +350,12 @@ impl Call {
         pumps
             .map(|(sender, source)| (sender.clone_ref(py), source.clone_ref(py)))
             .collect()
+    }
+
+    /// How it goes.
+    #[getter]
+    fn course(&self, py: Python<'_>) -> Py<Course> {
+        self.course.clone_ref(py)
     }
 
     /// Stops it, if it is under way: what it is sent by `sender` has raised.

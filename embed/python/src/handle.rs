@@ -1,6 +1,6 @@
 //! Resources that Python holds: each lives in one instance.
 
-use crate::course::Course;
+use crate::course::{self, Course};
 use crate::errors;
 use crate::flows::Sender;
 use crate::outside::{Caller, HostFunction};
@@ -88,10 +88,16 @@ impl Handle {
     /// Drops the resource.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         let _inside = process::Inside::enter(py);
+        let instance = &self.home.instance;
+        let is_awaited = course::waits_here(py, instance)?;
         let Some(resource) = self.take() else {
             return Ok(());
         };
-        let instance = &self.home.instance;
+        if is_awaited {
+            // By a call that it is in: dropped with the next.
+            instance.forget(resource);
+            return Ok(());
+        }
         if instance.is_over() {
             instance.let_go();
             return Ok(());
@@ -104,7 +110,7 @@ impl Handle {
         caller.ended(py);
         match dropped {
             Ok(()) => Ok(()),
-            // It is in a call that waits for this one: dropped with the next.
+            // The same, of a plain function.
             Err(Refused::Reentered) => {
                 instance.hold();
                 instance.forget(resource);

@@ -36,6 +36,8 @@ known! {
     coroutine = "types" "CoroutineType";
     /// Runs a coroutine that answers a component.
     answering = "holm._aio" "answering";
+    /// What waits for whatever runs here.
+    waits = "holm._aio" "waits";
     /// Sends what brings a stream or a future by and by.
     sending = "holm._aio" "sending";
     /// A bound method.

@@ -32,6 +32,7 @@ fn _holm(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<component::Instance>()?;
     module.add_class::<function::Function>()?;
     module.add_class::<function::Call>()?;
+    module.add_class::<course::Course>()?;
     module.add_class::<answer::Answer>()?;
     module.add_class::<handle::Handle>()?;
     module.add_class::<flows::Sender>()?;

@@ -89,6 +89,9 @@ pub type Deliver<'a> = Box<dyn FnOnce(Python<'_>, Option<Value>) + Send + 'a>;
 impl<'a> Caller<'a> {
     /// A call in an instance, which somebody may stop by its course.
     pub fn new(home: &'a Home, course: Option<Py<Course>>) -> Self {
+        if let Some(course) = &course {
+            course.get().is_of(&home.instance);
+        }
         Caller {
             home: Some(home),
             course,
@@ -141,7 +144,13 @@ impl<'a> Caller<'a> {
     fn course(&mut self, py: Python<'_>) -> PyResult<Py<Course>> {
         let course = match self.course.take() {
             Some(course) => course,
-            None => Py::new(py, Course::default())?,
+            None => {
+                let course = Course::default();
+                if let Some(home) = self.home {
+                    course.is_of(&home.instance);
+                }
+                Py::new(py, course)?
+            }
         };
         Ok(self.course.insert(course).clone_ref(py))
     }

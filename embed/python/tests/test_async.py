@@ -355,6 +355,8 @@ def test_what_was_raised_is_let_go() -> None:
 
         async def source(held: list[Any]) -> AsyncIterator[int]:
             yield 1
+            while not held:
+                await asyncio.sleep(0)
             raise Broken("half way", held)
 
         async def main() -> None:

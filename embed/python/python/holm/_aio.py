@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import queue
 import threading
+import weakref
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -20,6 +22,14 @@ class _Here(threading.local):
 
 
 _here = _Here()
+#: The calls that wait for whatever runs here: by the answer of a function of Python's, or for as long as they read what
+#: it sends. Tasks that are made here have it too, and functions that they call on other threads.
+_waiting: contextvars.ContextVar[tuple[weakref.ref[_holm.Answer | _holm.Course], ...]] = contextvars.ContextVar("holm", default=())
+waits = _waiting.get
+
+
+def _awaited(by: _holm.Answer | _holm.Course) -> None:
+    _waiting.set((*(one for one in waits() if one() is not None), weakref.ref(by)))
 #: Loops for host functions whose component was called by nobody that has one; each for those that are
 #: called from the one before.
 _loops: list[asyncio.AbstractEventLoop] = []
@@ -85,7 +95,7 @@ async def run(call: _holm.Call, flows: bool) -> Any:
         if error is not None:
             settle(None, error)
 
-    pumps = [loop.create_task(_pump(sender, source, failed)) for sender, source in call.pumps]
+    pumps = [loop.create_task(_pump(sender, source, failed, call.course)) for sender, source in call.pumps]
     _thread(_work, call, flows, loop, deliver)
     try:
         result = await done
@@ -110,6 +120,7 @@ def answering(coroutine: Coroutine[Any, Any, Any], answer: _holm.Answer) -> Call
     """
 
     async def work() -> None:
+        _awaited(answer)
         try:
             value = await coroutine
         except BaseException as error:  # noqa: BLE001: raised by the call
@@ -129,7 +140,7 @@ def sending(pumps: list[tuple[_holm.Sender, Any]], answer: _holm.Answer) -> None
 
 def _send(pumps: list[tuple[_holm.Sender, Any]], answer: _holm.Answer) -> None:
     for sender, source in pumps:
-        _keep(asyncio.get_running_loop().create_task(_pump(sender, source, answer.broken)))
+        _keep(asyncio.get_running_loop().create_task(_pump(sender, source, answer.broken, answer.course)))
 
 
 def _loop() -> asyncio.AbstractEventLoop:
@@ -168,17 +179,20 @@ def _work(
 
 
 def _thread(work: Callable[..., None], *args: Any) -> None:
-    threading.Thread(target=work, args=args, name="holm-call", daemon=True).start()
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(work, *args), name="holm-call", daemon=True).start()
 
 
 async def _pump(
     sender: _holm.Sender,
     source: Any,
     failed: Callable[[_holm.Sender, BaseException | None], None],
+    course: _holm.Course,
 ) -> None:
     """Brings items into a stream, or a value into a future. Where the source raises, the call fails:
     what was sent so far must not look whole.
     """
+    _awaited(course)
     at = 0
     try:
         if sender.stream:
