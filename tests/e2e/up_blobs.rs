@@ -337,7 +337,11 @@ fn a_server_that_dies_is_an_error_in_time_and_comes_back() {
     let mut s3 = S3::start();
     let app = lab("grants.blobs = [\"a\"]");
     let app = app.and(&on_s3(&format!("http://127.0.0.1:{}", s3.port), "dies"));
-    let server = app.up();
+    let server = app.up_with(&["--admin", "unix:admin.sock"]);
+    let failed = || {
+        let sample = "holm_connection_failures_total{capability=\"blobs\"}";
+        server.metric(app.dir(), sample).unwrap()
+    };
     let told = |answer: &Value| {
         let text = answer["error"]
             .as_str()
@@ -389,7 +393,9 @@ fn a_server_that_dies_is_an_error_in_time_and_comes_back() {
         });
         // A few times the store's timeout, for a machine that has other work.
         assert!(began.elapsed() < Duration::from_secs(20));
+        let before = failed();
         told(&op(&server, "has?c=a&name=large"));
+        assert!(failed() > before, "{round}");
         told(&op(&server, "write?c=a&name=small&value=x"));
         s3.restart();
         until("it is there again", || {
@@ -411,6 +417,7 @@ fn a_server_that_dies_is_an_error_in_time_and_comes_back() {
             let mut connection = Connection::http1(server.addr()).await;
             let mut answer = connection.get("/object?c=a&name=large").await.unwrap();
             piece(&mut answer).await.unwrap().unwrap();
+            let before = failed();
             s3.kill();
             // What was on its way may still come; the rest cannot.
             let ended = loop {
@@ -423,6 +430,7 @@ fn a_server_that_dies_is_an_error_in_time_and_comes_back() {
                 matches!(ended, Some(Err(_))),
                 "it ended as if it were whole"
             );
+            assert!(failed() > before, "{round}");
         });
         s3.restart();
         until("it is there again", || {

@@ -25,7 +25,11 @@ fn dies_and_comes_back(provider: &str, mut own: Daemon) {
          url = \"{provider}://127.0.0.1:{{{{ port }}}}\"\ntimeout = \"2 s\"\n",
         own.port
     ));
-    let server = app.up();
+    let server = app.up_with(&["--admin", "unix:admin.sock"]);
+    let failed = || {
+        let sample = "holm_connection_failures_total{capability=\"keyvalue\"}";
+        server.metric(app.dir(), sample).unwrap()
+    };
     let mut acknowledged = 0;
     let set = |n: u32| kv(&server, &format!("set?key=last&value={n}"));
     for round in 0..3 {
@@ -59,8 +63,10 @@ fn dies_and_comes_back(provider: &str, mut own: Daemon) {
             writer.join().unwrap()
         });
         acknowledged = acknowledged.max(killer.last().copied().unwrap_or_default());
+        let before = failed();
         let answer = kv(&server, "get?key=last");
         assert_eq!(answer["error"], "other", "{answer}");
+        assert_eq!(failed(), before + 1.0, "round {round}");
         let detail = answer["detail"].as_str().unwrap();
         assert!(
             detail.starts_with("the server of store \"default\""),

@@ -1,5 +1,6 @@
 //! What went wrong with a container or an object: what the guest is told, and what only the log.
 
+use crate::outbound;
 use holm_manifest::{ByteSize, Time};
 use object_store::client::{HttpError, HttpErrorKind};
 use std::time::Duration;
@@ -13,6 +14,8 @@ pub struct Error {
     pub detail: Option<String>,
     /// There is no such object.
     pub missing: bool,
+    /// Its server could not be reached, broke off or kept silent.
+    pub unreached: bool,
 }
 
 impl Error {
@@ -22,6 +25,7 @@ impl Error {
             told: told.into(),
             detail: None,
             missing: false,
+            unreached: false,
         }
     }
 
@@ -52,20 +56,24 @@ impl Error {
     /// Nobody answered.
     pub fn late(container: &str, within: Duration) -> Self {
         let within = Time(within);
-        Error::new(format!(
-            "the server of container {container:?} did not answer within {within}"
-        ))
+        Error {
+            unreached: true,
+            ..Error::new(format!(
+                "the server of container {container:?} did not answer within {within}"
+            ))
+        }
     }
 
     /// What the library says of an object of a container.
     pub fn of(container: &str, name: &str, error: object_store::Error) -> Self {
         use object_store::Error as Of;
+        let reached = reached(&error);
         let told = match &error {
             Of::NotFound { .. } => return Error::no_object(name),
             Of::PermissionDenied { .. } | Of::Unauthenticated { .. } => {
                 format!("the server of container {container:?} refused it")
             }
-            error => match reached(error) {
+            _ => match reached {
                 Some(HttpErrorKind::Connect) => {
                     format!("the server of container {container:?} cannot be reached")
                 }
@@ -76,7 +84,17 @@ impl Error {
                 None => format!("container {container:?} cannot do this"),
             },
         };
-        Error::with_detail(told, error.to_string())
+        Error {
+            unreached: reached.is_some_and(|how| how != HttpErrorKind::Decode),
+            ..Error::with_detail(told, error.to_string())
+        }
+    }
+
+    /// Counts it, where a server has failed.
+    pub(super) fn count(&self) {
+        if self.unreached {
+            outbound::note("blobs");
+        }
     }
 }
 

@@ -75,6 +75,7 @@ impl InputStream for Body {
         match &mut self.next {
             None => Err(StreamError::Closed),
             Some(Err(error)) => {
+                error.count();
                 let told = wasmtime::Error::msg(error.told.clone());
                 self.next = None;
                 Err(StreamError::LastOperationFailed(told))

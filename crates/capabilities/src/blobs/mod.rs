@@ -194,8 +194,9 @@ impl Instance {
     }
 
     /// An error as the guest sees it; what it must not see goes to the log, and once, however
-    /// often the guest tries.
+    /// often the guest tries. A server that fails is counted each time.
     fn tell(&mut self, container: &str, error: Error) -> String {
+        error.count();
         if let Some(detail) = error.detail
             && self.logged.as_deref() != Some(&detail)
         {

@@ -59,7 +59,7 @@ impl Nats {
     ) -> Result<Self, Error> {
         let cannot = |error: &dyn fmt::Display| {
             let told = format!("the server of store {name:?} cannot be reached");
-            Error::with_detail(told, error.to_string())
+            Error::with_detail(told, error.to_string()).unreached()
         };
         let open = async {
             let client = ConnectOptions::new()
@@ -119,7 +119,8 @@ impl Nats {
             _ => Err(Error::new(format!(
                 "the server of store {:?} cannot be reached",
                 self.name
-            ))),
+            ))
+            .unreached()),
         }
     }
 
@@ -158,6 +159,7 @@ fn late(name: &str, timeout: Duration) -> Error {
     Error::new(format!(
         "the server of store {name:?} did not answer within {within}"
     ))
+    .unreached()
 }
 
 /// The value of an entry, unless it is the mark of a deleted one.

@@ -106,6 +106,8 @@ pub struct Error {
     pub told: String,
     /// What the log says besides.
     pub detail: Option<String>,
+    /// Its server could not be reached, broke off or kept silent.
+    pub unreached: bool,
 }
 
 impl Error {
@@ -114,14 +116,24 @@ impl Error {
         Error {
             told: told.into(),
             detail: None,
+            unreached: false,
         }
     }
 
     /// An error whose cause is the operator's business.
     pub fn with_detail(told: impl Into<String>, detail: impl Into<String>) -> Self {
         Error {
-            told: told.into(),
             detail: Some(detail.into()),
+            ..Error::new(told)
+        }
+    }
+
+    /// The same error, of a server that could not be reached, broke off or kept silent.
+    #[must_use]
+    pub fn unreached(self) -> Self {
+        Error {
+            unreached: true,
+            ..self
         }
     }
 }

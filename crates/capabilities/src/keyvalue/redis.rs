@@ -139,7 +139,7 @@ impl Redis {
             Err(_) => {
                 let within = Time(self.timeout);
                 let told = format!("the server of store {name:?} did not answer within {within}");
-                Err((Error::new(told), false))
+                Err((Error::new(told).unreached(), false))
             }
         }
     }
@@ -150,15 +150,17 @@ impl Redis {
             let within = Time(self.timeout);
             return Error::new(format!(
                 "the server of store {name:?} did not answer within {within}"
-            ));
+            ))
+            .unreached();
         }
-        let told = match error.is_io_error() {
-            true => format!("the server of store {name:?} cannot be reached"),
-            false => match error.code() {
-                Some("WRONGTYPE") => "the key holds something else than a value".to_owned(),
-                Some(code) => format!("the server of store {name:?} refused it: {code}"),
-                None => format!("the server of store {name:?} refused it"),
-            },
+        if error.is_io_error() {
+            let told = format!("the server of store {name:?} cannot be reached");
+            return Error::with_detail(told, error.to_string()).unreached();
+        }
+        let told = match error.code() {
+            Some("WRONGTYPE") => "the key holds something else than a value".to_owned(),
+            Some(code) => format!("the server of store {name:?} refused it: {code}"),
+            None => format!("the server of store {name:?} refused it"),
         };
         Error::with_detail(told, error.to_string())
     }

@@ -4,6 +4,7 @@
 use super::limits::{self, BATCH_BYTES_MAX, HANDLES_MAX, PAGE_KEYS_MAX};
 use super::provider::{self, From, Page, Provider};
 use super::{Instance, Store, View};
+use crate::outbound;
 use holm_runtime::receipt::Flows;
 use holm_runtime::trace::Span;
 use std::sync::Arc;
@@ -150,8 +151,11 @@ impl Instance {
     }
 
     /// An error as the guest sees it; what it must not see goes to the log, and once, however
-    /// often the guest tries.
+    /// often the guest tries. A server that fails is counted each time.
     pub(super) fn tell(&mut self, store: &str, error: provider::Error) -> Error {
+        if error.unreached {
+            outbound::note("keyvalue");
+        }
         if let Some(detail) = error.detail
             && self.logged.as_deref() != Some(&detail)
         {

@@ -2,12 +2,14 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-static FAILURES: [(&str, AtomicU64); 5] = [
+static FAILURES: [(&str, AtomicU64); 7] = [
     ("redis", AtomicU64::new(0)),
     ("mqtt", AtomicU64::new(0)),
     ("postgres", AtomicU64::new(0)),
     ("mysql", AtomicU64::new(0)),
     ("messaging", AtomicU64::new(0)),
+    ("keyvalue", AtomicU64::new(0)),
+    ("blobs", AtomicU64::new(0)),
 ];
 
 /// Notes that a server could not be reached, let nobody in, broke off or kept silent, by the grant that
@@ -38,6 +40,6 @@ mod tests {
         note("mqtt");
         note("http");
         assert!(of("mqtt") > before);
-        assert_eq!(failures().count(), 5);
+        assert_eq!(failures().count(), 7);
     }
 }
