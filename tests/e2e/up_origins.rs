@@ -249,8 +249,11 @@ fn an_origin_that_stops_halfway(name: &str) {
     let grant = format!("{{ origin = \"{url}\", between_bytes_timeout = \"50 ms\" }}");
     let server = impatient(name, &grant).up();
     let got = fetch(&server, &url, "");
-    let told = format!("{} {}", got["error"], got["detail"]);
-    assert!(told.contains("ConnectionReadTimeout"), "{got}");
+    let told = match name {
+        "http-lab" => "connection read timeout",
+        _ => "ConnectionReadTimeout",
+    };
+    assert!(got.to_string().contains(told), "{got}");
 }
 
 /// It takes the connection, and never answers the first word of TLS.
