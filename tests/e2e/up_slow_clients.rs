@@ -146,3 +146,27 @@ fn no_time_at_all_is_refused() {
     out.is(2);
     shot!(out.stdout + &out.stderr);
 }
+
+/// A body that nobody reads, to its end, and only then the answer that was there before.
+#[test]
+fn who_reads_the_answer_last_gets_it() {
+    const BODY: usize = 32 << 20;
+    for (limit, status) in [("", "200"), ("limits.request_body = \"1 MiB\"\n", "413")] {
+        let server = App::lab(limit).up();
+        let mut stream = connect(server.addr());
+        let head = format!("POST /hello HTTP/1.1\r\nhost: a\r\ncontent-length: {BODY}\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(&vec![b'x'; BODY]).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{answer}"
+        );
+        assert!(
+            answer.contains("content-length") || answer.contains("chunked"),
+            "{answer}"
+        );
+    }
+}

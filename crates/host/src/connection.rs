@@ -4,7 +4,7 @@ use crate::body::{Body, Keeping};
 use crate::patience::{Patient, Pulse};
 use crate::server::{Handler, Peer, Shared};
 use bytes::BytesMut;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -117,7 +117,14 @@ where
     let account = peer.account.clone();
     let service = service_fn({
         let (shared, pulse) = (shared.clone(), pulse.clone());
-        move |request| answer(request, peer.clone(), InFlight::new(&shared, &pulse))
+        move |request: Request<Incoming>| {
+            let has_body = !request.body().is_end_stream();
+            answer(
+                request,
+                peer.clone(),
+                InFlight::new(&shared, &pulse, has_body),
+            )
+        }
     });
     if is_http2 {
         let connection = http2::Builder::new(shared.executor(&account))
@@ -202,9 +209,9 @@ struct InFlight<H> {
 }
 
 impl<H> InFlight<H> {
-    fn new(shared: &Arc<Shared<H>>, pulse: &Arc<Pulse>) -> Self {
+    fn new(shared: &Arc<Shared<H>>, pulse: &Arc<Pulse>, has_body: bool) -> Self {
         shared.requests.fetch_add(1, Relaxed);
-        pulse.begins();
+        pulse.begins(has_body);
         InFlight {
             shared: shared.clone(),
             pulse: pulse.clone(),

@@ -7,11 +7,14 @@ use holm_manifest::Serve;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
+
+/// So long a client may go on sending what nobody reads any more, once its answer is written.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// How long is waited for what.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +49,8 @@ pub struct Pulse {
     since: Instant,
     running: AtomicUsize,
     begun: AtomicU64,
+    /// The last one has a body, of which some may not be read.
+    has_body: AtomicBool,
     /// When the last one ended, in milliseconds after `since`.
     ended: AtomicU64,
 }
@@ -56,14 +61,16 @@ impl Default for Pulse {
             since: Instant::now(),
             running: AtomicUsize::new(0),
             begun: AtomicU64::new(0),
+            has_body: AtomicBool::new(false),
             ended: AtomicU64::new(0),
         }
     }
 }
 
 impl Pulse {
-    /// A request has been read.
-    pub fn begins(&self) {
+    /// The head of a request has been read; whether there is a body too.
+    pub fn begins(&self, has_body: bool) {
+        self.has_body.store(has_body, Relaxed);
         self.begun.fetch_add(1, Relaxed);
         self.running.fetch_add(1, Relaxed);
     }
@@ -98,6 +105,8 @@ pub struct Patient<S> {
     header_since: Option<Instant>,
     read_timer: Option<Pin<Box<Sleep>>>,
     writing: Stall,
+    /// All is written; until then the client may go on sending.
+    lingers: Option<Instant>,
 }
 
 impl<S> Patient<S> {
@@ -119,6 +128,7 @@ impl<S> Patient<S> {
             ahead,
             read_timer: None,
             writing: Stall::default(),
+            lingers: None,
         }
     }
 
@@ -176,6 +186,23 @@ impl<S> Patient<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> Patient<S> {
+    /// Takes what the client still sends of a body that nobody reads, for a while. A socket that is
+    /// closed with unread bytes resets its connection, and the client may lose the answer with it.
+    fn poll_linger(&mut self, until: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let mut unread = [0; 4096];
+        while Instant::now() < until {
+            let mut buf = ReadBuf::new(&mut unread);
+            match Pin::new(&mut self.inner).poll_read(cx, &mut buf) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return poll_timer(&mut self.read_timer, until, cx),
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -204,7 +231,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -237,8 +264,19 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let result = Pin::new(&mut this.inner).poll_shutdown(cx).map_ok(|()| 0);
-        this.after_write(cx, result).map_ok(|_| ())
+        let until = match this.lingers {
+            Some(until) => until,
+            None => {
+                let result = Pin::new(&mut this.inner).poll_shutdown(cx).map_ok(|()| 0);
+                ready!(this.after_write(cx, result))?;
+                // Frames of HTTP/2 are read whatever becomes of them.
+                if !this.bytes_are_header || !this.pulse.has_body.load(Relaxed) {
+                    return Poll::Ready(Ok(()));
+                }
+                *this.lingers.insert(Instant::now() + LINGER)
+            }
+        };
+        this.poll_linger(until, cx).map(Ok)
     }
 }
 
@@ -300,7 +338,7 @@ mod tests {
     #[tokio::test]
     async fn a_running_request_is_not_hurried() {
         let (ours, mut theirs, pulse) = pair(b"");
-        pulse.begins();
+        pulse.begins(false);
         let work = async {
             theirs.write_all(b"GET").await.unwrap();
             tokio::time::sleep(PATIENCE.idle + PATIENCE.header).await;
@@ -310,6 +348,32 @@ mod tests {
         };
         let ((_, end, _), ()) = tokio::join!(read_all(ours), work);
         assert_eq!(end.unwrap(), 6);
+    }
+
+    #[tokio::test]
+    async fn who_sends_a_body_may_finish_after_its_answer() {
+        for has_body in [true, false] {
+            let (mut ours, mut theirs, pulse) = pair(b"");
+            pulse.begins(has_body);
+            let answer = async {
+                ours.write_all(b"no").await.unwrap();
+                pulse.ends();
+                ours.shutdown().await.unwrap();
+                drop(ours);
+            };
+            let client = async {
+                let sent = theirs.write_all(&[0; 100_000]).await;
+                // It keeps its end open, as who reads the answer late does.
+                (sent, theirs)
+            };
+            let began = Instant::now();
+            let ((), (sent, mut theirs)) = tokio::join!(answer, client);
+            assert_eq!(sent.is_ok(), has_body);
+            assert!(began.elapsed() < LINGER * 2);
+            let mut answer = Vec::new();
+            theirs.read_to_end(&mut answer).await.unwrap();
+            assert_eq!(answer, b"no");
+        }
     }
 
     #[tokio::test]

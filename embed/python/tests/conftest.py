@@ -4,6 +4,8 @@ where a test writes one; the others are built by `guests/build`."""
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,24 @@ def guest(name: str) -> Path:
     path = GUESTS / f"{name}.wasm"
     assert path.exists(), f"{path} is missing: run guests/build {name}"
     return path
+
+
+def mypy(folder: Path, text: str, *more: str) -> tuple[int, str]:
+    """What mypy says of a file in a folder: its exit code, and its words."""
+    (folder / "use.py").write_text(text)
+    command = [sys.executable, "-m", "mypy", "--strict", "--python-version", "3.11", "use.py", *more]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+    return done.returncode, done.stdout + done.stderr
+
+
+def wrong_lines(folder: Path, before: str, lines: list[str]) -> dict[str, str]:
+    """What mypy says of each of some lines after what is right."""
+    code, said = mypy(folder, before + "".join(f"{line}\n" for line in lines))
+    assert code == 1, said
+    errors = [line.split(":", 2) for line in said.splitlines() if ": error:" in line]
+    first = before.count("\n") + 1
+    assert all(file == "use.py" and int(at) >= first for file, at, _ in errors), said
+    return {line: " ".join(text for _, at, text in errors if int(at) == first + n) for n, line in enumerate(lines)}
 
 
 class Host:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 import time
 from pathlib import Path
@@ -18,12 +19,76 @@ PADDING = 17
 def test_a_trap_has_a_backtrace(lab: Any) -> None:
     with pytest.raises(holm.Trap, match="unreachable") as caught:
         lab.work.fail("on purpose")
-    assert caught.value.backtrace
+    assert len(caught.value.backtrace) > 3
     assert all(isinstance(frame, holm.Frame) for frame in caught.value.backtrace)
     # The module goes on: another instance takes its place.
     assert lab.greet("Ada") == "Hello, Ada!"
     again = pickle.loads(pickle.dumps(caught.value))
     assert str(again) == str(caught.value) and again.backtrace == caught.value.backtrace
+
+
+#: Each of its functions breaks down at the same place, and has its name from the text.
+BREAKS = """(component
+  (type $bytes (stream u8))
+  (core func $new (canon stream.new $bytes))
+  (core func $return (canon task.return (result $bytes)))
+  (core module $code
+    (import "" "new" (func $new (result i64)))
+    (import "" "return" (func $return (param i32)))
+    (func $innermost unreachable)
+    (func $middle (call $innermost))
+    (func $plain (export "plain") (call $middle))
+    (func $later (export "later") (result i32) (call $middle) (i32.const 0))
+    (func $flowing (export "flowing") (result i32)
+      (call $return (i32.wrap_i64 (call $new)))
+      ;; It is polled again, and has nothing to wait for.
+      (i32.const 1))
+    (func $resumed (export "callback") (param i32 i32 i32) (result i32) (call $middle) (i32.const 0)))
+  (core instance $code (instantiate $code (with "" (instance
+    (export "new" (func $new)) (export "return" (func $return))))))
+  (alias core export $code "callback" (core func $callback))
+  (func (export "plain") (canon lift (core func $code "plain")))
+  (func (export "later") async (canon lift (core func $code "later") async (callback $callback)))
+  (func (export "flowing") async (result $bytes)
+    (canon lift (core func $code "flowing") async (callback $callback)))
+)"""
+
+
+def test_a_backtrace_names_its_functions(tmp_path: Path) -> None:
+    file = tmp_path / "breaks.wat"
+    file.write_text(BREAKS)
+    breaks: Any = holm.load(file)
+
+    def names(caught: pytest.ExceptionInfo[holm.Trap]) -> list[str]:
+        return [frame.function for frame in caught.value.backtrace]
+
+    with pytest.raises(holm.Trap, match="at innermost") as caught:
+        breaks.plain()
+    assert names(caught) == ["innermost", "middle", "plain"]
+
+    async def main() -> None:
+        with pytest.raises(holm.Trap) as caught:
+            await breaks.later()
+        assert names(caught) == ["innermost", "middle", "later"]
+        # After its result was handed on: told by the stream.
+        with pytest.raises(holm.Trap) as caught:
+            _ = [byte async for byte in await breaks.flowing()]
+        assert names(caught) == ["innermost", "middle", "resumed"]
+
+    asyncio.run(main())
+
+
+def test_a_component_that_ends_itself() -> None:
+    # WASI 0.2 tells well from badly, and no more.
+    api = holm.load(guest("link-callee")).api
+    for given, code in ((0, 0), (3, 1)):
+        with pytest.raises(holm.Exited, match=f"ended the program with exit code {code}") as caught:
+            api.exit(given)
+        assert caught.value.code == code
+        again = pickle.loads(pickle.dumps(caught.value))
+        assert isinstance(again, holm.Exited) and again.code == code
+        # The module goes on: another instance takes its place.
+        assert api.alive() == 0
 
 
 def test_limits(lab: Any) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import holm
 import pytest
-from conftest import WIT, guest
+from conftest import WIT, guest, mypy, wrong_lines
 from holm.__main__ import main
 
 USE = """
@@ -63,25 +64,125 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def mypy(folder: Path, text: str) -> tuple[int, str]:
-    (folder / "use.py").write_text(text)
-    command = [sys.executable, "-m", "mypy", "--strict", "--python-version", "3.11", "use.py"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
-    return done.returncode, done.stdout + done.stderr
-
-
 def test_mypy_accepts_them(folder: Path) -> None:
     code, said = mypy(folder, USE)
     assert code == 0, said
 
 
 def test_mypy_finds_what_is_wrong(folder: Path) -> None:
-    lines = "\n".join(WRONG)
-    code, said = mypy(folder, "from types_lab import echo, things, work\n" + lines + "\n")
-    assert code == 1
-    found = {int(line.split(":")[1]) - 2: line for line in said.splitlines() if ": error:" in line}
-    for at, (wrong, words) in enumerate(WRONG.items()):
-        assert words in found.get(at, ""), f"{wrong}: {said}"
+    errors = wrong_lines(folder, USE, list(WRONG))
+    for line, words in WRONG.items():
+        assert words in errors[line], (line, errors[line])
+
+
+FLOWS = """
+import asyncio
+from array import array
+from collections.abc import AsyncIterator
+
+import flows_lab
+import holm
+from flows_lab import flows
+
+
+async def pieces() -> AsyncIterator[bytes]:
+    yield b"abc"
+
+
+async def numbers() -> AsyncIterator[int]:
+    yield 1
+
+
+async def words() -> AsyncIterator[str]:
+    yield "one"
+
+
+async def text() -> str:
+    return "late"
+
+
+async def use() -> list[int]:
+    answer: str = await flows.ask("why?")
+    stream: holm.Stream[int] = await flows.double([1, 2, 3])
+    rest: list[int] = [n async for n in stream]
+    for form in (array("I", [1]), range(3), numbers(), b"1234", stream):
+        stream = await flows.double(form)
+    with await flows.count(5) as counted:
+        first: int = next(counted)
+    whole = (await flows.bytes(3)).read()
+    for piece in (await flows.bytes(3)).pieces():
+        rest += piece
+    total: int = await flows.total(pieces())
+    said: list[str] = await flows.words(words()) + await flows.words(["two"])
+    future: holm.Future[str] = await flows.later("text")
+    brought: str = await future + (await flows.later("text")).result()
+    brought = await flows.brought(text()) + await flows.brought("at once") + await flows.brought(await flows.later("x"))
+    both, beside = await flows.both(3)
+    plain: holm.Stream[int] = flows.passed([1])
+    rest += list(plain)
+    both_rest: list[int] = [n async for n in both]
+    return [*rest, *both_rest, *whole, first, total, beside, len(answer + brought), len(said)]
+
+
+found: list[int] = asyncio.run(use())
+with flows_lab.instance() as one:
+    asyncio.run(one.flows.ask("why?"))
+    one.close()
+
+
+"""
+
+WRONG_FLOWS = {
+    "x: str = flows.ask('why?')": "Incompatible types in assignment",
+    "await flows.ask(5)": "incompatible type",
+    "n: int = await flows.ask('why?')": "Incompatible types in assignment",
+    "[n for n in await flows.later('text')]": "__iter__",
+    "async for n in flows.count(5): pass": "__aiter__",
+    "s: holm.Stream[str] = await flows.count(5)": "Incompatible types in assignment",
+    "async for t in await flows.count(5): t.upper()": "no attribute",
+    "await flows.double(words())": "incompatible type",
+    "await flows.double(['one'])": "incompatible type",
+    "await flows.double(5)": "incompatible type",
+    "await flows.total(text())": "incompatible type",
+    "await flows.words(numbers())": "incompatible type",
+    "await flows.brought(words())": "incompatible type",
+    "await flows.brought(5)": "incompatible type",
+    "f: int = await (await flows.later('text'))": "Incompatible types in assignment",
+    "await flows.passed([1])": "await",
+    "(await flows.both(3))[1].read()": "no attribute",
+    "flows_lab.instance().close(1)": "Too many arguments",
+}
+
+
+@pytest.fixture(scope="module")
+def flowing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("flows")
+    assert main(["stubs", str(guest("flows-lab")), "-o", str(folder)]) == 0
+    return folder
+
+
+def test_mypy_knows_what_is_awaited(flowing: Path) -> None:
+    code, said = mypy(flowing, FLOWS)
+    assert code == 0, said
+
+
+def test_mypy_finds_what_is_wrongly_awaited(flowing: Path) -> None:
+    lines = {f"    {wrong}": words for wrong, words in WRONG_FLOWS.items()}
+    errors = wrong_lines(flowing, f"{FLOWS}async def wrong() -> None:\n", list(lines))
+    for line, words in lines.items():
+        assert words in errors[line], (line, errors[line])
+
+
+def test_what_mypy_accepts_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Upper:
+        async def ask(self, question: str) -> str:
+            return question.upper()
+
+    lib: Any = holm.load(guest("flows-lab"), imports={"holm:flows/host": Upper()})
+    monkeypatch.setitem(sys.modules, "flows_lab", lib)
+    found: dict[str, Any] = {}
+    exec(FLOWS, found)
+    assert found["found"] == [2, 4, 6, 7, 7, 7, 1, 0, 1, 2, 7, 7, 7, 0, 3, 3, 16, 2]
 
 
 PROVIDES = """
@@ -176,7 +277,7 @@ def test_mypy_knows_what_is_imported(importing: Path) -> None:
 
 def test_a_component_without_imports_has_no_protocols(folder: Path) -> None:
     assert not (folder / "greet" / "_imports.pyi").exists()
-    assert "class Host(Protocol):" in (folder / "types_lab" / "_imports.pyi").read_text()
+    assert "class Host(_Protocol):" in (folder / "types_lab" / "_imports.pyi").read_text()
 
 
 def test_docs_are_in_them(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import dataclasses
 import math
 import sys
 import tracemalloc
@@ -160,6 +161,13 @@ def test_records(lab: Any) -> None:
     assert repr(point) == "Point(x=1.0, y=2.0)"
     assert type(lab.echo.point_of(point)) is Point
     assert Point.__doc__ == "A place on a plane."
+    # They are dataclasses, those that a component gives too.
+    given = lab.echo.point_of(point)
+    assert dataclasses.is_dataclass(given) and [field.name for field in dataclasses.fields(Point)] == ["x", "y"]
+    assert dataclasses.asdict(given) == {"x": 1.0, "y": 2.0} and dataclasses.astuple(given) == (1.0, 2.0)
+    assert lab.echo.point_of(dataclasses.replace(given, y=5)) == Point(1.0, 5.0)
+    whole = lab.echo.all(everything(lab))
+    assert dataclasses.asdict(whole)["where"] == {"x": 1.0, "y": 2.0}
 
     class Other:
         x = 3

@@ -10,7 +10,6 @@ use super::paced::Asked;
 use super::report::Section;
 use super::server::Server;
 use super::servers::{self, BARE, HOLM, PEER, Served, ratios};
-use super::spread::Spread;
 use super::tenants::lean::Lean;
 use super::tenants::{SHARE_OF_PEER_MAX, TIMES_BARE_MAX, lean_p3};
 use super::{Bench, load, paced};
@@ -243,12 +242,8 @@ fn fill(
         None => section.row(&format!("{HOLM} / {PEER}"), "CPU/request", &beside_peer),
     }
     if case.tail {
-        let half = |name| {
-            let found = servers.iter().position(|server| server.name == name)?;
-            let full = Spread::of(&measured[found].per_second)?.median;
-            Some((&servers[found], full / 2.0))
-        };
-        if let (Some(holm), Some(bare)) = (half(HOLM), half(BARE)) {
+        let named = |name| servers.iter().find(|server| server.name == name);
+        if let (Some(holm), Some(bare)) = (named(HOLM), named(BARE)) {
             tails(bench, [holm, bare], rounds, time, section)?;
         }
     }
@@ -256,30 +251,38 @@ fn fill(
 }
 
 /// How much longer the slowest of a hundred requests takes than the middle one, for Holm and bare
-/// hyper, each asked half as often as it could answer.
+/// hyper, each asked half as often as it can answer on time.
 fn tails(
     bench: &Bench,
-    servers: [(&Server, f64); 2],
+    servers: [&Server; 2],
     rounds: usize,
     time: Duration,
     section: &mut Section,
 ) -> Result<()> {
+    // At `/`, where both answer.
+    let asked = |server: &Server| Asked {
+        address: server.address,
+        app: "any",
+        answer: "",
+    };
+    let half = |server| {
+        let capacity = || paced::capacity(asked(server), time);
+        Ok::<_, anyhow::Error>(bench.cores.as_client(capacity)? / 2.0)
+    };
+    let halves = [half(servers[0])?, half(servers[1])?];
     let mut tails = [Vec::new(), Vec::new()];
     let mut middles = [Vec::new(), Vec::new()];
     for _ in 0..rounds {
-        for (((server, half), tails), middles) in servers.iter().zip(&mut tails).zip(&mut middles) {
-            // At `/`, where all of these answer.
-            let asked = Asked {
-                address: server.address,
-                app: "any",
-                answer: "",
-            };
-            let load = bench.cores.as_client(|| paced::drive(asked, *half, time))?;
+        for (at, (tails, middles)) in tails.iter_mut().zip(&mut middles).enumerate() {
+            let asked = asked(servers[at]);
+            let load = bench
+                .cores
+                .as_client(|| paced::drive(asked, halves[at], time))?;
             tails.push(load.latency_us(0.99) / load.latency_us(0.5));
             middles.push(load.latency_us(0.5));
         }
     }
-    for (((server, half), tails), middles) in servers.iter().zip(&tails).zip(&middles) {
+    for (((server, half), tails), middles) in servers.iter().zip(halves).zip(&tails).zip(&middles) {
         let at = format!("at {half:.0} requests/s");
         section.row(server.name, &format!("p50 {at}, µs"), middles);
         section.row(server.name, &format!("p99 / p50 {at}"), tails);

@@ -23,7 +23,7 @@ class _Words(_stubs.Words):
 
     def imported(self, at: int, taken: bool) -> str:
         # What comes out of the component was made by the class that provides it, whatever that is.
-        return self.resource(at) if taken else "Any"
+        return self.resource(at) if taken else "_Any"
 
     def resource(self, at: int) -> str:
         """The protocol of a resource's objects."""
@@ -46,24 +46,23 @@ def module(world: World, attributes: dict[str, str]) -> str | None:
         functions = [of for of in world.imports if of.interface == interface]
         for at in resources:
             body += _resource(words, at, [of for of in functions if of.resource == at and of.kind != "free"])
-        body += ["", f"class {name}(Protocol):", f'    """Provides `{interface}`."""']
+        body += ["", f"class {name}(_Protocol):", f'    """Provides `{interface}`."""']
         for at in resources:
             body += ["    @property", f"    def {_names.pascal(world.types[at].name)}(self) -> {words.resource(at)}Class: ..."]
         for of in functions:
             if of.kind == "free":
                 body += _function(words, of, _names.snake(of.name))
-    head = _stubs.HEAD.replace("from typing import Any", "from typing import Any, Protocol").rstrip()
-    return "\n".join([_ABOUT, head, *words.imports(), *body, ""])
+    return "\n".join([_ABOUT, _stubs.HEAD.rstrip(), *words.imports(), *body, ""])
 
 
 def _resource(words: _Words, at: int, functions: list[Function]) -> Iterator[str]:
     of, name = words.world.types[at], words.resource(at)
-    yield from ["", f"class {name}(Protocol):"]
+    yield from ["", f"class {name}(_Protocol):"]
     yield from _stubs.doc(of.docs) or [f'    """An object that is a `{of.name}`."""']
     for function in functions:
         if function.kind == "method":
             yield from _function(words, function, _names.member(function.name))
-    yield from ["", f"class {name}Class(Protocol):", f'    """The class of what is a `{of.name}`."""']
+    yield from ["", f"class {name}Class(_Protocol):", f'    """The class of what is a `{of.name}`."""']
     for function in functions:
         if function.kind == "constructor":
             yield from _function(words, function, "__call__")
@@ -77,7 +76,7 @@ def _function(words: _Words, of: Function, name: str) -> Iterator[str]:
     result = of.result[1] if isinstance(of.result, tuple) and of.result[0] == "result" else of.result
     gives = "None" if result is None else words.taken(result)
     if of.kind != "constructor":
-        gives = f"{gives} | Awaitable[{gives}]"
+        gives = f"{gives} | _Awaitable[{gives}]"
     head = f"    def {name}({', '.join(['self', *taken, '/'] if taken else ['self'])}) -> {gives}:"
     docs = _stubs.doc(of.docs)
     if not docs:

@@ -55,7 +55,7 @@ class Library(types.ModuleType):
         self._pool = pool
         self._world = world
         self.__not_callable__ = types.MappingProxyType(world.not_callable())
-        attributes = _names.interfaces(_exported(world), [_names.snake(f.name) for f in world.exports if not f.interface])
+        attributes = _names.interfaces(_exported(world), world.top())
         self._interfaces = attributes
 
         def module(interface: str | None) -> str:
@@ -182,7 +182,7 @@ class _Scope:
         for of in self.world.exports:
             if of.resource is None or of.kind == "free":
                 place = self.place(of.interface)
-                setattr(place, _names.snake(of.name), self.function(of, place.__name__))
+                setattr(place, of.attribute, self.function(of, place.__name__))
             else:
                 self.member(of, classes[of.resource])
 
@@ -201,10 +201,10 @@ class _Scope:
             cls.__signature__ = signature(of, self.world)
             return
         function = self.function(of, cls.__qualname__)
-        setattr(cls, _names.member(of.name), staticmethod(function) if of.kind == "static" else function)
+        setattr(cls, of.attribute, staticmethod(function) if of.kind == "static" else function)
 
     def function(self, of: Function, owner: str) -> Any:
-        name = _names.snake(of.name.rpartition(".")[2])
+        name = of.attribute
         if of.refused is not None:
             return _refused(of, name)
         native = self.calls.function(of.position)
@@ -228,7 +228,7 @@ def signature(of: Function, world: World) -> inspect.Signature:
     """What ``inspect.signature`` and ``help`` show."""
     from . import _stubs
 
-    words = _stubs.Words(world)
+    words = _stubs.Words(world, prefix="")
     optional = optional_from(of)
     parameters = []
     for at, (name, type) in enumerate(of.params):

@@ -12,11 +12,17 @@ def snake(name: str) -> str:
 
 
 def member(name: str) -> str:
-    """A method, or a static function: of ``cart.add`` it is ``add``. `close` is Python's own, which
-    drops the resource.
+    """A method, or a static function: of ``cart.add`` it is ``add``. `close`, which drops the resource, and
+    `closed` are Python's own.
     """
-    name = snake(name.rpartition(".")[2])
-    return "close_" if name == "close" else name
+    return _beside(snake(name.rpartition(".")[2]), "close", "closed")
+
+
+def top(name: str) -> str:
+    """A function or an interface of the component itself: `instance` of the module and `close` of an instance are
+    Python's own.
+    """
+    return _beside(snake(name), "instance", "close")
 
 
 def pascal(name: str) -> str:
@@ -32,6 +38,10 @@ def upper(name: str) -> str:
 
 def _free(name: str) -> str:
     return name + "_" if keyword.iskeyword(name) else name
+
+
+def _beside(name: str, *own: str) -> str:
+    return name + "_" if name in own else name
 
 
 def interfaces(names: Iterable[str], taken: Iterable[str] = ()) -> dict[str, str]:
@@ -68,7 +78,7 @@ def _ways(name: str) -> list[str]:
     if version:
         ways.append(f"{ways[-1]}-{version}")
     clean = [way.replace(".", "_").replace("+", "_").replace(":", "_").replace("/", "_") for way in ways]
-    return [snake(way) for way in clean]
+    return [top(way) for way in clean]
 
 
 def without_version(interface: str) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from . import _names
+
 #: A WIT type: its name if it is a plain one, else a tuple that begins with what it is:
 #: ``("list", T)``, ``("type", 3)``. Numbers are positions in :attr:`World.types`.
 Type = Any
@@ -61,6 +63,13 @@ class Function:
         """What tells it from all others of its component: ``holm:greet/api@0.1.0.greet``."""
         return f"{self.interface}.{self.name}" if self.interface else self.name
 
+    @property
+    def attribute(self) -> str:
+        """Its name in Python, within its class, its interface or the component."""
+        if self.kind != "free":
+            return _names.member(self.name)
+        return _names.snake(self.name) if self.interface else _names.top(self.name)
+
 
 @dataclass(frozen=True)
 class World:
@@ -90,6 +99,10 @@ class World:
     def not_callable(self) -> dict[str, str]:
         """The functions that Python cannot call, each with the reason."""
         return {of.full_name: of.refused for of in self.exports if of.refused is not None}
+
+    def top(self) -> list[str]:
+        """The attributes of the component itself that are functions."""
+        return [of.attribute for of in self.exports if of.interface is None and of.kind == "free"]
 
     def is_imported(self, at: int) -> bool:
         """Whether a type is a resource that the component imports by an interface that is not WASI's.
