@@ -1,7 +1,6 @@
 //! Interfaces in the drafts and versions that few guests import.
 
 use crate::app::*;
-use crate::support::*;
 use serde_json::json;
 
 #[test]

@@ -425,8 +425,8 @@ fn unmatched<S: Host>(
     result
 }
 
-/// Whether a provided version serves a wanted one: the same minor of the same 0.x, or exactly equal
-/// for drafts.
+/// Whether a provided version serves a wanted one: the same minor of the same 0.x, from 1.0 on the same
+/// major with at least its minor, or exactly equal for drafts. The linker looks them up by the same rule.
 fn compatible(provided: &str, wanted: &str) -> bool {
     if provided == wanted {
         return true;
@@ -434,8 +434,15 @@ fn compatible(provided: &str, wanted: &str) -> bool {
     if provided.contains('-') || wanted.contains('-') {
         return false;
     }
-    let minor = |v: &str| v.rsplit_once('.').map(|(minor, _)| minor.to_owned());
-    minor(provided).is_some() && minor(provided) == minor(wanted)
+    let parts = |version: &str| {
+        let mut parts = version.split('.').map(str::parse::<u64>);
+        Some((parts.next()?.ok()?, parts.next()?.ok()?))
+    };
+    match (parts(provided), parts(wanted)) {
+        (Some((0, provided)), Some((0, wanted))) => provided == wanted,
+        (Some((major, minor)), Some((wanted, least))) => major == wanted && minor >= least,
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -446,6 +453,11 @@ mod tests {
     fn released_versions_are_compatible_within_a_minor_and_drafts_only_with_themselves() {
         assert!(compatible("0.2.12", "0.2.0"));
         assert!(!compatible("0.2.12", "0.3.0"));
+        assert!(!compatible("0.2.12", "1.2.0"));
+        assert!(compatible("4.2.0", "4.1.0"));
+        assert!(!compatible("4.0.0", "4.1.0"));
+        assert!(!compatible("4.2.0", "3.0.0"));
+        assert!(!compatible("", "2.0.0"));
         assert!(!compatible("0.2.0-draft", "0.2.0-draft2"));
         assert!(compatible("0.2.0-draft2", "0.2.0-draft2"));
         assert!(!compatible("0.3.2", "0.3.0-rc-2026-01-06"));
