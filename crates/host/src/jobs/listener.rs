@@ -1,10 +1,11 @@
 //! A component that is given messages: taken from a broker, tried as often as it takes, and confirmed
 //! when the handler has succeeded, never before.
 
+use super::Retry;
+use super::called::failed;
 use super::counts::Counts;
 use super::handler::Handler;
 use super::identity;
-use super::{Retry, failed};
 use crate::app::App;
 use crate::call_log::{CallLog, CallRecord, What};
 use crate::component::Component;

@@ -1,6 +1,7 @@
 //! What an app does without being asked by a request: who calls which function, how often it is tried,
 //! and what came of it. When it is done is the trigger's business.
 
+mod called;
 mod counts;
 mod handler;
 mod identity;
@@ -16,10 +17,10 @@ pub use target::Target;
 use crate::app::App;
 use crate::call_log::{CallLog, What};
 use crate::component::Component;
-use crate::event::Failure;
-use crate::functions::{self, Arguments, Call, Refused, Returned};
+use crate::functions::Returned;
 use crate::triggers::cron::{Cron, CronTable};
 use crate::triggers::{self, command, lifecycle};
+use called::called;
 use holm_capabilities::Place;
 use holm_manifest::{Manifest, Problem, Span, Time, Trigger};
 use holm_runtime::Error;
@@ -210,7 +211,7 @@ impl Job {
     async fn once(&self, payload: Option<&serde_json::Value>) -> Result<Returned, Box<Error>> {
         let component = &self.target.component;
         let record = component.setting.log.calls().begin(What::Job, &self.name);
-        let result = called(component, &self.target, payload, record.clone()).await;
+        let result = called(&self.target, payload, record.clone()).await;
         match &result {
             Ok(_) => record.ended("ok"),
             Err(error) => {
@@ -231,7 +232,7 @@ impl Job {
         payload: Option<&serde_json::Value>,
     ) -> Result<Returned, Box<Error>> {
         let record = CallLog::off().begin(What::Job, &self.name);
-        called(&self.target.component, &self.target, payload, record).await
+        called(&self.target, payload, record).await
     }
 
     /// Notes that it was done for the time that it was due at, where it is done by the clock.
@@ -245,7 +246,7 @@ impl Job {
     pub fn check(&self) -> Option<Problem> {
         // What does not load is told elsewhere.
         let loaded = self.target.component.load().ok()?;
-        let reason = self.target.function(&loaded).err()?;
+        let reason = self.target.called(&loaded).err()?;
         let problem = Problem::error(reason.message).at(self.span);
         let mut help = reason.help.into_iter();
         let problem = match help.next() {
@@ -350,81 +351,6 @@ impl Drop for AtWork<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, AcqRel);
     }
-}
-
-async fn called(
-    component: &Arc<Component>,
-    target: &Target,
-    payload: Option<&serde_json::Value>,
-    record: crate::call_log::CallRecord,
-) -> Result<Returned, Box<Error>> {
-    let turn = component.queue.enter().await?;
-    let loaded = match component.called() {
-        Some(loaded) => loaded,
-        None => component.loaded().await?,
-    };
-    let called = target.function(&loaded)?;
-    let usual = called.arguments();
-    let words = match (&target.words, payload) {
-        (Some(_), Some(payload)) => Some(words_of(payload)?),
-        (words, _) => words.clone(),
-    };
-    let function = called.function;
-    let call = Call {
-        component: component.clone(),
-        loaded,
-        turn,
-        function: function.clone(),
-        account: record,
-    };
-    let result = match words {
-        Some(words) => functions::run_program(call, &words).await,
-        None => {
-            let arguments = payload.or(target.arguments.as_ref()).cloned();
-            let arguments = arguments.unwrap_or(usual);
-            functions::call(call, Arguments::Read(arguments)).await
-        }
-    };
-    failed(result, &component.label, &function)
-}
-
-/// An `err` is a failure too.
-fn failed(
-    result: Result<Returned, Refused>,
-    name: &str,
-    function: &functions::Function,
-) -> Result<Returned, Box<Error>> {
-    match result {
-        // What a program says by its `err` is that it failed, as with exit code 1.
-        Ok(returned) if returned.is_err && function.is_program() => {
-            let error = Error::guest(format!("{name} exited with code 1"));
-            Err(Box::new(error.exited(1)))
-        }
-        Ok(returned) if returned.is_err => {
-            let said = returned.json.as_deref().unwrap_or("nothing more");
-            let error = Error::guest(format!("{name} returned an error: {said}"));
-            Err(Box::new(error))
-        }
-        Ok(returned) => Ok(returned),
-        Err(Refused::Arguments(mismatch)) => {
-            Err(Box::new(mismatch.of_arguments(&function.signature)))
-        }
-        Err(Refused::Failure(failure)) => Err(match failure {
-            Failure::Busy(error) | Failure::NoAnswer(error) | Failure::Error(error) => error,
-            Failure::Full(full) => Box::new(Error::yours(format!(
-                "all {} instances of the server are at work",
-                full.instances
-            ))),
-        }),
-    }
-}
-
-/// The arguments of a program, as a payload has them.
-fn words_of(payload: &serde_json::Value) -> Result<Vec<String>, Box<Error>> {
-    serde_json::from_value(payload.clone()).map_err(|_| {
-        let error = Error::yours("the arguments of a program are an array of strings");
-        Box::new(error.help("--payload '[\"--force\", \"file\"]'"))
-    })
 }
 
 #[cfg(test)]
