@@ -118,6 +118,13 @@ fn a_module_of_wasi_0_1_is_a_program_too() {
         let out = trigger(&app, &[&[name], &admin[..]].concat());
         out.is(9).says("exited with code 9");
     }
+    let runs = |trigger: &str, outcome: &str| {
+        let labels = format!("app=\"shop\",trigger=\"{trigger}\",outcome=\"{outcome}\"");
+        let sample = format!("holm_job_runs_total{{{labels}}}");
+        server.metric(app.dir(), &sample).unwrap()
+    };
+    assert_eq!(runs("start-old", "ok"), 1.0);
+    assert_eq!([runs("nine", "ok"), runs("nine", "error")], [0.0, 1.0]);
     assert_eq!(server.terminate(), 0);
     assert_eq!(app.dir().read("out/ended"), "yes");
 }

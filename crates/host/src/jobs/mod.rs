@@ -9,7 +9,7 @@ mod keeper;
 mod listener;
 mod target;
 
-pub use counts::Counts;
+pub use counts::{Counts, Runs};
 pub use keeper::Keeper;
 pub use listener::Listener;
 pub use target::Target;
@@ -54,6 +54,8 @@ pub struct Job {
     pub overlap: bool,
     /// Where it was written.
     pub span: Span,
+    /// What became of its runs.
+    pub runs: Arc<Runs>,
     at_work: AtomicUsize,
 }
 
@@ -126,6 +128,7 @@ impl Job {
             retry: Retry::default(),
             overlap: false,
             span,
+            runs: Arc::<Runs>::default(),
             at_work: AtomicUsize::new(0),
         }
     }
@@ -133,6 +136,16 @@ impl Job {
     /// Does it, as often as it takes, until its version has `ended`: what is at work then goes on, and is
     /// not tried again. Each try is counted among the app's events, so that a drain waits for it.
     pub async fn fire(&self, app: &App, ended: &CancellationToken) -> Outcome {
+        let outcome = self.tries(app, ended).await;
+        Counts::add(match outcome {
+            Outcome::Done => &self.runs.ok,
+            Outcome::Failed => &self.runs.error,
+            Outcome::Skipped | Outcome::Drained => &self.runs.skipped,
+        });
+        outcome
+    }
+
+    async fn tries(&self, app: &App, ended: &CancellationToken) -> Outcome {
         let Some(_at_work) = self.begin() else {
             let (app, job) = (&*app.name, &*self.name);
             tracing::warn!(
@@ -167,8 +180,14 @@ impl Job {
         let mut number = 0;
         loop {
             match self.once(None).await {
-                Ok(_) => return Ok(()),
-                Err(error) if number >= self.retry.times => return Err(error),
+                Ok(_) => {
+                    Counts::add(&self.runs.ok);
+                    return Ok(());
+                }
+                Err(error) if number >= self.retry.times => {
+                    Counts::add(&self.runs.error);
+                    return Err(error);
+                }
                 Err(_) => number += 1,
             }
             tokio::time::sleep(self.retry.delay(number)).await;
@@ -180,7 +199,12 @@ impl Job {
     /// # Errors
     /// Why there is no result, or what the function's `err` was.
     pub async fn asked(&self, payload: Option<&serde_json::Value>) -> Result<Returned, Box<Error>> {
-        self.once(payload).await
+        let result = self.once(payload).await;
+        Counts::add(match &result {
+            Ok(_) => &self.runs.ok,
+            Err(_) => &self.runs.error,
+        });
+        result
     }
 
     /// Waits so long, or until its app takes no work.
