@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::call_log::{CallLog, What};
 use crate::component::Component;
 use crate::functions::Returned;
+use crate::telemetry::{BeganBy, Event};
 use crate::triggers::cron::{Cron, CronTable};
 use crate::triggers::{self, command, lifecycle};
 use called::called;
@@ -234,7 +235,17 @@ impl Job {
     /// Why there is no result, or what the function's `err` was.
     async fn once(&self, payload: Option<&serde_json::Value>) -> Result<Returned, Box<Error>> {
         let component = &self.target.component;
-        let record = component.setting.log.calls().begin(What::Job, &self.name);
+        let record = component.setting.log.calls().begin_event(&Event {
+            name: &self.name,
+            began_by: match self.when {
+                When::Clock(_) => BeganBy::Clock,
+                When::Asked | When::Start | When::Stop => BeganBy::Other,
+            },
+            app: &component.manifest.name,
+            component: &component.name,
+            topic: None,
+            traceparent: None,
+        });
         let result = called(&self.target, payload, record.clone()).await;
         match &result {
             Ok(_) => record.ended("ok"),
