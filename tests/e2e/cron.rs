@@ -18,6 +18,13 @@ fn job(outcome: &str) -> impl Fn(&Value) -> bool {
     move |line| line["outcome"] == outcome
 }
 
+/// How many runs of a job had this outcome.
+fn runs_of(server: &Served, app: &App, job: &str, outcome: &str) -> f64 {
+    let labels = format!("app=\"jobs\",trigger=\"{job}\",outcome=\"{outcome}\"");
+    let sample = format!("holm_job_runs_total{{{labels}}}");
+    server.metric(app.dir(), &sample).unwrap()
+}
+
 /// Ends a server; its exit code, and what it logged of jobs.
 fn ended(mut server: Served) -> (i32, Vec<Value>) {
     server.signal(libc::SIGTERM);
@@ -29,9 +36,12 @@ fn ended(mut server: Served) -> (i32, Vec<Value>) {
 fn a_function_is_called_each_second() {
     let app =
         each_second("name = \"greeting\"\nfunction = \"greet\"\narguments = { name = \"Ada\" }");
-    let server = app.up();
+    let server = app.up_with(&["--admin", "unix:admin.sock"]);
     let line = server.logged("job", job("ok"));
     assert_eq!(line["trigger"], "greeting");
+    until("it is counted", || {
+        (runs_of(&server, &app, "greeting", "ok") >= 1.0).then_some(())
+    });
     assert!(line["receipt"]["cpu_us"].as_u64().is_some(), "{line}");
     until("the next second", || {
         (server.log("job").len() > 1).then_some(())
@@ -58,7 +68,7 @@ fn what_fails_is_tried_again_and_then_told() {
         "function = \"example:lab/tools.crash\"\narguments = [\"no luck\"]\n\
          retry = { times = 2, delay = \"10 ms\" }",
     );
-    let server = app.up();
+    let server = app.up_with(&["--admin", "unix:admin.sock"]);
     let given_up = || {
         let lines = server.stderr();
         let told = "failed, and is not tried again";
@@ -67,6 +77,16 @@ fn what_fails_is_tried_again_and_then_told() {
     until("three tries", given_up);
     let lines = server.log("job");
     assert!(lines.len() >= 3, "{lines:?}");
+    // One run, however many tries.
+    let (runs, tries) = (
+        runs_of(&server, &app, "lab", "error"),
+        server.log("job").len(),
+    );
+    assert!(
+        runs >= 1.0 && runs * 3.0 <= tries as f64,
+        "{runs} of {tries}"
+    );
+    assert_eq!(runs_of(&server, &app, "lab", "ok"), 0.0);
     let fault = lines[0]["fault"].as_str().unwrap();
     assert!(fault.contains("lab"), "{fault}");
     // An `err` is a failure too.
@@ -83,7 +103,8 @@ fn what_fails_is_tried_again_and_then_told() {
 #[test]
 fn it_does_not_overlap_unless_it_may() {
     let wait = "function = \"example:lab/tools.wait\"\narguments = [2500]";
-    let server = each_second(wait).up();
+    let app = each_second(wait);
+    let server = app.up_with(&["--admin", "unix:admin.sock"]);
     until("a time at which it is still at work", || {
         let lines = server.stderr();
         lines
@@ -92,6 +113,8 @@ fn it_does_not_overlap_unless_it_may() {
             .then_some(())
     });
     assert_eq!(server.log("job").len(), 0, "the first is at work");
+    assert!(runs_of(&server, &app, "lab", "skipped") >= 1.0);
+    assert_eq!(runs_of(&server, &app, "lab", "missed"), 0.0);
 
     let server = each_second(&format!("{wait}\noverlap = true")).up();
     server.logged("job", job("ok"));

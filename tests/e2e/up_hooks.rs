@@ -86,6 +86,60 @@ fn a_running_server_does_it_when_it_is_asked() {
 }
 
 #[test]
+fn a_module_of_wasi_0_1_is_a_program_too() {
+    let app = app(
+        "[[command]]\nname = \"nine\"\ncomponent = \"old\"\nargs = [\"exit\", \"9\"]\n\n\
+         [[command]]\nname = \"code\"\ncomponent = \"code\"\n\n\
+         [[start]]\ncomponent = \"old\"\nargs = [\"write\", \"/out/began\", \"yes\"]\n\n\
+         [[stop]]\ncomponent = \"old\"\nargs = [\"write\", \"/out/ended\", \"yes\"]\n\n\
+         [[cron]]\nname = \"tick\"\nschedule = \"* * * * * *\"\ncomponent = \"old\"\n\
+         arguments = [\"by the clock\"]\n\n\
+         [component.old]\nsource = \"old.wasm\"\n\
+         grants.dirs = { \"/out\" = { path = \"out\", access = \"write\" } }\n\n\
+         [component.code]\nsource = \"code.wat\"",
+    )
+    .guest("old.wasm", "hello-p1");
+    std::fs::copy(wat("exit-code"), app.dir().join("code.wat")).unwrap();
+    app.check().is(0);
+    trigger(&app, &["nine"]).is(9).says("exited with code 9");
+    trigger(&app, &["code"]).is(9).says("exited with code 9");
+    let given = trigger(&app, &["nine", "--payload", "[\"a b\"]"]);
+    given.is(0).says("arg: a b");
+    assert!(!app.dir().join("out/began").exists());
+
+    let server = app.up_with(&["--admin", "unix:admin.sock"]);
+    assert_eq!(app.dir().read("out/began"), "yes");
+    server.logged("log", |line| line["line"] == "arg: by the clock");
+    let job = server.logged("job", |line| line["trigger"] == "tick");
+    assert_eq!(job["outcome"], "ok");
+    assert!(job["receipt"]["cpu_us"].as_u64() > Some(0), "{job}");
+    let admin = ["--admin", "unix:admin.sock"];
+    for name in ["nine", "code"] {
+        let out = trigger(&app, &[&[name], &admin[..]].concat());
+        out.is(9).says("exited with code 9");
+    }
+    let runs = |trigger: &str, outcome: &str| {
+        let labels = format!("app=\"shop\",trigger=\"{trigger}\",outcome=\"{outcome}\"");
+        let sample = format!("holm_job_runs_total{{{labels}}}");
+        server.metric(app.dir(), &sample).unwrap()
+    };
+    assert_eq!(runs("start-old", "ok"), 1.0);
+    assert_eq!([runs("nine", "ok"), runs("nine", "error")], [0.0, 1.0]);
+    assert_eq!(server.terminate(), 0);
+    assert_eq!(app.dir().read("out/ended"), "yes");
+}
+
+#[test]
+fn a_program_with_threads_is_no_job() {
+    let app = app("[[command]]\ncomponent = \"threads\"\n\n\
+                   [component.threads]\nsource = \"threads.wat\"");
+    std::fs::copy(wat("threads"), app.dir().join("threads.wat")).unwrap();
+    app.check()
+        .is(2)
+        .says("`threads` is a program with threads");
+}
+
+#[test]
 fn the_beginning_and_the_end() {
     let app = app(
         "[[start]]\ncomponent = \"tool\"\nargs = [\"write\", \"/out/began\", \"yes\"]\n\n\

@@ -6,6 +6,7 @@ use crate::support::*;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::{metric, number_data_point};
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use prost::Message as _;
 
 const GRANTS: &str = "grants = { keyvalue = [\"default\"] }\n";
@@ -172,6 +173,89 @@ fn a_guests_spans_hang_below_the_hosts_and_calls_below_them() {
         ("orders", three)
     );
     assert!(sum.is_monotonic);
+}
+
+/// What an app does by itself has a span too, with the guest's own below it: a job, and a message, whose
+/// sender may have begun the trace.
+#[test]
+fn jobs_and_messages_have_spans_as_requests_have() {
+    let collector = collector();
+    let app = App::new(
+        "name = \"shop\"\n\n[component.lab]\nsource = \"lab.wasm\"\ngrants.keyvalue = [\"default\"]\n\n\
+         [component.sender]\nsource = \"sender.wasm\"\n\
+         grants = { keyvalue = [\"default\"], messaging = [\"default\"] }\n\n\
+         [[http]]\nroute = \"/...\"\ncomponent = \"sender\"\n\n\
+         [[cron]]\nname = \"tick\"\nschedule = \"* * * * * *\"\ncomponent = \"lab\"\nfunction = \"work\"\n\n\
+         [[message]]\nname = \"orders\"\nbroker = \"default\"\ntopic = \"orders\"\ncomponent = \"lab\"\n",
+    )
+    .guest("lab.wasm", "signals-lab")
+    .guest("sender.wasm", "message-lab");
+    let endpoint = format!("http://{}", collector.addr);
+    let command = holm()
+        .args(["up", "--listen", "127.0.0.1:0"])
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint);
+    let server = Server::start(command.dir(app.dir().path()));
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let parent = format!("00-{trace}-00f067aa0ba902b7-01");
+    for data in ["17", "fail"] {
+        let path =
+            format!("/send?broker=default&topic=orders&data={data}&meta=traceparent:{parent}");
+        assert_eq!(server.get(&path).text(), "{\"ok\":\"sent\"}");
+    }
+    let handled = |outcome: &str| {
+        server.logged("job", |line| {
+            line["trigger"] == "orders" && line["outcome"] == outcome
+        })
+    };
+    handled("ok");
+    handled("error");
+    server.logged("job", |line| line["trigger"] == "tick");
+    assert_eq!(server.terminate(), 0);
+
+    let all: Vec<_> = collector
+        .spans()
+        .into_iter()
+        .map(|(_, span)| span)
+        .collect();
+    let named = |name: &str| -> Vec<_> { all.iter().filter(|s| s.name == name).collect() };
+    let below = |parent: &[u8], name: &str| {
+        let found = all
+            .iter()
+            .find(|s| s.name == name && s.parent_span_id == parent);
+        found.unwrap_or_else(|| panic!("no {name} below {}: {all:?}", hex(parent)))
+    };
+    let is = |name: &str, trigger: &str, kind: SpanKind| {
+        let spans = named(name);
+        assert!(!spans.is_empty(), "{all:?}");
+        for span in &spans {
+            assert_eq!(text(&span.attributes, "faas.trigger"), trigger);
+            assert_eq!(text(&span.attributes, "holm.app"), "shop");
+            assert_eq!(text(&span.attributes, "holm.component"), "lab");
+            assert_eq!(span.kind, kind as i32);
+            let checkout = below(&span.span_id, "checkout");
+            assert_eq!(checkout.trace_id, span.trace_id);
+            below(&checkout.span_id, "set default");
+            below(&span.span_id, "get default");
+        }
+        spans
+    };
+    for tick in is("tick", "timer", SpanKind::Internal) {
+        assert!(tick.parent_span_id.is_empty());
+        assert_eq!(text(&tick.attributes, "error.type"), "");
+    }
+    let orders = is("orders", "pubsub", SpanKind::Consumer);
+    assert_eq!(orders.len(), 2);
+    for order in &orders {
+        assert_eq!(hex(&order.trace_id), trace);
+        assert_eq!(
+            text(&order.attributes, "messaging.destination.name"),
+            "orders"
+        );
+    }
+    let failed = orders
+        .iter()
+        .filter(|s| text(&s.attributes, "error.type") == "guest");
+    assert_eq!(failed.count(), 1);
 }
 
 #[test]

@@ -204,6 +204,12 @@ impl App {
                 listener.counts = old.counts.clone();
             }
         }
+        for job in &mut self.jobs {
+            let same = old.jobs.iter().find(|j| j.name == job.name);
+            if let (Some(old), Some(job)) = (same, Arc::get_mut(job)) {
+                job.runs = old.runs.clone();
+            }
+        }
     }
 
     /// What it used so far: its components, and its routes of files.

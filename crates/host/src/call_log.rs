@@ -5,6 +5,7 @@ use crate::clock;
 use crate::event::Account;
 use crate::log_writer::{Entry, Form, LogWriter};
 use crate::printable;
+use crate::telemetry::{Event, EventSpan, Telemetry};
 use holm_runtime::limits::Reached;
 use holm_runtime::receipt::Receipt;
 use holm_runtime::trace::Tracer;
@@ -33,25 +34,51 @@ impl What {
     }
 }
 
-/// Where the lines go.
+/// Where the lines go, and the spans.
 #[derive(Clone)]
-pub struct CallLog(Option<LogWriter>);
+pub struct CallLog {
+    writer: Option<LogWriter>,
+    telemetry: Option<Arc<Telemetry>>,
+}
 
 impl CallLog {
     /// To this writer.
     pub fn new(writer: LogWriter) -> CallLog {
-        CallLog(Some(writer))
+        CallLog {
+            writer: Some(writer),
+            telemetry: None,
+        }
     }
 
     /// Nowhere.
     pub fn off() -> CallLog {
-        CallLog(None)
+        CallLog {
+            writer: None,
+            telemetry: None,
+        }
     }
 
-    /// The account of a call that begins now.
+    /// Spans go to a collector too.
+    pub(crate) fn with_telemetry(self, telemetry: Option<Arc<Telemetry>>) -> CallLog {
+        CallLog { telemetry, ..self }
+    }
+
+    /// The account of a call that begins now and has no span.
     pub(crate) fn begin(&self, what: What, name: &str) -> CallRecord {
+        self.record(what, name, None)
+    }
+
+    /// The account of an event that begins now, and its span.
+    pub(crate) fn begin_event(&self, event: &Event<'_>) -> CallRecord {
+        let telemetry = self.telemetry.as_ref();
+        let span = telemetry.and_then(|telemetry| telemetry.begin_event(event));
+        self.record(What::Job, event.name, span)
+    }
+
+    fn record(&self, what: What, name: &str, span: Option<EventSpan>) -> CallRecord {
         CallRecord(Arc::new(Inner {
             log: self.clone(),
+            span: Mutex::new(span),
             began: Instant::now(),
             said: Mutex::new(Said {
                 time: SystemTime::now(),
@@ -73,6 +100,7 @@ pub(crate) struct CallRecord(Arc<Inner>);
 
 struct Inner {
     log: CallLog,
+    span: Mutex<Option<EventSpan>>,
     began: Instant,
     said: Mutex<Said>,
 }
@@ -109,14 +137,16 @@ impl CallRecord {
 
 impl Account for CallRecord {
     fn tracer(&self) -> Tracer {
-        None
+        let telemetry = self.0.log.telemetry.as_ref()?;
+        let span = self.0.span.lock().unwrap_or_else(PoisonError::into_inner);
+        telemetry.calls_of_event(span.as_ref()?)
     }
 
     // The receipt has the last of them, and that is all that the log tells.
     fn reached(&self, _: &Reached) {}
 
     fn is_kept(&self) -> bool {
-        self.0.log.0.is_some()
+        self.0.log.writer.is_some()
     }
 
     fn denials(&self, denials: &[Denial]) {
@@ -136,7 +166,11 @@ impl Drop for Inner {
     fn drop(&mut self) {
         let said = self.said.get_mut().unwrap_or_else(PoisonError::into_inner);
         said.duration = self.began.elapsed();
-        if let Some(writer) = &self.log.0 {
+        let span = self.span.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(span), Some(error)) = (span, &said.error) {
+            span.failed(error.kind.into());
+        }
+        if let Some(writer) = &self.log.writer {
             writer.submit(said.clone());
         }
     }

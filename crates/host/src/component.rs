@@ -11,6 +11,7 @@ use crate::usage::Usage;
 use holm_capabilities::stdio::Pipes;
 use holm_capabilities::{Place, State};
 use holm_manifest::{ByteSize, Limits, Manifest, OrNone, Problem, Time};
+use holm_runtime::artifact::Form;
 use holm_runtime::call::renew;
 use holm_runtime::limits::{Allowance, Budget, HeldMemory, Limit, Meter};
 use holm_runtime::{Core, Error, PoolFull, PoolPermit};
@@ -304,7 +305,10 @@ impl Component {
         wasi: WasiCtxBuilder,
     ) -> wasmtime::Result<State> {
         let core = Core::new(self.name.clone(), budget, &self.setting.watch);
-        State::component(&loaded.grants, core, wasi)
+        match loaded.prepared.artifact.form() {
+            Form::Component => State::component(&loaded.grants, core, wasi),
+            Form::Module => State::module(&loaded.grants, core, wasi),
+        }
     }
 
     fn fresh(&self, loaded: &Loaded, place: PoolPermit) -> wasmtime::Result<Instance> {

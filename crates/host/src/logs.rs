@@ -48,7 +48,8 @@ impl GuestLog {
 
     /// The log of calls, which goes the same way.
     pub(crate) fn calls(&self) -> CallLog {
-        self.writer.clone().map_or_else(CallLog::off, CallLog::new)
+        let calls = self.writer.clone().map_or_else(CallLog::off, CallLog::new);
+        calls.with_telemetry(self.telemetry.clone())
     }
 
     /// The part of one component; `over` is told which limit was reached whenever lines were dropped.

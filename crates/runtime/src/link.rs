@@ -268,6 +268,11 @@ impl<S: 'static> Prepared<S> {
         (range.end as u64).saturating_sub(range.start as u64) + KEPT_BESIDE_CODE
     }
 
+    /// Whether it is a module whose memory its threads share: only [`Prepared::run`] starts those.
+    pub fn has_threads(&self) -> bool {
+        matches!(self.pre, Pre::Threads(..))
+    }
+
     /// The pre-instance of a component, for typed bindings.
     pub fn component(&self) -> Option<&component::InstancePre<S>> {
         match &self.pre {

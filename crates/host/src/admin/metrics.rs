@@ -41,6 +41,7 @@ impl Metrics {
         costs(&mut out, &rows);
         servers(&mut out);
         self.messages(&mut out, &list);
+        self.jobs(&mut out, &list);
         out.0.push_str("# EOF\n");
         out.0
     }
@@ -81,17 +82,13 @@ impl Metrics {
 
     /// What became of messages, for the apps that have labels of their own.
     fn messages(&self, out: &mut Text, list: &[Arc<App>]) {
-        let named = self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let own = list.iter().filter(|app| named.contains(&app.name));
-        let all = own.flat_map(|app| app.listeners.iter().map(move |listener| (app, listener)));
+        let own = self.own(list);
+        let all = own
+            .iter()
+            .flat_map(|app| app.listeners.iter().map(move |listener| (app, listener)));
         let rows: Vec<(String, &Counts)> = all
             .map(|(app, listener)| {
-                let (app, trigger) = (escaped(&app.name), escaped(&listener.name));
-                let labels = format!("app=\"{app}\",trigger=\"{trigger}\"");
+                let labels = of_trigger(app, &listener.name);
                 (labels, &*listener.counts)
             })
             .collect();
@@ -130,6 +127,36 @@ impl Metrics {
         }
     }
 
+    /// What became of the runs of jobs, for the same apps.
+    fn jobs(&self, out: &mut Text, list: &[Arc<App>]) {
+        let own = self.own(list);
+        if own.iter().all(|app| app.jobs.is_empty()) {
+            return;
+        }
+        out.family(
+            "holm_job_runs",
+            "counter",
+            None,
+            "Runs of jobs by what became of them, whatever number of tries each took.",
+        );
+        for app in own {
+            for job in &app.jobs {
+                let labels = of_trigger(app, &job.name);
+                for (outcome, count) in job.runs.outcomes() {
+                    let labels = format!("{labels},outcome=\"{outcome}\"");
+                    out.sample("holm_job_runs_total", &labels, count);
+                }
+            }
+        }
+    }
+
+    /// The apps of a list that have labels of their own by now.
+    fn own<'a>(&self, list: &'a [Arc<App>]) -> Vec<&'a Arc<App>> {
+        let named = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = list.iter().filter(|app| named.contains(&app.name));
+        own.collect()
+    }
+
     /// Those that have labels of their own: who has them keeps them, then by name.
     fn labelled(&self, called: &[&Arc<App>], most: usize) -> BTreeSet<Arc<str>> {
         let mut labelled = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -148,7 +175,14 @@ impl Metrics {
 fn is_called(app: &App) -> bool {
     app.standing.files_so_far().is_some()
         || !app.listeners.is_empty()
+        || !app.jobs.is_empty()
         || app.components.iter().any(|c| c.usage_so_far().is_some())
+}
+
+/// The labels of something that an app does by itself.
+fn of_trigger(app: &App, name: &str) -> String {
+    let (app, trigger) = (escaped(&app.name), escaped(name));
+    format!("app=\"{app}\",trigger=\"{trigger}\"")
 }
 
 impl Row {

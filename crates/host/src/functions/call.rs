@@ -111,22 +111,7 @@ impl From<Failure> for Refused {
 /// Calls a function. To drop the future is to leave: the guest is dropped where it stands.
 pub async fn call<A: Account>(call: Call<A>, arguments: Arguments) -> Result<Returned, Refused> {
     let instance = call.component.take_fresh(&call.loaded, &call.turn).await;
-    in_instance(call, taken(instance)?, arguments).await
-}
-
-/// Calls the function that a program is, with these words as its arguments.
-pub async fn run_program<A: Account>(call: Call<A>, words: &[String]) -> Result<Returned, Refused> {
-    let instance = call.component.take_worded(&call.loaded, &call.turn, words);
-    let instance = taken(instance.await)?;
-    let nothing = Arguments::Read(serde_json::Value::Array(Vec::new()));
-    in_instance(call, instance, nothing).await
-}
-
-async fn in_instance<A: Account>(
-    call: Call<A>,
-    instance: Instance,
-    arguments: Arguments,
-) -> Result<Returned, Refused> {
+    let instance = taken(instance)?;
     let (_here, client) = oneshot::channel();
     // A task of its own, so that it is the tenant's, and ends its account when its client has left.
     let tenant = call.component.share.tenant.clone();

@@ -1,4 +1,4 @@
-//! A call under way: what it holds, and how its account is closed.
+//! A call under way: what it holds, and how its account is opened and closed.
 
 use super::call::{Call, Returned};
 use super::exposed::Function;
@@ -13,6 +13,7 @@ use holm_runtime::values::{Misfit, Mismatch, Session};
 use holm_runtime::{Error, InstanceState as _, PoolPermit};
 use std::sync::Arc;
 use std::time::Instant;
+use wasmtime::Store;
 
 /// What a call ends with: what it gave, arguments that do not fit, or a failure.
 pub(super) type Ended = Result<Result<Returned, Mismatch>, Box<Error>>;
@@ -40,10 +41,7 @@ impl<A: Account> UnderWay<A> {
         let Instance { store, place, .. } = instance;
         let mut session = call.loaded.session(store).map_err(Box::new)?;
         let state = session.store().data_mut();
-        state.trace(call.account.tracer());
-        state.chain(call.component.beside.at(0));
-        let core = state.core();
-        let (meter, flows) = (core.budget.meter.clone(), core.flows.clone());
+        let (meter, flows) = opened(state, &call.component, &call.account);
         Ok(UnderWay {
             session,
             _held: (place, call.loaded, call.turn),
@@ -90,7 +88,8 @@ impl<A: Account> UnderWay<A> {
                 Err(error) => Err(error),
             },
         };
-        let result = self.settle(result);
+        let store = self.session.store();
+        let result = settled(store, &self.component, &self.account, self.began, result);
         Ok(match result? {
             (Ok((json, is_err)), receipt) => Ok(Returned {
                 json,
@@ -100,19 +99,36 @@ impl<A: Account> UnderWay<A> {
             (Err(mismatch), _) => Err(mismatch),
         })
     }
+}
 
-    /// Closes the account.
-    fn settle<T>(&mut self, result: Result<T, Box<Error>>) -> Result<(T, Receipt), Box<Error>> {
-        let store = self.session.store();
-        let core = store.data_mut().core();
-        self.component.usage().event(core, self.began.elapsed());
-        self.account.reached(core.budget.meter.reached());
-        self.account.denials(&core.denials.list());
-        let receipt = close(store, self.began);
-        if let Err(error) = &result {
-            self.account.error(error);
-        }
-        self.account.receipt(receipt.clone());
-        result.map(|value| (value, receipt))
+/// Opens the account of an event in an instance: who is told of its calls, its clock and its bytes.
+pub(super) fn opened<A: Account>(
+    state: &mut State,
+    component: &Component,
+    account: &A,
+) -> (Arc<Meter>, Arc<Flows>) {
+    state.trace(account.tracer());
+    state.chain(component.beside.at(0));
+    let core = state.core();
+    (core.budget.meter.clone(), core.flows.clone())
+}
+
+/// Closes the account of an event that ended so.
+pub(super) fn settled<A: Account, T>(
+    store: &mut Store<State>,
+    component: &Component,
+    account: &A,
+    began: Instant,
+    result: Result<T, Box<Error>>,
+) -> Result<(T, Receipt), Box<Error>> {
+    let core = store.data_mut().core();
+    component.usage().event(core, began.elapsed());
+    account.reached(core.budget.meter.reached());
+    account.denials(&core.denials.list());
+    let receipt = close(store, began);
+    if let Err(error) = &result {
+        account.error(error);
     }
+    account.receipt(receipt.clone());
+    result.map(|value| (value, receipt))
 }

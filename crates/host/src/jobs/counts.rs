@@ -1,4 +1,5 @@
-//! What became of the messages of one trigger, for metrics. All versions of an app share one.
+//! What became of the messages of one trigger, and of the runs of one job, for metrics. All versions of
+//! an app share one.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -38,6 +39,32 @@ impl Counts {
             ("dropped", &self.dropped),
             ("given_back", &self.given_back),
             ("untold", &self.untold),
+        ]
+        .map(|(name, counter)| (name, counter.load(Relaxed)))
+    }
+}
+
+/// Runs of a job by what became of them.
+#[derive(Debug, Default)]
+pub struct Runs {
+    /// It succeeded, at the first try or a later one.
+    pub ok: AtomicU64,
+    /// It failed, however often it was tried.
+    pub error: AtomicU64,
+    /// It was not begun when it was due: it was still at work, or its app was drained.
+    pub skipped: AtomicU64,
+    /// Its time had passed by when the host looked: the machine slept, or its clock was set.
+    pub missed: AtomicU64,
+}
+
+impl Runs {
+    /// The outcomes by name, in a fixed order.
+    pub fn outcomes(&self) -> [(&'static str, u64); 4] {
+        [
+            ("ok", &self.ok),
+            ("error", &self.error),
+            ("skipped", &self.skipped),
+            ("missed", &self.missed),
         ]
         .map(|(name, counter)| (name, counter.load(Relaxed)))
     }

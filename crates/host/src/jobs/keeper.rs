@@ -1,8 +1,9 @@
 //! Keeps the jobs of all apps that are served: they begin when a version takes its place, and end when
 //! another one does.
 
-use super::{Job, Outcome, When};
+use super::{Counts, Job, Outcome, When};
 use crate::app::App;
+use crate::triggers::cron::Due;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -99,6 +100,14 @@ async fn by_the_clock(app: Arc<App>, job: Arc<Job>, work: TaskTracker, ended: Ca
     let When::Clock(cron) = &job.when else { return };
     let mut last = cron.begin();
     while let Some(due) = cron.due(last).await {
+        let due = match due {
+            Due::Now(due) => due,
+            Due::Missed(due) => {
+                last = due;
+                Counts::add(&job.runs.missed);
+                continue;
+            }
+        };
         last = due;
         let (app, job, ended) = (app.clone(), job.clone(), ended.clone());
         // A task of its own: the next time may come before it has ended, and it goes on when its version

@@ -1,15 +1,17 @@
 //! A component that is given messages: taken from a broker, tried as often as it takes, and confirmed
 //! when the handler has succeeded, never before.
 
+use super::Retry;
+use super::called::failed;
 use super::counts::Counts;
 use super::handler::Handler;
 use super::identity;
-use super::{Retry, failed};
 use crate::app::App;
 use crate::call_log::{CallLog, CallRecord, What};
 use crate::component::Component;
 use crate::event::Failure;
 use crate::functions::{self, Call, Refused, Returned};
+use crate::telemetry::{BeganBy, Event};
 use holm_capabilities::keyvalue::{Store, watch};
 use holm_capabilities::messaging::{
     Broker as _, Delivery, Fault, Message, Named, Receipt, Subscription,
@@ -34,6 +36,9 @@ const NAP: Duration = Duration::from_millis(500);
 /// What a dead letter says of itself, beside what it said before.
 const OF_TOPIC: &str = "holm-topic";
 const OF_FAULT: &str = "holm-fault";
+
+/// By which name a message carries the trace that it belongs to.
+const TRACEPARENT: &str = "traceparent";
 
 /// The longest fault that a dead letter tells, in bytes.
 const FAULT_BYTES_MAX: usize = 1024;
@@ -271,8 +276,7 @@ impl Listener {
     }
 
     async fn once(&self, message: &Message) -> Tried {
-        let component = &self.component;
-        let record = component.setting.log.calls().begin(What::Job, &self.name);
+        let record = self.begin(message);
         let tried = self.called(message, record.clone()).await;
         match &tried {
             Ok(_) => {
@@ -375,8 +379,10 @@ impl Listener {
     /// # Errors
     /// Why the handler did not succeed, or what its `err` was.
     pub async fn by_hand(&self, data: Vec<u8>) -> Result<Returned, Box<Error>> {
+        let message = self.made_up(data).await?;
         let record = CallLog::off().begin(What::Job, &self.name);
-        self.made_up(data, record).await
+        let called = self.called(&message, record).await;
+        called.map_err(|(error, _)| error)
     }
 
     /// The same for somebody who asks a host that serves its app; the log is told.
@@ -384,9 +390,10 @@ impl Listener {
     /// # Errors
     /// Why the handler did not succeed, or what its `err` was.
     pub async fn asked(&self, data: Vec<u8>) -> Result<Returned, Box<Error>> {
-        let calls = self.component.setting.log.calls();
-        let record = calls.begin(What::Job, &self.name);
-        let result = self.made_up(data, record.clone()).await;
+        let message = self.made_up(data).await?;
+        let record = self.begin(&message);
+        let result = self.called(&message, record.clone()).await;
+        let result = result.map_err(|(error, _)| error);
         match &result {
             Ok(_) => record.ended("ok"),
             Err(error) => {
@@ -397,20 +404,36 @@ impl Listener {
         result
     }
 
-    async fn made_up(&self, data: Vec<u8>, record: CallRecord) -> Result<Returned, Box<Error>> {
-        let message = match &self.watched {
-            None => Message {
+    /// The account of one try, and its span: a part of the trace that the message names, if it names one.
+    fn begin(&self, message: &Message) -> CallRecord {
+        let component = &self.component;
+        let named = message.metadata.iter().find(|(key, _)| key == TRACEPARENT);
+        component.setting.log.calls().begin_event(&Event {
+            name: &self.name,
+            began_by: match self.watched {
+                None => BeganBy::Message,
+                Some(_) => BeganBy::Change,
+            },
+            app: &component.manifest.name,
+            component: &component.name,
+            topic: message.topic.as_deref().filter(|_| self.watched.is_none()),
+            traceparent: named.map(|(_, value)| value.as_str()),
+        })
+    }
+
+    /// A message of its topic, or a change of its store.
+    async fn made_up(&self, data: Vec<u8>) -> Result<Message, Box<Error>> {
+        match &self.watched {
+            None => Ok(Message {
                 topic: Some(self.subscription.topic.clone()),
                 ..Message::new(data)
-            },
+            }),
             Some(store) => {
                 let opened = store.open_now().await;
                 opened.map_err(|error| Box::new(Error::yours(error.to_string())))?;
-                change(&data)?
+                change(&data)
             }
-        };
-        let called = self.called(&message, record).await;
-        called.map_err(|(error, _)| error)
+        }
     }
 
     /// What is wrong with it, once its component's code is known.

@@ -1,6 +1,7 @@
 //! What an app does without being asked by a request: who calls which function, how often it is tried,
 //! and what came of it. When it is done is the trigger's business.
 
+mod called;
 mod counts;
 mod handler;
 mod identity;
@@ -8,7 +9,7 @@ mod keeper;
 mod listener;
 mod target;
 
-pub use counts::Counts;
+pub use counts::{Counts, Runs};
 pub use keeper::Keeper;
 pub use listener::Listener;
 pub use target::Target;
@@ -16,10 +17,11 @@ pub use target::Target;
 use crate::app::App;
 use crate::call_log::{CallLog, What};
 use crate::component::Component;
-use crate::event::Failure;
-use crate::functions::{self, Arguments, Call, Refused, Returned};
+use crate::functions::Returned;
+use crate::telemetry::{BeganBy, Event};
 use crate::triggers::cron::{Cron, CronTable};
 use crate::triggers::{self, command, lifecycle};
+use called::called;
 use holm_capabilities::Place;
 use holm_manifest::{Manifest, Problem, Span, Time, Trigger};
 use holm_runtime::Error;
@@ -53,6 +55,8 @@ pub struct Job {
     pub overlap: bool,
     /// Where it was written.
     pub span: Span,
+    /// What became of its runs.
+    pub runs: Arc<Runs>,
     at_work: AtomicUsize,
 }
 
@@ -125,6 +129,7 @@ impl Job {
             retry: Retry::default(),
             overlap: false,
             span,
+            runs: Arc::<Runs>::default(),
             at_work: AtomicUsize::new(0),
         }
     }
@@ -132,6 +137,16 @@ impl Job {
     /// Does it, as often as it takes, until its version has `ended`: what is at work then goes on, and is
     /// not tried again. Each try is counted among the app's events, so that a drain waits for it.
     pub async fn fire(&self, app: &App, ended: &CancellationToken) -> Outcome {
+        let outcome = self.tries(app, ended).await;
+        Counts::add(match outcome {
+            Outcome::Done => &self.runs.ok,
+            Outcome::Failed => &self.runs.error,
+            Outcome::Skipped | Outcome::Drained => &self.runs.skipped,
+        });
+        outcome
+    }
+
+    async fn tries(&self, app: &App, ended: &CancellationToken) -> Outcome {
         let Some(_at_work) = self.begin() else {
             let (app, job) = (&*app.name, &*self.name);
             tracing::warn!(
@@ -166,8 +181,14 @@ impl Job {
         let mut number = 0;
         loop {
             match self.once(None).await {
-                Ok(_) => return Ok(()),
-                Err(error) if number >= self.retry.times => return Err(error),
+                Ok(_) => {
+                    Counts::add(&self.runs.ok);
+                    return Ok(());
+                }
+                Err(error) if number >= self.retry.times => {
+                    Counts::add(&self.runs.error);
+                    return Err(error);
+                }
                 Err(_) => number += 1,
             }
             tokio::time::sleep(self.retry.delay(number)).await;
@@ -179,7 +200,12 @@ impl Job {
     /// # Errors
     /// Why there is no result, or what the function's `err` was.
     pub async fn asked(&self, payload: Option<&serde_json::Value>) -> Result<Returned, Box<Error>> {
-        self.once(payload).await
+        let result = self.once(payload).await;
+        Counts::add(match &result {
+            Ok(_) => &self.runs.ok,
+            Err(_) => &self.runs.error,
+        });
+        result
     }
 
     /// Waits so long, or until its app takes no work.
@@ -209,8 +235,18 @@ impl Job {
     /// Why there is no result, or what the function's `err` was.
     async fn once(&self, payload: Option<&serde_json::Value>) -> Result<Returned, Box<Error>> {
         let component = &self.target.component;
-        let record = component.setting.log.calls().begin(What::Job, &self.name);
-        let result = called(component, &self.target, payload, record.clone()).await;
+        let record = component.setting.log.calls().begin_event(&Event {
+            name: &self.name,
+            began_by: match self.when {
+                When::Clock(_) => BeganBy::Clock,
+                When::Asked | When::Start | When::Stop => BeganBy::Other,
+            },
+            app: &component.manifest.name,
+            component: &component.name,
+            topic: None,
+            traceparent: None,
+        });
+        let result = called(&self.target, payload, record.clone()).await;
         match &result {
             Ok(_) => record.ended("ok"),
             Err(error) => {
@@ -231,7 +267,7 @@ impl Job {
         payload: Option<&serde_json::Value>,
     ) -> Result<Returned, Box<Error>> {
         let record = CallLog::off().begin(What::Job, &self.name);
-        called(&self.target.component, &self.target, payload, record).await
+        called(&self.target, payload, record).await
     }
 
     /// Notes that it was done for the time that it was due at, where it is done by the clock.
@@ -245,7 +281,7 @@ impl Job {
     pub fn check(&self) -> Option<Problem> {
         // What does not load is told elsewhere.
         let loaded = self.target.component.load().ok()?;
-        let reason = self.target.function(&loaded).err()?;
+        let reason = self.target.called(&loaded).err()?;
         let problem = Problem::error(reason.message).at(self.span);
         let mut help = reason.help.into_iter();
         let problem = match help.next() {
@@ -350,81 +386,6 @@ impl Drop for AtWork<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, AcqRel);
     }
-}
-
-async fn called(
-    component: &Arc<Component>,
-    target: &Target,
-    payload: Option<&serde_json::Value>,
-    record: crate::call_log::CallRecord,
-) -> Result<Returned, Box<Error>> {
-    let turn = component.queue.enter().await?;
-    let loaded = match component.called() {
-        Some(loaded) => loaded,
-        None => component.loaded().await?,
-    };
-    let called = target.function(&loaded)?;
-    let usual = called.arguments();
-    let words = match (&target.words, payload) {
-        (Some(_), Some(payload)) => Some(words_of(payload)?),
-        (words, _) => words.clone(),
-    };
-    let function = called.function;
-    let call = Call {
-        component: component.clone(),
-        loaded,
-        turn,
-        function: function.clone(),
-        account: record,
-    };
-    let result = match words {
-        Some(words) => functions::run_program(call, &words).await,
-        None => {
-            let arguments = payload.or(target.arguments.as_ref()).cloned();
-            let arguments = arguments.unwrap_or(usual);
-            functions::call(call, Arguments::Read(arguments)).await
-        }
-    };
-    failed(result, &component.label, &function)
-}
-
-/// An `err` is a failure too.
-fn failed(
-    result: Result<Returned, Refused>,
-    name: &str,
-    function: &functions::Function,
-) -> Result<Returned, Box<Error>> {
-    match result {
-        // What a program says by its `err` is that it failed, as with exit code 1.
-        Ok(returned) if returned.is_err && function.is_program() => {
-            let error = Error::guest(format!("{name} exited with code 1"));
-            Err(Box::new(error.exited(1)))
-        }
-        Ok(returned) if returned.is_err => {
-            let said = returned.json.as_deref().unwrap_or("nothing more");
-            let error = Error::guest(format!("{name} returned an error: {said}"));
-            Err(Box::new(error))
-        }
-        Ok(returned) => Ok(returned),
-        Err(Refused::Arguments(mismatch)) => {
-            Err(Box::new(mismatch.of_arguments(&function.signature)))
-        }
-        Err(Refused::Failure(failure)) => Err(match failure {
-            Failure::Busy(error) | Failure::NoAnswer(error) | Failure::Error(error) => error,
-            Failure::Full(full) => Box::new(Error::yours(format!(
-                "all {} instances of the server are at work",
-                full.instances
-            ))),
-        }),
-    }
-}
-
-/// The arguments of a program, as a payload has them.
-fn words_of(payload: &serde_json::Value) -> Result<Vec<String>, Box<Error>> {
-    serde_json::from_value(payload.clone()).map_err(|_| {
-        let error = Error::yours("the arguments of a program are an array of strings");
-        Box::new(error.help("--payload '[\"--force\", \"file\"]'"))
-    })
 }
 
 #[cfg(test)]

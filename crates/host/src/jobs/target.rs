@@ -1,12 +1,9 @@
-//! Which function of a component a job calls.
+//! What of a component a job calls: a function, or the program that it is.
 
 use crate::component::{Component, Loaded};
 use crate::functions::{Exposed, Function, Selection};
 use holm_runtime::Error;
 use std::sync::Arc;
-
-/// What a program exports.
-const RUN: &str = "wasi:cli/run.run";
 
 /// What components for Spin's cron trigger export; it takes a record with the time.
 const SPIN_CRON: &str = "handle-cron-event";
@@ -23,46 +20,49 @@ pub struct Target {
     pub words: Option<Vec<String>>,
 }
 
-/// The function of a target, found in the component's code.
+/// What of a target is called, found in the component's code.
 #[derive(Debug)]
-pub struct CalledTarget {
-    /// The function.
-    pub function: Arc<Function>,
-    /// It is the one of Spin's cron trigger.
-    of_spin: bool,
-}
-
-impl CalledTarget {
-    /// What it is called with where nobody says.
-    pub fn arguments(&self) -> serde_json::Value {
-        match self.of_spin {
-            true => serde_json::json!([{ "timestamp": chrono::Utc::now().timestamp() }]),
-            false => serde_json::json!([]),
-        }
-    }
+pub enum CalledTarget {
+    /// The program that the component or the module is.
+    Program,
+    /// This function.
+    Function(Arc<Function>),
+    /// That of Spin's cron trigger, which is told the time.
+    SpinCron(Arc<Function>),
 }
 
 impl Target {
-    /// The function that is meant.
+    /// The function or the program that is meant.
     ///
     /// # Errors
-    /// There is none of that name, or it cannot be called without holding something.
-    pub fn function(&self, loaded: &Loaded) -> Result<CalledTarget, Box<Error>> {
-        let signatures = loaded.signatures()?;
+    /// There is no function of that name, or it cannot be called without holding something; the
+    /// program has threads.
+    pub fn called(&self, loaded: &Loaded) -> Result<CalledTarget, Box<Error>> {
         let name = &self.component.name;
         let named = self.named.as_deref();
+        if named.is_none() && loaded.is_program() {
+            if loaded.prepared().has_threads() {
+                let what = format!("component `{name}` is a program with threads");
+                let help = "holm run alone starts those: they share one memory";
+                return Err(Box::new(Error::yours(what).help(help)));
+            }
+            return Ok(CalledTarget::Program);
+        }
+        let signatures = loaded.signatures()?;
         let tried: &[&str] = match &named {
             Some(named) => std::slice::from_ref(named),
-            None if self.words.is_some() => &[RUN],
-            None => &[RUN, SPIN_CRON],
+            None if self.words.is_some() => &[],
+            None => &[SPIN_CRON],
         };
         for wanted in tried {
             let selection = Selection::parse([*wanted]);
             let Ok(selection) = selection else { continue };
             let exposed = Exposed::new(&signatures, &selection);
             if let Some(function) = exposed.functions.into_iter().next() {
-                let of_spin = named.is_none() && *wanted == SPIN_CRON;
-                return Ok(CalledTarget { function, of_spin });
+                return Ok(match named {
+                    Some(_) => CalledTarget::Function(function),
+                    None => CalledTarget::SpinCron(function),
+                });
             }
             if let Some(refused) = exposed.refused.first() {
                 let what = format!(

@@ -1,6 +1,6 @@
-//! Spans of a guest's calls to the outside, below the span of its request.
+//! Spans of a guest's calls to the outside, below the span of its event.
 
-use super::{RequestSpan, Telemetry};
+use super::{EventSpan, RequestSpan, Telemetry};
 use holm_runtime::trace::{self, Call, Place, Trace, Tracer, Value};
 use opentelemetry::propagation::TextMapPropagator as _;
 use opentelemetry::trace::{
@@ -14,11 +14,11 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// Spans that one request may have below its own, of its calls and of the guest's own: a guest in a
-/// loop fills no queue. Calls beyond are made all the same, and belong to the request's span.
+/// Spans that one event may have below its own, of its calls and of the guest's own: a guest in a
+/// loop fills no queue. Calls beyond are made all the same, and belong to the event's span.
 const CALLS_MAX: u32 = 128;
 
-/// The calls of one request.
+/// The calls of one event.
 struct Calls {
     tracer: SdkTracer,
     of: Context,
@@ -37,8 +37,16 @@ struct Own {
 impl Telemetry {
     /// Who is told of the calls of a request with this span.
     pub(crate) fn calls_of(&self, span: &RequestSpan) -> Tracer {
+        self.calls_below(span.context())
+    }
+
+    /// The same for an event that is no request.
+    pub(crate) fn calls_of_event(&self, span: &EventSpan) -> Tracer {
+        self.calls_below(span.context())
+    }
+
+    fn calls_below(&self, of: Context) -> Tracer {
         let (_, tracer) = self.spans.as_ref()?;
-        let of = span.context();
         Some(Arc::new(Calls {
             tracer: tracer.clone(),
             traceparent: OnceLock::new(),

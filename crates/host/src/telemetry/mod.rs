@@ -1,12 +1,14 @@
-//! OpenTelemetry: a span for each request and a record for each line of a guest's, sent by OTLP over
-//! HTTP. Off unless the environment names a collector, by OpenTelemetry's own variables; then a
-//! request costs one branch.
+//! OpenTelemetry: a span for each request and each other event, and a record for each line of a
+//! guest's, sent by OTLP over HTTP. Off unless the environment names a collector, by OpenTelemetry's
+//! own variables; then a request costs one branch.
 
 mod calls;
 mod client;
+mod event;
 mod guests;
 mod span;
 
+pub(crate) use event::{BeganBy, Event, EventSpan};
 pub use span::RequestSpan;
 
 use client::Client;

@@ -40,11 +40,15 @@ pub(super) struct Hosts<'a> {
     pub(super) problems: Vec<Problem>,
 }
 
+/// The most ports of a range: each is an entry of its own.
+const RANGE_MAX: u16 = 64;
+
 /// An entry taken apart.
+#[derive(Clone)]
 struct Entry<'v> {
     scheme: &'v str,
     host: String,
-    port: Option<&'v str>,
+    port: Option<String>,
 }
 
 impl<'a> Hosts<'a> {
@@ -61,10 +65,7 @@ impl<'a> Hosts<'a> {
         let Some(text) = value.as_str() else {
             return;
         };
-        match Entry::parse(text.trim()) {
-            Ok(entry) => self.sort(&entry, value.span),
-            Err(problem) => self.problems.push(problem.at(value.span)),
-        }
+        self.add_all(text.trim(), value.span);
     }
 
     /// Adds an entry of the older list, `allowed_http_hosts`: hosts for HTTP alone.
@@ -89,12 +90,22 @@ impl<'a> Hosts<'a> {
             },
         };
         for scheme in ["http", "https"] {
-            match Entry::parse(&format!("{scheme}://{host}")) {
-                Ok(entry) => self.sort(&entry, value.span),
-                Err(problem) => {
-                    self.problems.push(problem.at(value.span));
-                    return;
-                }
+            if !self.add_all(&format!("{scheme}://{host}"), value.span) {
+                return;
+            }
+        }
+    }
+
+    /// Adds all that one text stands for, a range of ports port by port; no if it cannot be read.
+    fn add_all(&mut self, text: &str, at: Span) -> bool {
+        match Entry::parse(text).and_then(Entry::each_port) {
+            Ok(entries) => {
+                entries.iter().for_each(|entry| self.sort(entry, at));
+                true
+            }
+            Err(problem) => {
+                self.problems.push(problem.at(at));
+                false
             }
         }
     }
@@ -120,7 +131,7 @@ impl<'a> Hosts<'a> {
             }
             return;
         }
-        let everywhere = entry.host == "*" && entry.port == Some("*");
+        let everywhere = entry.host == "*" && entry.port.as_deref() == Some("*");
         for scheme in ALL_SCHEMES {
             let known = SCHEMES.iter().find(|(known, ..)| *known == scheme);
             let Some((_, grant, _)) = known.filter(|(_, grant, _)| (self.words.grant)(grant))
@@ -137,7 +148,7 @@ impl<'a> Hosts<'a> {
     }
 
     fn sockets(&mut self, entry: &Entry<'_>, at: Span) {
-        let Some(port) = entry.port else {
+        let Some(port) = entry.port.as_deref() else {
             self.problems.push(
                 Problem::error(format!(
                     "the scheme `{}` has no port of its own",
@@ -240,26 +251,49 @@ impl<'v> Entry<'v> {
                     .help(format!("write \"{scheme}://{}\"", before.escape_debug())));
             }
         }
-        if port.is_some_and(|port| port.contains("..")) {
-            return Err(
-                Problem::error("a range of ports is not supported yet by this version")
-                    .label("expected one port, or `*`")
-                    .help("write one entry for each port, or `*` for all"),
-            );
-        }
         // An IPv6 range needs no brackets in Spin.
         let host = match host.matches(':').count() {
             0 => host.to_owned(),
             _ if host.starts_with('[') => host.to_owned(),
             _ => format!("[{host}]"),
         };
+        let port = port.map(str::to_owned);
         Ok(Entry { scheme, host, port })
+    }
+
+    /// One entry for each port of a range, whose end is not in it; itself where it has none.
+    fn each_port(self) -> Result<Vec<Self>, Problem> {
+        let range = self.port.as_deref().and_then(|port| port.split_once(".."));
+        let Some((start, end)) = range else {
+            return Ok(vec![self]);
+        };
+        let (Ok(start), Ok(end)) = (start.parse::<u16>(), end.parse::<u16>()) else {
+            return Err(Problem::error("no range of ports")
+                .label("expected FIRST..END, two numbers")
+                .help("the last port is the one before END: 8000..8003 is 8000, 8001 and 8002"));
+        };
+        match end.saturating_sub(start) {
+            0 => Err(Problem::error("a range with no port in it")
+                .label("its end is not behind its first")
+                .help("the last port is the one before the end: 8000..8001 is 8000 alone")),
+            1..=RANGE_MAX => Ok((start..end)
+                .map(|port| Entry {
+                    port: Some(port.to_string()),
+                    ..self.clone()
+                })
+                .collect()),
+            more => Err(Problem::error(format!(
+                "a range of {more} ports; {RANGE_MAX} are the most"
+            ))
+            .label("each becomes an entry of its own")
+            .help("write `*` for all ports")),
+        }
     }
 
     /// As the grants of schemes write it; a port only where the scheme's own is not meant.
     fn pattern(&self, scheme: &str, own: Option<&str>) -> String {
         let host = &self.host;
-        match (self.port, own) {
+        match (self.port.as_deref(), own) {
             (Some(port), Some(own)) if port == own && host != "*" => format!("{scheme}://{host}"),
             (Some(port), _) => format!("{scheme}://{host}:{port}"),
             // Without a port `*` would be every port here.

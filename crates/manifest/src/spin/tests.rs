@@ -85,6 +85,18 @@ fn hosts_go_by_their_scheme() {
             "[\"redis://{{ h }}:{{ p }}\"]",
             &["redis = [\"redis://{{ h }}:{{ p }}\", \"private\"]"],
         ),
+        // The end of a range is not in it.
+        (
+            "[\"http://localhost:79..82\"]",
+            &["http = [\"http://localhost:79\", \"http://localhost\", \"http://localhost:81\"]"],
+        ),
+        (
+            "[\"tcp://a.example:1..3\", \"redis://10.0.0.0/8:6379..6380\"]",
+            &[
+                "net = [\"a.example:1\", \"a.example:2\", \"private\"]",
+                "redis = [\"redis://10.0.0.0/8\"]",
+            ],
+        ),
         (
             "[\"*://127.0.0.1:7\"]",
             &[
@@ -126,7 +138,11 @@ fn hosts_that_cannot_be_meant() {
         ("[\"http://\"]", "no host"),
         ("[\"*://a\"]", "no port of its own"),
         ("[\"tcp://a\"]", "no port of its own"),
-        ("[\"http://a:1..3\"]", "range of ports"),
+        ("[\"http://a:1..x\"]", "no range of ports"),
+        ("[\"http://a:{{ p }}..9\"]", "no range of ports"),
+        ("[\"http://a:3..3\"]", "no port in it"),
+        ("[\"http://a:9..3\"]", "no port in it"),
+        ("[\"http://a:1..66\"]", "a range of 65 ports"),
     ] {
         let problems = hosts(list).expect_err(list);
         assert!(problems[0].contains(says), "{list}: {problems:?}");

@@ -6,6 +6,8 @@
 //! /record?TEXT               a log record
 //! /metrics                   a counter of 3, and whether it was taken
 //! /secret?KEY                a secret, looked up and revealed
+//!
+//! `work` and a message do what /spans does; a message `fail` fails.
 use std::io::Write as _;
 use wasip2::http::types::{
     Fields, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam,
@@ -20,6 +22,9 @@ mod bindings {
                 include wasi:logging/imports@0.1.0-draft;
                 include wasmcloud:secrets/imports@0.1.0-draft;
                 import wasi:keyvalue/store@0.2.0-draft2;
+                record origin { topic: string }
+                export handle-message: func(data: list<u8>, of: origin) -> result<_, string>;
+                export work: func() -> string;
             }
         ",
         path: [
@@ -55,6 +60,21 @@ impl wasip2::exports::http::incoming_handler::Guest for Lab {
         OutgoingBody::finish(body, None).unwrap();
     }
 }
+
+impl bindings::Guest for Lab {
+    fn handle_message(data: Vec<u8>, _: bindings::Origin) -> Result<(), String> {
+        spans();
+        match &*data {
+            b"fail" => Err("as it was told".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
+    fn work() -> String {
+        spans()
+    }
+}
+bindings::export!(Lab with_types_in bindings);
 
 fn answer(path: &str, query: &str) -> String {
     match path {

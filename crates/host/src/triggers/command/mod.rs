@@ -21,7 +21,7 @@ pub struct CommandTable {
     /// Its name for `holm trigger`; the default is the component's.
     #[schemars(length(min = 1))]
     pub name: Option<String>,
-    /// The component, which exports `wasi:cli/run`.
+    /// The component, which exports `wasi:cli/run`, or a module of WASI 0.1.
     pub component: String,
     /// The program's arguments, without its name.
     #[serde(default)]

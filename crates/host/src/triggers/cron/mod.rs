@@ -33,6 +33,15 @@ pub struct Cron {
     record: Option<Record>,
 }
 
+/// A time at which a job is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// It is to be done now.
+    Now(DateTime<Utc>),
+    /// It has passed by, and nothing is made up for.
+    Missed(DateTime<Utc>),
+}
+
 impl Cron {
     /// What a table says; the manifest's own check has passed it.
     ///
@@ -55,29 +64,27 @@ impl Cron {
         })
     }
 
-    /// Waits until it is due the next time after `last`, however often it was due meanwhile; gives the
-    /// time that it was due at. Nothing if it never is again.
-    pub async fn due(&self, mut last: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    /// Waits until it is due the next time after `last`, however often it was due meanwhile. Nothing if
+    /// it never is again.
+    pub async fn due(&self, last: DateTime<Utc>) -> Option<Due> {
+        let next = self.schedule.after(last)?;
         loop {
-            let next = self.schedule.after(last)?;
-            loop {
-                let now = Utc::now();
-                let Ok(wait) = (next - now).to_std() else {
-                    break;
-                };
-                if wait.is_zero() {
-                    break;
-                }
-                tokio::time::sleep(wait.min(NAP_MAX)).await;
-            }
             let now = Utc::now();
-            // Of many that passed by, the last one counts.
-            let due = self.schedule.until(now).unwrap_or(next).max(next);
-            if self.missed == Missed::Run || now - due < LATE {
-                return Some(due);
+            let Ok(wait) = (next - now).to_std() else {
+                break;
+            };
+            if wait.is_zero() {
+                break;
             }
-            last = now;
+            tokio::time::sleep(wait.min(NAP_MAX)).await;
         }
+        let now = Utc::now();
+        // Of many that passed by, the last one counts.
+        let due = self.schedule.until(now).unwrap_or(next).max(next);
+        Some(match self.missed == Missed::Run || now - due < LATE {
+            true => Due::Now(due),
+            false => Due::Missed(due),
+        })
     }
 
     /// After which time it is looked for what is due: the last time that it was done, where that is
@@ -93,5 +100,29 @@ impl Cron {
         if let Some(record) = &self.record {
             record.write(due);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_has_passed_by_is_missed_or_made_up_for() {
+        let yearly = |missed| Cron {
+            schedule: Schedule::parse("@yearly", zone("UTC").unwrap()).unwrap(),
+            missed,
+            record: None,
+        };
+        let long_ago = Utc::now() - TimeDelta::days(800);
+        let last = yearly(Missed::Skip).schedule.until(Utc::now()).unwrap();
+        // On the first minute of a year it is due.
+        if Utc::now() - last > LATE * 2 {
+            let due = yearly(Missed::Skip).due(long_ago).await;
+            assert_eq!(due, Some(Due::Missed(last)));
+        }
+        let due = yearly(Missed::Run).due(long_ago).await;
+        assert_eq!(due, Some(Due::Now(last)));
+        assert!(yearly(Missed::Skip).schedule.after(last).unwrap() > Utc::now());
     }
 }
