@@ -76,11 +76,16 @@ fn changes_are_told_over_http() {
 }
 
 /// A bare request for the list of tools, by the newest revision.
-fn ask(server: &Server, headers: &[(&str, &str)]) -> u16 {
+fn list() -> Vec<u8> {
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": {
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientInfo": {"name": "t", "version": "1"},
         "io.modelcontextprotocol/clientCapabilities": {}}}});
+    body.to_string().into_bytes()
+}
+
+/// What a message is answered by.
+fn post(server: &Server, body: Vec<u8>, headers: &[(&str, &str)]) -> Reply {
     let mut request = http::Request::post("/mcp")
         .header("content-type", "application/json")
         .header("accept", "application/json, text/event-stream")
@@ -89,9 +94,49 @@ fn ask(server: &Server, headers: &[(&str, &str)]) -> u16 {
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    server
-        .request(request.body(body.to_string().into_bytes()).unwrap())
-        .status
+    server.request(request.body(body).unwrap())
+}
+
+fn ask(server: &Server, headers: &[(&str, &str)]) -> u16 {
+    post(server, list(), headers).status
+}
+
+#[test]
+fn a_body_that_is_no_message_is_refused_and_the_server_lives() {
+    let server = serve(&[]);
+    let named = |name: &[u8]| {
+        let text = list();
+        let at = text.windows(3).position(|part| part == b"\"t\"").unwrap();
+        [&text[..=at], name, &text[at + 2..]].concat()
+    };
+    let nested = |depth: usize| {
+        let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+        format!(
+            "{{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"tools/call\", \"params\": {{\"name\": \"call-lab_greet\", \"arguments\": {open}{close}}}}}"
+        )
+    };
+    let bad: [(&str, Vec<u8>, u16); 8] = [
+        ("empty", Vec::new(), 415),
+        ("no JSON", b"tools, please".to_vec(), 415),
+        ("half of it", list()[..100].to_vec(), 415),
+        ("invalid UTF-8", named(b"\xff\xfe"), 415),
+        ("nested deep", nested(200_000).into_bytes(), 415),
+        ("never closed", vec![b'['; 1 << 20], 415),
+        ("no object", b"null".to_vec(), 415),
+        ("over 16 MiB", named(&vec![b't'; 16 << 20]), 413),
+    ];
+    for (what, body, status) in bad {
+        let reply = post(&server, body, &[]);
+        assert_eq!(reply.status, status, "{what}: {}", reply.text());
+        assert!(!reply.text().contains("result"), "{what}: {}", reply.text());
+        assert_eq!(ask(&server, &[]), 200, "after {what}");
+    }
+    // As long as it may be.
+    assert_eq!(post(&server, named(&vec![b't'; 15 << 20]), &[]).status, 200);
+    let steps = json!([call("call-lab_greet", json!({"name": "Ada"}))]);
+    let said = agent(&server, "auto", &[], steps);
+    assert_eq!(said[0]["structured"], json!({"result": "Hello, Ada!"}));
+    assert_eq!(server.terminate(), 0);
 }
 
 #[test]

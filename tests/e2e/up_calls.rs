@@ -262,6 +262,48 @@ fn a_result_that_lies_is_a_fault() {
 }
 
 #[test]
+fn openapi_of_every_type_is_what_a_validator_takes() {
+    let linked = "/holm:linked/api@0.1.0";
+    let linked = [
+        "numbers",
+        "text",
+        "one-order",
+        "shapes",
+        "named",
+        "nested",
+        "bytes",
+    ]
+    .map(|function| format!("{linked}/{function}"));
+    // Of each how many functions there are, and which give back what they take.
+    let labs: [(&str, usize, &[String]); 5] = [
+        ("values-lab", 27, &["/holm:values/echo@1.2.0/".into()]),
+        ("link-callee", 17, &linked),
+        ("streams-lab", 11, &[]),
+        ("link-callee-p3", 15, &[]),
+        ("greet", 7, &[]),
+    ];
+    for (guest, functions, echoes) in labs {
+        let manifest = "name = \"lab\"\n\n[component.lab]\nsource = \"lab.wasm\"\n\n\
+                        [[call]]\nroute = \"/...\"\ncomponent = \"lab\"\nfunctions = [\"*\"]\n";
+        let server = App::new(manifest).guest("lab.wasm", guest).up();
+        let document = server.get("/openapi.json");
+        let (version, _) = run_python("openapi_check.py", &[], &document.text());
+        assert_eq!(version, "3.1.1\n", "{guest}");
+        let paths = &document.json()["paths"];
+        assert_eq!(paths.as_object().unwrap().len(), functions, "{guest}");
+        // What it allows is taken, and what is given is what it says.
+        if !echoes.is_empty() {
+            let url = format!("http://{}", server.addr());
+            let mut args = vec![&*url, "1"];
+            args.extend(echoes.iter().map(|path| &**path));
+            let (tried, _) = run_python("openapi_values.py", &args, "");
+            let tried: usize = tried.trim().parse().unwrap();
+            assert_eq!(tried, if echoes.len() == 1 { 20 } else { echoes.len() });
+        }
+    }
+}
+
+#[test]
 fn openapi_is_what_a_validator_takes() {
     let app = lab("[\"*\"]", "description = \"A shop\"\nwit = \"wit\"");
     // Its toolchain has dropped the docs.
