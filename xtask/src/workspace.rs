@@ -52,12 +52,10 @@ pub fn worker_packages() -> PathBuf {
     cache().join("worker-packages/node_modules")
 }
 
-/// The folder of Node among the guests' compilers (`scripts/guest-toolchain`); it need not be there
-pub fn guest_node() -> PathBuf {
-    let guests = env::var_os("HOLM_GUESTS");
-    guests
-        .map_or_else(|| cache().with_file_name("holm-guests"), PathBuf::from)
-        .join("py/bin")
+/// The guests' compilers (`scripts/guest-toolchain`); they need not be there
+pub fn guest_compilers() -> PathBuf {
+    let named = env::var_os("HOLM_GUESTS");
+    named.map_or_else(|| cache().with_file_name("holm-guests"), PathBuf::from)
 }
 
 /// Where peers are installed to (`bench --peers`)

@@ -5,6 +5,7 @@ mod calls;
 mod capabilities;
 mod cold_start;
 mod cores;
+mod first_steps;
 mod hop;
 mod instances;
 mod keyvalue;
@@ -68,6 +69,8 @@ enum Part {
     Capabilities,
     /// What the first request to a script with a fetch handler takes
     Worker,
+    /// What it takes from `holm new` to a first answer
+    FirstSteps,
     /// What a call from one component to another costs, linked and composed
     Hop,
     /// What a call costs inside of Holm, from Python, over HTTP and by an agent
@@ -131,6 +134,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             Part::Keyvalue => report.sections.push(keyvalue::measure(&bench)),
             Part::Capabilities => report.sections.push(capabilities::measure(&bench)),
             Part::Worker => report.sections.push(worker::measure(&bench)),
+            Part::FirstSteps => report.sections.push(first_steps::measure(&bench)),
             Part::Hop => report.sections.push(hop::measure(&bench)),
             Part::Calls => {
                 report.sections.push(calls::measure(&bench));

@@ -85,7 +85,7 @@ fn build(bench: &Bench, apps: &Path) -> Result<()> {
     fs::write(script.join("index.js"), SCRIPT)?;
     symlink(packages, script.join("node_modules"))?;
     // Node comes with the guests' compilers where the machine has none.
-    let mut path = workspace::guest_node().into_os_string();
+    let mut path = workspace::guest_compilers().join("py/bin").into_os_string();
     path.push(":");
     path.push(env::var_os("PATH").unwrap_or_default());
     let built = Command::new(&bench.holm)
