@@ -248,7 +248,7 @@ fn value(random: &mut Random, ty: &Type) -> Value {
         Type::FixedList(of, count) if Numbers::of(of).is_none() => {
             Value::List((0..*count).map(|_| value(random, of)).collect())
         }
-        Type::Map(_, of) => {
+        Type::Map(key, of) if matches!(**key, Type::U32) => {
             let count = random.below(3) as u32;
             let entries = (0..count).map(|key| (Value::U32(key), value(random, of)));
             Value::Map(entries.collect())
