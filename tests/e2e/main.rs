@@ -66,6 +66,7 @@ mod up_data;
 mod up_drafts;
 mod up_drain;
 mod up_edge;
+mod up_fetched;
 mod up_grpc;
 mod up_hooks;
 mod up_limits;

@@ -200,9 +200,9 @@ fn apps_of_spins_in_a_folder_of_apps() {
     });
 }
 
-/// Sources that are not files: each error names the line and what to do instead.
+/// Sources that are not files, or not there yet: each error names the line and what to do instead.
 #[test]
-fn sources_that_are_not_files_are_refused_by_name() {
+fn sources_that_are_no_files_beside_it_are_told_by_name() {
     let of = |source: &str| {
         format!(
             "spin_manifest_version = 2\n[application]\nname = \"far\"\n\
@@ -222,10 +222,11 @@ fn sources_that_are_not_files_are_refused_by_name() {
         let refused = App::spin(&of(&source)).check();
         refused.is(2);
         refused.says("spin.toml:8");
-        refused.says(if source.contains("path") {
-            "known keys: url"
-        } else {
-            "download the file"
+        refused.says(match (source.contains("url"), source.contains("digest")) {
+            (true, true) => "fetch it: holm build",
+            (true, false) => "a URL without a digest",
+            (false, _) if source.contains("path") => "known keys: url",
+            (false, _) => "download the file",
         });
     }
     for dependency in [
@@ -239,11 +240,13 @@ fn sources_that_are_not_files_are_refused_by_name() {
             .check();
         refused.is(2);
         refused.says("spin.toml:10");
-        refused.says(if dependency.contains(">=") {
-            "a line for each interface"
-        } else {
-            "download the file"
-        });
+        refused.says(
+            match (dependency.contains(">="), dependency.contains("url")) {
+                (true, _) => "a line for each interface",
+                (_, true) => "`sha256:` and 64 hex digits",
+                _ => "download the file",
+            },
+        );
     }
 }
 

@@ -45,6 +45,8 @@ mod routing;
 pub mod stall;
 
 pub mod building;
+mod exchange;
+pub mod fetching;
 mod glob;
 mod machine;
 pub mod tools;

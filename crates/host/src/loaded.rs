@@ -2,6 +2,7 @@
 
 use crate::app::problem;
 use crate::component::Component;
+use crate::fetching;
 use crate::linked::place_of;
 use crate::workers;
 use holm_capabilities::stdio::{Lines, Stdio};
@@ -105,6 +106,8 @@ impl Loaded {
                 ));
             } else if workers::script(component).is_some_and(|_| !path.exists()) {
                 problem = problem.help("build it: holm build");
+            } else if fetching::source(component).is_some_and(|_| !path.exists()) {
+                problem = problem.help("fetch it: holm build");
             }
             problem
         };
@@ -115,6 +118,16 @@ impl Loaded {
             .load(&path, options)
             .map_err(|error| problems.push(at_source(&error)))
             .ok()
+            .filter(|artifact| match fetching::source(component) {
+                Some(file) if artifact.digest.hex() != file.sha256 => {
+                    let what = format!("{} is not the file that was fetched", path.display());
+                    let problem = Problem::error(what).at(component.source.span);
+                    let help = "its digest is another; remove it, and fetch it again: holm build";
+                    problems.push(problem.help(help));
+                    false
+                }
+                _ => true,
+            })
             .zip(links)
             .and_then(|(artifact, links)| {
                 let name = &component.name;

@@ -46,7 +46,7 @@ pub use bytes::ByteSize;
 pub use find::{find, find_script};
 pub use limits::{AppBounds, AppLimits, Limits};
 pub use manifest::{
-    Build, Component, ComponentSource, Grant, Import, Manifest, Store, Trigger, is_script,
+    Build, Component, ComponentSource, Fetched, Grant, Import, Manifest, Store, Trigger, is_script,
 };
 pub use nearest::nearest;
 pub use or_none::OrNone;

@@ -100,6 +100,17 @@ pub enum ComponentSource {
     File(PathBuf),
     /// A script with a `fetch` handler, as written; Holm makes the file of it.
     Script(PathBuf),
+    /// A file somewhere else, which Holm fetches once.
+    Fetched(Fetched),
+}
+
+/// A file that is fetched from a URL, and known by its content.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fetched {
+    /// Where it is: `http://` or `https://`.
+    pub url: String,
+    /// Its SHA-256, as 64 hex digits in small letters.
+    pub sha256: String,
 }
 
 /// Endings of scripts that Holm builds itself.
@@ -108,12 +119,16 @@ pub(crate) const SCRIPTS: [&str; 6] = ["js", "mjs", "jsx", "ts", "mts", "tsx"];
 /// What is built of a script lies there, in a folder for each.
 const BUILT: &str = ".holm/build";
 
+/// What was fetched lies there, named by its digest.
+const FETCHED: &str = ".holm/fetched";
+
 impl ComponentSource {
     /// The path of the file, given the folder of the manifest.
     pub fn resolve(&self, dir: &Path) -> PathBuf {
         match self {
             Self::File(path) => dir.join(path),
             Self::Script(script) => Self::build_folder(script, dir).join("component.wasm"),
+            Self::Fetched(file) => dir.join(FETCHED).join(format!("{}.wasm", file.sha256)),
         }
     }
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use crate::manifest::{Build, Component, ComponentSource, Grant, Manifest, Store, Trigger};
+use crate::manifest::{
+    Build, Component, ComponentSource, Fetched, Grant, Manifest, Store, Trigger,
+};
 use crate::schema::{pointer, schema};
 use crate::validate::{Place, validate};
 use crate::{
@@ -260,8 +262,16 @@ impl Reader<'_> {
 
     fn source(&mut self, table: &Table) -> Spanned<ComponentSource> {
         let value = table.get("source");
-        let text = value.and_then(Value::as_str).unwrap_or_default();
         let span = value.map_or(Span::default(), |value| value.span);
+        if let Some(value) = value.filter(|value| value.as_table().is_some()) {
+            // What is not there was told by the schema.
+            let file = fetched(value).unwrap_or_else(|problem| {
+                self.problems.push(problem);
+                Fetched::default()
+            });
+            return Spanned::new(ComponentSource::Fetched(file), span);
+        }
+        let text = value.and_then(Value::as_str).unwrap_or_default();
         if let Some(problem) = value.and_then(check_source) {
             self.problems.push(problem.at(span));
         }
@@ -413,6 +423,37 @@ fn text(table: &Table, name: &str) -> Option<String> {
 }
 
 /// What is wrong with a `source`; whether the file is there is for those who open it.
+/// A source that is a table: where the file is, and its digest.
+fn fetched(value: &Value) -> Result<Fetched, Problem> {
+    let (Some(url), Some(digest)) = (value.get("url"), value.get("digest")) else {
+        return Ok(Fetched::default());
+    };
+    let (Some(text), Some(sum)) = (url.as_str(), digest.as_str()) else {
+        return Ok(Fetched::default());
+    };
+    let is_web = |scheme: &str| {
+        text.strip_prefix(scheme)
+            .is_some_and(|rest| !rest.is_empty())
+    };
+    if !(is_web("https://") || is_web("http://")) || text.contains(char::is_whitespace) {
+        return Err(Problem::error("no URL that a file is fetched from")
+            .at(url.span)
+            .label("expected https://HOST/PATH"));
+    }
+    let hex = sum.strip_prefix("sha256:").map(str::to_ascii_lowercase);
+    let is_sum = |hex: &String| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit());
+    match hex.filter(is_sum) {
+        Some(sha256) => Ok(Fetched {
+            url: text.to_owned(),
+            sha256,
+        }),
+        None => Err(Problem::error("no digest of SHA-256")
+            .at(digest.span)
+            .label("expected `sha256:` and 64 hex digits")
+            .help("sha256sum FILE prints the digits")),
+    }
+}
+
 fn check_source(value: &Value) -> Option<Problem> {
     let text = value.as_str()?;
     if text.trim().is_empty() {
@@ -421,14 +462,14 @@ fn check_source(value: &Value) -> Option<Problem> {
     }
     let (scheme, rest) = text.split_once("://")?;
     Some(match scheme {
-        "oci" | "https" => Problem::error(format!(
-            "`{scheme}://` is not supported yet by this version"
-        ))
-        .label("expected the path of a file")
-        .help("download the file and write its path"),
-        "http" => Problem::error("`http://` is not supported: anybody could change the file")
+        "oci" => Problem::error("`oci://` is not supported yet by this version")
             .label("expected the path of a file")
             .help("download the file and write its path"),
+        "http" | "https" => Problem::error("a URL without a digest: anybody could change the file")
+            .label("its SHA-256 is needed with it")
+            .help(format!(
+                "write source = {{ url = {text:?}, digest = \"sha256:…\" }}"
+            )),
         "file" => Problem::error("`source` is a path, not a URL")
             .label("expected the path of a file")
             .help(format!("write source = {rest:?}")),

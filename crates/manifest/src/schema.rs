@@ -95,9 +95,20 @@ fn component(vocabulary: &Vocabulary, defs: &mut Defs) -> Json {
         "additionalProperties": false,
         "properties": {
             "source": {
-                "description": "The WebAssembly file, relative to the manifest; or a script with a `fetch` handler, in JavaScript or TypeScript.",
-                "type": "string",
+                "description": "The WebAssembly file, relative to the manifest; or a script with a `fetch` handler, in JavaScript or TypeScript; or a file that is fetched from a URL.",
                 "examples": ["app.wasm"],
+                "anyOf": [
+                    { "type": "string" },
+                    {
+                        "type": "object",
+                        "required": ["url", "digest"],
+                        "additionalProperties": false,
+                        "properties": {
+                            "url": text("Where the file is: https:// or http://."),
+                            "digest": text("Its SHA-256: `sha256:` and 64 hex digits. What is fetched is this file or none."),
+                        },
+                    },
+                ],
             },
             "description": text("What the component is, in one line."),
             "grants": {

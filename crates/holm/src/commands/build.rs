@@ -2,18 +2,22 @@
 
 use crate::commands::up::load_manifest;
 use crate::{exit, report};
-use holm_host::building;
 use holm_host::shutdown::Shutdown;
+use holm_host::{building, fetching};
 use holm_manifest::{Component, Given, Manifest, Problems};
 use holm_runtime::values::{Embedded, embed_docs};
 use holm_runtime::{Error, Result};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// So often the progress of what is fetched is told.
+const EACH: Duration = Duration::from_secs(1);
 
 /// Build the components of an app
 ///
 /// Runs the command under [component.NAME.build] for each component that has one, and makes components
-/// of scripts. Then, where `wit`
+/// of scripts, and fetches those that come from a URL. Then, where `wit`
 /// names a component's WIT, writes its docs into the file: most toolchains drop them, and holm call,
 /// agents and OpenAPI documents show them.
 #[derive(clap::Args)]
@@ -75,7 +79,8 @@ async fn all(manifest: &Manifest, chosen: &[String]) -> Result<()> {
     let is_chosen = |c: &&Component| chosen.is_empty() || chosen.contains(&c.name);
     let mut idle = true;
     for component in manifest.components.iter().filter(is_chosen) {
-        idle &= building::how(component).is_none() && component.wit.is_none();
+        let is_there = building::how(component).is_none() && fetching::source(component).is_none();
+        idle &= is_there && component.wit.is_none();
         run_command(component, manifest).await?;
         if let Some(wit) = &component.wit {
             let path = component.source.value.resolve(&manifest.dir);
@@ -98,8 +103,28 @@ async fn all(manifest: &Manifest, chosen: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// Fetches a component's file that is not there yet, where it comes from a URL. What takes longer than a
+/// second says how far it is.
+pub async fn fetch(component: &Component, manifest: &Manifest) -> Result<()> {
+    let Some(file) = fetching::missing(component, manifest) else {
+        return Ok(());
+    };
+    eprintln!("fetching {}: {}", component.name, file.url);
+    let mut told = Instant::now();
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    let progress = |bytes: u64, of: Option<u64>| {
+        if told.elapsed() >= EACH {
+            told = Instant::now();
+            let of = of.map_or(String::new(), |of| format!(" of {:.1}", mib(of)));
+            eprintln!("fetching {}: {:.1}{of} MiB", component.name, mib(bytes));
+        }
+    };
+    fetching::fetch(component, manifest, file, progress).await
+}
+
 /// Builds a component, if something says how.
 pub async fn run_command(component: &Component, manifest: &Manifest) -> Result<()> {
+    fetch(component, manifest).await?;
     let Some(how) = building::how(component) else {
         return Ok(());
     };

@@ -1,20 +1,13 @@
-//! How telemetry is sent: HTTP/1.1 to the collector, with the TLS that Holm has anyway.
+//! How telemetry is sent: by requests of the host's own to the collector.
 
+use crate::exchange;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use http::header::HOST;
-use http::{HeaderValue, Request, Response, Uri};
-use http_body_util::{BodyExt as _, Full};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http::{Request, Response};
+use http_body_util::BodyExt as _;
 use opentelemetry_http::{HttpClient, HttpError};
-use rustls::pki_types::ServerName;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::runtime::Handle;
-use tokio_rustls::TlsConnector;
 
 /// A collector that takes longer is not waited for; what it was sent is lost.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -38,47 +31,10 @@ impl HttpClient for Client {
 }
 
 /// A connection for each request: there is one every few seconds.
-async fn send(mut request: Request<Bytes>) -> Result<Response<Bytes>, String> {
-    let said = |error: &dyn std::error::Error| error.to_string();
-    let uri = request.uri().clone();
-    let host = uri.host().ok_or("the endpoint has no host")?;
-    let tls = uri.scheme_str() == Some("https");
-    let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    *request.uri_mut() = Uri::try_from(path).map_err(|e| said(&e))?;
-    if let Some(authority) = uri.authority() {
-        let named = HeaderValue::from_str(authority.as_str()).map_err(|e| said(&e))?;
-        request.headers_mut().insert(HOST, named);
-    }
-    let bare = host.trim_matches(['[', ']']);
-    let stream = TcpStream::connect((bare, port))
-        .await
-        .map_err(|e| said(&e))?;
-    if !tls {
-        return exchange(stream, request).await;
-    }
-    let mut config = (*holm_capabilities::http::prepare_tls()).clone();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    let name = ServerName::try_from(bare.to_owned()).map_err(|e| said(&e))?;
-    let stream = TlsConnector::from(Arc::new(config))
-        .connect(name, stream)
-        .await
-        .map_err(|e| said(&e))?;
-    exchange(stream, request).await
-}
-
-async fn exchange<S>(stream: S, request: Request<Bytes>) -> Result<Response<Bytes>, String>
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(|e| e.to_string())?;
-    let connection = tokio::spawn(connection);
-    let response = sender.send_request(request.map(Full::new)).await;
-    let (parts, mut body) = response.map_err(|e| e.to_string())?.into_parts();
+async fn send(request: Request<Bytes>) -> Result<Response<Bytes>, String> {
+    let mut answer = exchange::send(request).await?;
     let mut bytes = BytesMut::new();
-    while let Some(frame) = body.frame().await {
+    while let Some(frame) = answer.response.body_mut().frame().await {
         let frame = frame.map_err(|e| e.to_string())?;
         if let Some(data) = frame.data_ref() {
             bytes.extend_from_slice(data);
@@ -87,6 +43,8 @@ where
             return Err("the collector's answer is too long".to_owned());
         }
     }
-    connection.abort();
-    Ok(Response::from_parts(parts, bytes.freeze()))
+    let mut whole = Response::new(bytes.freeze());
+    *whole.status_mut() = answer.response.status();
+    *whole.headers_mut() = std::mem::take(answer.response.headers_mut());
+    Ok(whole)
 }

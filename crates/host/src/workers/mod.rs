@@ -42,7 +42,7 @@ const IGNORED: [&str; 4] = ["node_modules", ".holm", ".git", "dist"];
 pub fn script(component: &Component) -> Option<&Path> {
     match &component.source.value {
         ComponentSource::Script(script) => Some(script),
-        ComponentSource::File(_) => None,
+        ComponentSource::File(_) | ComponentSource::Fetched(_) => None,
     }
 }
 

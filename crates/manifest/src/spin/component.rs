@@ -51,19 +51,20 @@ impl App<'_> {
             .insert(place, (key, out.value(component.span)));
     }
 
-    /// Where the code is; only a file can be read so far.
+    /// Where the code is: a file, or one that is fetched.
     pub(super) fn source(&self, source: &Value) -> Result<Value, Problem> {
-        let from = match (source.get("url"), source.get("package")) {
-            _ if source.as_table().is_none() => return Ok(source.clone()),
-            (Some(_), _) => "a URL",
-            _ => "a registry",
-        };
-        Err(Problem::error(format!(
-            "a source from {from} is not supported yet by this version"
-        ))
-        .at(source.span)
-        .label("expected the path of a file")
-        .help("download the file and write its path: source = \"app.wasm\""))
+        if source.as_table().is_none() {
+            return Ok(source.clone());
+        }
+        match entry(source, "url") {
+            Some(url) => fetched(source, url),
+            None => Err(Problem::error(
+                "a source from a registry is not supported by this version",
+            )
+            .at(source.span)
+            .label("expected the path of a file, or a URL")
+            .help("download the file and write its path: source = \"app.wasm\"")),
+        }
     }
 
     fn grants(&mut self, component: &Value) -> Entries {
@@ -139,6 +140,20 @@ impl App<'_> {
         dirs.put("/", key.span, chosen.value(files.span));
         out.put("dirs", key.span, dirs.value(files.span));
     }
+}
+
+/// The file at a URL, which is known by its digest.
+pub(super) fn fetched(of: &Value, (key, url): (&Key, &Value)) -> Result<Value, Problem> {
+    let Some((digest_key, digest)) = entry(of, "digest") else {
+        return Err(Problem::error("a URL without a digest")
+            .at(of.span)
+            .label("anybody could change the file")
+            .help("add digest = \"sha256:…\""));
+    };
+    let mut out = Entries::default();
+    out.put("url", key.span, url.clone());
+    out.put("digest", digest_key.span, digest.clone());
+    Ok(out.value(of.span))
 }
 
 /// The list under a key, if there is anything in it.

@@ -1,6 +1,7 @@
 //! `[component.NAME.dependencies]`: who provides what a component imports. Spin makes one component of
 //! both; here each stays its own, and what Spin calls inherited is granted to the provider as well.
 
+use super::component::fetched;
 use super::{App, Entries, entry, slug, string, tables};
 use crate::{Key, Problem, Value, ValueKind};
 
@@ -75,19 +76,19 @@ impl App<'_> {
                 None => Ok(slug(id.as_str().unwrap_or_default())),
             };
         }
-        let Some((source_key, source)) = entry(dependency, "path") else {
-            let from = match dependency.get("url") {
-                Some(_) => "a URL",
-                None => "a registry",
-            };
-            let what = format!("a dependency from {from} is not supported yet by this version");
-            return Err(Problem::error(what)
-                .at(dependency.span)
-                .label("expected the path of a file")
-                .help("download the file: { path = \"dependency.wasm\" }"));
+        let (source_key, source) = match (entry(dependency, "path"), entry(dependency, "url")) {
+            (Some((key, path)), _) => (key, path.clone()),
+            (None, Some((key, url))) => (key, fetched(dependency, (key, url))?),
+            (None, None) => {
+                let what = "a dependency from a registry is not supported by this version";
+                return Err(Problem::error(what)
+                    .at(dependency.span)
+                    .label("expected the path of a file, or a URL")
+                    .help("download the file: { path = \"dependency.wasm\" }"));
+            }
         };
         let mut out = Entries::default();
-        out.put("source", source_key.span, source.clone());
+        out.put("source", source_key.span, source);
         let granted = inherit(inherited, grants);
         if !granted.is_empty() {
             out.put("grants", dependency.span, granted.value(dependency.span));

@@ -210,6 +210,23 @@ fn version_one_becomes_the_same_as_version_two() {
 }
 
 #[test]
+fn a_file_at_a_url_is_known_by_its_digest() {
+    let digest = format!("sha256:{}", "0a".repeat(32));
+    let file = format!("{{ url = \"https://a.example/x.wasm\", digest = \"{digest}\" }}");
+    let written = translated(&format!(
+        "{HEAD}[component.c]\nsource = {file}\n\
+         [component.c.dependencies]\n\"a:b/c\" = {file}\n"
+    ));
+    let written = written.unwrap();
+    let table = format!("source]\nurl = \"https://a.example/x.wasm\"\ndigest = \"{digest}\"\n");
+    assert_eq!(written.matches(&table).count(), 2, "{written}");
+    let problems = translated(&format!(
+        "{HEAD}[component.c]\nsource = {{ url = \"https://a.example/x.wasm\" }}\n"
+    ));
+    assert!(problems.unwrap_err()[0].contains("a URL without a digest"));
+}
+
+#[test]
 fn dependencies_are_linked_components() {
     let written = translated(&format!(
         "{HEAD}[component.c]\nsource = \"c.wasm\"\nenvironment = {{ A = \"b\" }}\n\

@@ -14,7 +14,7 @@ pub use serving::address;
 
 use super::check;
 use super::stop::{Stop, serving_on_threads};
-use crate::commands::build::run_command;
+use crate::commands::build::{fetch, run_command};
 use crate::grants::GrantFlags;
 use crate::variables::VariableFlags;
 use crate::{exit, report};
@@ -321,9 +321,10 @@ async fn build(manifest: &Manifest) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Makes components of scripts that have none yet, or an older one.
+/// Fetches what is not there yet, and makes components of scripts that have none, or an older one.
 async fn build_scripts(manifest: &Manifest) -> Result<(), Stop> {
     for component in &manifest.components {
+        fetch(component, manifest).await?;
         if workers::is_outdated(component, manifest) {
             run_command(component, manifest).await?;
         }

@@ -2,6 +2,7 @@
 
 use super::manifest::manifest_of;
 use super::{Args, Stop, build, build_failed, replace};
+use crate::commands::build::fetch;
 use holm_host::apps::Apps;
 use holm_host::building;
 use holm_host::watch::{Changed, Watched, Watcher};
@@ -171,6 +172,9 @@ async fn again(
         building::component(component, manifest)
             .await
             .map_err(build_failed)?;
+    }
+    for component in &manifest.components {
+        fetch(component, manifest).await?;
     }
     replace(apps, manifest, args).await?;
     eprintln!(
