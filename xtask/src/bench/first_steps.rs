@@ -81,14 +81,18 @@ fn cargo_on_path(bin: &Path) -> Result<std::ffi::OsString> {
     }
     fs::create_dir_all(bin)?;
     let cargo = bin.join("cargo");
+    // What it calls in turn is the real one.
+    let inner = env::join_paths([guests].into_iter().chain(env::split_paths(&outer)))?;
     // Its own setting of the linker is stronger than the project's, and flags are stronger still.
     fs::write(
         &cargo,
-        "#!/bin/sh\nexec guest-cargo \"$@\" \
-         --config 'target.wasm32-unknown-unknown.linker=\"wasm-component-ld\"'\n",
+        format!(
+            "#!/bin/sh\nexport PATH='{}'\nexec guest-cargo \"$@\" \
+             --config 'target.wasm32-unknown-unknown.linker=\"wasm-component-ld\"'\n",
+            inner.display()
+        ),
     )?;
     fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755))?;
-    let folders = [bin.to_owned(), guests];
-    let all = folders.into_iter().chain(env::split_paths(&outer));
+    let all = [bin.to_owned()].into_iter().chain(env::split_paths(&outer));
     Ok(env::join_paths(all.collect::<Vec<PathBuf>>())?)
 }
