@@ -36,10 +36,11 @@ fn each_fixture_has_its_test() {
         "simd",
         "unknown-import",
         "newer-wasi",
-        // Tested elsewhere: calls, errors, agents, benches.
+        // Tested elsewhere: calls, errors, agents, benches, jobs.
         "calls",
         "clash",
         "documented",
+        "exit-code",
         "lies",
     ];
     for entry in std::fs::read_dir(repo().join("guests/wat")).unwrap() {
